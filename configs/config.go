@@ -1,0 +1,218 @@
+// Package configs is the configuration of a node: its shape, its defaults, its checks, and
+// the annotated files single.yaml and cluster.yaml beside it.
+//
+// # Usage
+//
+//	cfg, err := configs.Load("configs/single.yaml")
+//
+// # Errors
+//
+// Load reports every problem at once as *Problems, one line each: "field: what is wrong
+// (got value)". Unknown keys are errors. Secrets come by file or environment only.
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Environment variables that fill what a file leaves empty.
+const (
+	EnvAPIID   = "ORCHESTRATOR_API_ID"
+	EnvAPIHash = "ORCHESTRATOR_API_HASH"
+)
+
+// minRetention is how long event records are kept at the least: a new owner reads back from
+// a checkpoint that may be this old.
+const minRetention = 10 * time.Minute
+
+// Config is one node's configuration.
+type Config struct {
+	// ClusterID names the cluster; it is bound into every sealed record.
+	ClusterID string `yaml:"cluster_id"`
+	// DataDir holds everything this node keeps on disk; exactly one process may use it.
+	DataDir  string   `yaml:"data_dir"`
+	Telegram Telegram `yaml:"telegram"`
+	API      API      `yaml:"api"`
+	Etcd     Etcd     `yaml:"etcd"`
+	Events   Events   `yaml:"events"`
+	Security Security `yaml:"security"`
+	Pace     Pace     `yaml:"pace"`
+	Log      Log      `yaml:"log"`
+	// Ownership is the profile of lease and ping times: gentle, default or fast.
+	Ownership string `yaml:"ownership"`
+	// DrainTimeout bounds how long a graceful shutdown waits for running calls.
+	DrainTimeout Duration `yaml:"drain_timeout"`
+}
+
+// Telegram says which servers to talk to and as which application.
+type Telegram struct {
+	// APIID and the hash identify the application (my.telegram.org).
+	APIID int `yaml:"api_id"`
+	// APIHash may be given by environment; APIHashFile by file.
+	APIHash     string `yaml:"api_hash"`
+	APIHashFile string `yaml:"api_hash_file"`
+	// Network is production, test, or file (DCFile then names a list written by `simulate`).
+	Network   string    `yaml:"network"`
+	DCFile    string    `yaml:"dc_file"`
+	DefaultDC int       `yaml:"default_dc"`
+	Transport Transport `yaml:"transport"`
+	App       App       `yaml:"app"`
+}
+
+// Transport is how bytes travel to a DC.
+type Transport struct {
+	// Framing is abridged or intermediate.
+	Framing    string `yaml:"framing"`
+	Obfuscated bool   `yaml:"obfuscated"`
+}
+
+// App is the application profile announced by initConnection.
+type App struct {
+	// Layer is the TL layer announced; 0 means that of the built-in schema.
+	Layer          int    `yaml:"layer"`
+	DeviceModel    string `yaml:"device_model"`
+	SystemVersion  string `yaml:"system_version"`
+	AppVersion     string `yaml:"app_version"`
+	SystemLangCode string `yaml:"system_lang_code"`
+	LangPack       string `yaml:"lang_pack"`
+	LangCode       string `yaml:"lang_code"`
+}
+
+// API is the control API's listener.
+type API struct {
+	// Listen is host:port; anything but loopback needs TLS and tokens.
+	Listen     string `yaml:"listen"`
+	TLSCert    string `yaml:"tls_cert_file"`
+	TLSKey     string `yaml:"tls_key_file"`
+	TokensFile string `yaml:"tokens_file"`
+}
+
+// Etcd says where sessions and ownership live.
+type Etcd struct {
+	// Endpoints of an external etcd; empty means embedded under DataDir.
+	Endpoints []string `yaml:"endpoints"`
+}
+
+// Events is the event log.
+type Events struct {
+	// NATSURL of an external NATS; empty means embedded under DataDir.
+	NATSURL  string   `yaml:"nats_url"`
+	MaxAge   Duration `yaml:"max_age"`
+	MaxBytes int64    `yaml:"max_bytes"`
+	MinFree  int64    `yaml:"min_free_bytes"`
+}
+
+// Security says how records are sealed.
+type Security struct {
+	// MasterKeyFile holds 32 random bytes; made with mode 0600 at the first start. Empty means DataDir/master.key.
+	MasterKeyFile string `yaml:"master_key_file"`
+}
+
+// Pace bounds how fast a node opens connections.
+type Pace struct {
+	DialsPerSecond   float64 `yaml:"dials_per_second"`
+	DialsPerDCSecond float64 `yaml:"dials_per_dc_second"`
+}
+
+// Log is what the process says about itself.
+type Log struct {
+	Level string `yaml:"level"`
+	JSON  bool   `yaml:"json"`
+}
+
+// Duration is a time.Duration written as "30s".
+type Duration time.Duration
+
+// String writes it as it is read.
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// UnmarshalYAML reads "30s"-like text.
+func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
+	v, err := time.ParseDuration(n.Value)
+	if err != nil {
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: not a duration such as 30s (got %q)", n.Line, n.Value)}}
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Default is the configuration of one node against Telegram's production servers.
+func Default() Config {
+	return Config{
+		ClusterID: "local",
+		DataDir:   "data",
+		Telegram: Telegram{
+			Network: "production", DefaultDC: 2,
+			Transport: Transport{Framing: "intermediate", Obfuscated: true},
+			App: App{
+				DeviceModel: "Server", SystemVersion: "Linux", AppVersion: "1.0",
+				SystemLangCode: "en", LangCode: "en",
+			},
+		},
+		API:          API{Listen: "127.0.0.1:8420"},
+		Events:       Events{MaxAge: Duration(7 * 24 * time.Hour), MaxBytes: 8 << 30, MinFree: 512 << 20},
+		Pace:         Pace{DialsPerSecond: 50, DialsPerDCSecond: 25},
+		Log:          Log{Level: "info"},
+		Ownership:    "gentle",
+		DrainTimeout: Duration(4 * time.Second),
+	}
+}
+
+// Load reads a file over the defaults, fills secrets from files and environment, and
+// reports all problems at once.
+func Load(path string) (Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	cfg, err := Parse(text)
+	var p *Problems
+	if errors.As(err, &p) {
+		p.File = path
+	}
+	return cfg, err
+}
+
+// Parse is Load on the file's text.
+func Parse(text []byte) (Config, error) {
+	cfg := Default()
+	p := &Problems{}
+	dec := yaml.NewDecoder(strings.NewReader(string(text)))
+	dec.KnownFields(true)
+	if err := dec.Decode(&cfg); err != nil && err.Error() != "EOF" {
+		p.addYAML(err)
+	}
+	cfg.fillSecrets(p)
+	cfg.validate(p)
+	if len(p.List) > 0 {
+		return cfg, p
+	}
+	return cfg, nil
+}
+
+func (c *Config) fillSecrets(p *Problems) {
+	if v := os.Getenv(EnvAPIID); c.Telegram.APIID == 0 && v != "" {
+		id, err := strconv.Atoi(v)
+		if err != nil {
+			p.add(EnvAPIID, "must be a number", v)
+		}
+		c.Telegram.APIID = id
+	}
+	if c.Telegram.APIHash == "" && c.Telegram.APIHashFile != "" {
+		b, err := os.ReadFile(c.Telegram.APIHashFile)
+		if err != nil {
+			p.add("telegram.api_hash_file", "cannot be read: "+errors.Unwrap(err).Error(), c.Telegram.APIHashFile)
+		}
+		c.Telegram.APIHash = strings.TrimSpace(string(b))
+	}
+	if c.Telegram.APIHash == "" {
+		c.Telegram.APIHash = os.Getenv(EnvAPIHash)
+	}
+}

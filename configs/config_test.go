@@ -1,0 +1,77 @@
+package configs
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestShippedFileNeedsOnlyIDAndHash(t *testing.T) {
+	t.Setenv(EnvAPIID, "12345")
+	t.Setenv(EnvAPIHash, "0123456789abcdef")
+	got, err := Load("single.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Telegram.APIID, want.Telegram.APIHash = 12345, "0123456789abcdef"
+	if got.API != want.API || got.Telegram != want.Telegram || got.Events != want.Events || got.Pace != want.Pace {
+		t.Errorf("the shipped file is not the default:\n got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestAllProblemsAreReportedAtOnce(t *testing.T) {
+	t.Setenv(EnvAPIID, "")
+	t.Setenv(EnvAPIHash, "")
+	_, err := Parse([]byte(`
+cluster_id: ""
+data_dirr: x
+telegram:
+  api_id: twelve
+  network: mars
+api:
+  listen: 0.0.0.0:8420
+drain_timeout: soon
+`))
+	var p *Problems
+	if !errors.As(err, &p) {
+		t.Fatalf("got %v, want *Problems", err)
+	}
+	for _, want := range []string{
+		`data_dirr: unknown key on line 3`, `line 5: must be a whole number (got "twelve")`,
+		`line 9: not a duration such as 30s (got "soon")`,
+		`cluster_id: must have 1 to 64 characters (got "")`, `telegram.network: must be one of production, test, file (got "mars")`,
+		`telegram.api_id: must be the number from my.telegram.org`, `telegram.api_hash: must be given by`,
+		`api.listen: a public address needs api.tls_cert_file`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("missing %q in:\n%v", want, err)
+		}
+	}
+}
+
+func TestHashComesFromAFile(t *testing.T) {
+	t.Setenv(EnvAPIHash, "")
+	f := filepath.Join(t.TempDir(), "hash")
+	if err := os.WriteFile(f, []byte("cafe\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := Parse([]byte("telegram:\n  api_id: 7\n  api_hash_file: " + f + "\n"))
+	if err != nil || cfg.Telegram.APIHash != "cafe" {
+		t.Fatalf("got hash %q, %v", cfg.Telegram.APIHash, err)
+	}
+	if _, err := Parse([]byte("telegram:\n  api_id: 7\n  api_hash_file: " + f + ".missing\n")); err == nil ||
+		!strings.Contains(err.Error(), "telegram.api_hash_file: cannot be read") {
+		t.Errorf("missing hash file: %v", err)
+	}
+}
+
+func TestPublicBindWithTLSAndTokensIsAccepted(t *testing.T) {
+	t.Setenv(EnvAPIHash, "x")
+	_, err := Parse([]byte("telegram: {api_id: 7}\napi: {listen: '0.0.0.0:1', tls_cert_file: c, tls_key_file: k, tokens_file: t}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,165 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Problems is every fault found in one configuration.
+type Problems struct {
+	File string
+	List []string
+}
+
+// Error joins all problems, one a line.
+func (p *Problems) Error() string {
+	head := fmt.Sprintf("configuration %s has %d problem(s):", p.File, len(p.List))
+	return head + "\n  " + strings.Join(p.List, "\n  ")
+}
+
+func (p *Problems) add(field, problem string, got any) {
+	p.List = append(p.List, fmt.Sprintf("%s: %s (got %q)", field, problem, fmt.Sprint(got)))
+}
+
+var (
+	unknownKey = regexp.MustCompile(`^line (\d+): field (\S+) not found in type (\S+)$`)
+	wrongType  = regexp.MustCompile("^line (\\d+): cannot unmarshal \\S+ `(.*)` into (\\S+)$")
+)
+
+// addYAML says the decoder's complaints in the words of the file.
+func (p *Problems) addYAML(err error) {
+	var te *yaml.TypeError
+	if !errors.As(err, &te) {
+		p.List = append(p.List, strings.TrimPrefix(err.Error(), "yaml: "))
+		return
+	}
+	for _, e := range te.Errors {
+		if m := unknownKey.FindStringSubmatch(e); m != nil {
+			p.List = append(p.List, fmt.Sprintf("%s: unknown key on line %s; compare with configs/single.yaml (got %q)", m[2], m[1], m[2]))
+			continue
+		}
+		if m := wrongType.FindStringSubmatch(e); m != nil {
+			p.List = append(p.List, fmt.Sprintf("line %s: must be %s (got %q)", m[1], kindName(m[3]), m[2]))
+			continue
+		}
+		p.List = append(p.List, e)
+	}
+}
+
+func kindName(goType string) string {
+	switch strings.TrimLeft(goType, "[]") {
+	case "int", "int64":
+		return "a whole number"
+	case "float64":
+		return "a number"
+	case "bool":
+		return "true or false"
+	case "string":
+		if strings.HasPrefix(goType, "[]") {
+			return "a list of texts"
+		}
+		return "a text"
+	}
+	return "a mapping of keys"
+}
+
+func (c *Config) validate(p *Problems) {
+	if c.ClusterID == "" || len(c.ClusterID) > 64 {
+		p.add("cluster_id", "must have 1 to 64 characters", c.ClusterID)
+	}
+	if c.DataDir == "" {
+		p.add("data_dir", "must name a folder", c.DataDir)
+	}
+	c.Telegram.validate(p)
+	c.API.validate(p)
+	oneOf(p, "ownership", c.Ownership, "gentle", "default", "fast")
+	oneOf(p, "log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
+	if c.DrainTimeout <= 0 {
+		p.add("drain_timeout", "must be longer than 0s", c.DrainTimeout)
+	}
+	if c.Pace.DialsPerSecond <= 0 {
+		p.add("pace.dials_per_second", "must be greater than 0", c.Pace.DialsPerSecond)
+	}
+	if c.Pace.DialsPerDCSecond <= 0 {
+		p.add("pace.dials_per_dc_second", "must be greater than 0", c.Pace.DialsPerDCSecond)
+	}
+	if c.Events.MaxBytes < 0 {
+		p.add("events.max_bytes", "must not be negative", c.Events.MaxBytes)
+	}
+	if c.Events.MaxAge < Duration(minRetention) {
+		p.add("events.max_age", "must be at least "+minRetention.String()+", or a restart could miss its own records", c.Events.MaxAge)
+	}
+	if len(c.Etcd.Endpoints) > 0 || c.Events.NATSURL != "" {
+		p.List = append(p.List, "etcd.endpoints, events.nats_url: a cluster of several nodes is not supported by this version; leave both empty for one node with everything embedded")
+	}
+}
+
+func (t *Telegram) validate(p *Problems) {
+	if t.APIID <= 0 {
+		p.add("telegram.api_id", "must be the number from my.telegram.org, here or in "+EnvAPIID, t.APIID)
+	}
+	if t.APIHash == "" {
+		p.List = append(p.List, "telegram.api_hash: must be given by telegram.api_hash_file or "+EnvAPIHash+" (got none)")
+	}
+	oneOf(p, "telegram.network", t.Network, "production", "test", "file")
+	oneOf(p, "telegram.transport.framing", t.Transport.Framing, "abridged", "intermediate")
+	if t.Network == "file" {
+		if t.DCFile == "" {
+			p.add("telegram.dc_file", "must name the file that `orchestrator simulate` wrote, because telegram.network is file", t.DCFile)
+		} else if _, err := os.Stat(t.DCFile); err != nil {
+			p.add("telegram.dc_file", "cannot be read; run `orchestrator simulate --dc-file "+t.DCFile+"` first", t.DCFile)
+		}
+	}
+	if t.DefaultDC < 1 || t.DefaultDC > 1000 {
+		p.add("telegram.default_dc", "must be from 1 to 1000", t.DefaultDC)
+	}
+	if t.App.Layer < 0 {
+		p.add("telegram.app.layer", "must be 0 (the built-in schema's) or a layer number", t.App.Layer)
+	}
+	for _, f := range []struct{ name, value string }{
+		{"device_model", t.App.DeviceModel}, {"system_version", t.App.SystemVersion}, {"app_version", t.App.AppVersion},
+		{"system_lang_code", t.App.SystemLangCode}, {"lang_code", t.App.LangCode},
+	} {
+		if f.value == "" {
+			p.add("telegram.app."+f.name, "must not be empty: Telegram refuses initConnection without it", f.value)
+		}
+	}
+}
+
+func (a *API) validate(p *Problems) {
+	host, _, err := net.SplitHostPort(a.Listen)
+	if err != nil {
+		p.add("api.listen", "must be host:port", a.Listen)
+		return
+	}
+	if (a.TLSCert == "") != (a.TLSKey == "") {
+		p.add("api.tls_cert_file, api.tls_key_file", "must be given together", a.TLSCert+", "+a.TLSKey)
+	}
+	if !IsLoopback(host) && (a.TLSCert == "" || a.TokensFile == "") {
+		p.add("api.listen", "a public address needs api.tls_cert_file, api.tls_key_file and api.tokens_file; or bind to 127.0.0.1", a.Listen)
+	}
+}
+
+// IsLoopback reports whether a listener on host is reachable from this machine only.
+func IsLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func oneOf(p *Problems, field, got string, allowed ...string) {
+	for _, a := range allowed {
+		if got == a {
+			return
+		}
+	}
+	p.add(field, "must be one of "+strings.Join(allowed, ", "), got)
+}
