@@ -1,0 +1,2 @@
+// Package tlupdates translates between TL and package updates.
+package tlupdates

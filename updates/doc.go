@@ -1,0 +1,2 @@
+// Package updates orders the updates of one account.
+package updates
