@@ -1,0 +1,197 @@
+package mtserver
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// ConnLog is what the referee wrote down about one connection of a key.
+type ConnLog struct {
+	ConnID    uint64
+	DC        int
+	Remote    string
+	Opened    time.Time
+	FirstSent time.Time // first encrypted frame of this key
+	LastSent  time.Time // last one
+	Closed    time.Time // zero while it is open
+	Frames    int
+}
+
+// RefereeCounts are the sums over all keys.
+type RefereeCounts struct {
+	// Duplicated counts keys killed: an older connection sent after the first frame of
+	// a newer one.
+	Duplicated int
+	// Overlaps counts connections whose first frame came while an older connection of
+	// the same key was still open. An overlap alone kills nothing.
+	Overlaps int
+}
+
+// Referee logs which connections used which auth key, and judges logged-in keys: two
+// home-DC connections of one key that send in parallel cost the key its life, as at
+// Telegram (406 AUTH_KEY_DUPLICATED). Only bytes that had reached the machine before the
+// newer connection's first frame are excused. Safe for concurrent use.
+type Referee struct {
+	mu     sync.Mutex
+	now    func() time.Time
+	keys   map[int64]*refereeKey
+	counts RefereeCounts
+}
+
+type refereeKey struct {
+	home  bool
+	dead  bool
+	conns []*refereeConn // by time of opening
+}
+
+type refereeConn struct {
+	log  ConnLog
+	conn *conn
+	// excused is the count of bytes of this connection that had arrived when a newer
+	// connection sent its first frame; -1 while there is none.
+	excused int64
+}
+
+const refereeLogs = 512 // connections remembered per key
+
+func newReferee(now func() time.Time) *Referee {
+	return &Referee{now: now, keys: map[int64]*refereeKey{}}
+}
+
+// Counts returns the sums over all keys.
+func (r *Referee) Counts() RefereeCounts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.counts
+}
+
+// Log returns what is known of the connections of this key, oldest first. The last 512
+// are remembered.
+func (r *Referee) Log(keyID int64) []ConnLog {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := r.keys[keyID]
+	if k == nil {
+		return nil
+	}
+	logs := make([]ConnLog, 0, len(k.conns))
+	for _, c := range k.conns {
+		logs = append(logs, c.log)
+	}
+	return logs
+}
+
+// Keys returns the ids of all keys that ever sent a frame, in order.
+func (r *Referee) Keys() []int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ids := make([]int64, 0, len(r.keys))
+	for id := range r.keys {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Dead says whether the key was killed.
+func (r *Referee) Dead(keyID int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := r.keys[keyID]
+	return k != nil && k.dead
+}
+
+func (r *Referee) key(id int64) *refereeKey {
+	k := r.keys[id]
+	if k == nil {
+		k = &refereeKey{}
+		r.keys[id] = k
+	}
+	return k
+}
+
+func (r *Referee) setHome(keyID int64, home bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.key(keyID).home = home
+}
+
+// frame records one encrypted frame that ended after `end` bytes of its connection. It
+// returns whether the key is dead and whether this frame killed it.
+func (r *Referee) frame(keyID int64, c *conn, end int64) (dead, killed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	k := r.key(keyID)
+	rc := k.find(c)
+	if rc == nil {
+		rc = k.open(c, now)
+		r.judgeOpening(k, rc)
+	}
+	rc.log.LastSent = now
+	rc.log.Frames++
+	if k.home && !k.dead && rc.excused >= 0 && end > rc.excused {
+		k.dead, killed = true, true
+		r.counts.Duplicated++
+	}
+	return k.dead, killed
+}
+
+// judgeOpening marks, at the first frame of a connection, what its older sisters had
+// already sent by now.
+func (r *Referee) judgeOpening(k *refereeKey, first *refereeConn) {
+	overlap := false
+	for _, other := range k.conns {
+		if other == first || !other.log.Closed.IsZero() {
+			continue
+		}
+		older := other
+		if other.log.ConnID > first.log.ConnID {
+			older = first // a newer connection has sent before: this one is too late
+		} else {
+			overlap = true
+		}
+		if older.excused < 0 {
+			older.excused = older.conn.arrived()
+			if older == first {
+				older.excused = 0
+			}
+		}
+	}
+	if overlap {
+		r.counts.Overlaps++
+	}
+}
+
+func (k *refereeKey) find(c *conn) *refereeConn {
+	for i := len(k.conns) - 1; i >= 0; i-- {
+		if k.conns[i].conn == c {
+			return k.conns[i]
+		}
+	}
+	return nil
+}
+
+func (k *refereeKey) open(c *conn, now time.Time) *refereeConn {
+	if len(k.conns) >= refereeLogs {
+		k.conns = slices.Delete(k.conns, 0, 1)
+	}
+	rc := &refereeConn{conn: c, excused: -1, log: ConnLog{
+		ConnID: c.id, DC: c.dc.id, Remote: c.remote, Opened: c.opened, FirstSent: now,
+	}}
+	k.conns = append(k.conns, rc)
+	return rc
+}
+
+// closed records the end of a connection.
+func (r *Referee) closed(keyID int64, c *conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if k := r.keys[keyID]; k != nil {
+		if rc := k.find(c); rc != nil {
+			rc.log.Closed = r.now()
+			rc.conn = nil
+		}
+	}
+}
