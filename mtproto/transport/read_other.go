@@ -1,0 +1,13 @@
+//go:build !unix
+
+package transport
+
+import (
+	"net"
+	"syscall"
+)
+
+// rawConn: here descriptors cannot be waited on without a read.
+func rawConn(net.Conn) syscall.RawConn { return nil }
+
+func (in *reader) attempt(uintptr) bool { return true }
