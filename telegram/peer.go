@@ -1,0 +1,118 @@
+package telegram
+
+import (
+	"strconv"
+
+	"github.com/gotd/td/tg"
+
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// PeerKind is the kind of a peer.
+type PeerKind uint8
+
+// The kinds of peers.
+const (
+	PeerUser PeerKind = iota + 1
+	PeerChat
+	PeerChannel
+)
+
+// String names the kind.
+func (k PeerKind) String() string {
+	switch k {
+	case PeerUser:
+		return "user"
+	case PeerChat:
+		return "chat"
+	case PeerChannel:
+		return "channel"
+	}
+	return "peer"
+}
+
+// Peer is a user, basic group, channel or supergroup as an account knows it.
+type Peer struct {
+	Kind PeerKind
+	// ID is Telegram's bare id, always positive; 0 with Self.
+	ID int64
+	// AccessHash belongs to the account and must be known for users and channels, unless Self.
+	AccessHash int64
+	// Username is the main user name without @, or empty.
+	Username string
+	// Title is a user's full name or a chat's title.
+	Title string
+	// Phone is a user's phone number without +, or empty.
+	Phone string
+	// Self marks the account's own user.
+	Self bool
+	// Bot marks users that are bots.
+	Bot bool
+	// Megagroup marks channels that are supergroups.
+	Megagroup bool
+	// Min marks what Telegram sent in reduced form: its access hash cannot be used.
+	Min bool
+}
+
+// Bot API ids of channels are this minus the channel's id.
+const channelIDBase = -1_000_000_000_000
+
+// BotAPIID is the id in Bot API form: users positive, basic groups -id, channels
+// -1000000000000-id.
+func (p Peer) BotAPIID() int64 {
+	switch p.Kind {
+	case PeerChat:
+		return -p.ID
+	case PeerChannel:
+		return channelIDBase - p.ID
+	}
+	return p.ID
+}
+
+// FromBotAPIID splits an id in Bot API form.
+func FromBotAPIID(id int64) (PeerKind, int64) {
+	switch {
+	case id > 0:
+		return PeerUser, id
+	case id > channelIDBase:
+		return PeerChat, -id
+	}
+	return PeerChannel, channelIDBase - id
+}
+
+// Usable reports whether calls can name the peer.
+func (p Peer) Usable() bool {
+	return p.Self || p.Kind == PeerChat || (!p.Min && p.AccessHash != 0)
+}
+
+// Input is the peer as an argument of calls, or a PEER_UNKNOWN error when the account does not
+// know its access hash.
+func (p Peer) Input() (tg.InputPeerClass, error) {
+	switch {
+	case p.Self:
+		return &tg.InputPeerSelf{}, nil
+	case p.Kind == PeerChat:
+		return &tg.InputPeerChat{ChatID: p.ID}, nil
+	case !p.Usable():
+		return nil, unknownPeer(p.Kind, strconv.FormatInt(p.BotAPIID(), 10))
+	case p.Kind == PeerUser:
+		return &tg.InputPeerUser{UserID: p.ID, AccessHash: p.AccessHash}, nil
+	}
+	return &tg.InputPeerChannel{ChannelID: p.ID, AccessHash: p.AccessHash}, nil
+}
+
+func unknownPeer(kind PeerKind, name string) *fleet.Error {
+	return fleet.Errorf(fleet.CodeNotFound, "PEER_UNKNOWN",
+		"peer: the account has not met %s %s and knows no access hash", kind, name).
+		WithRemedy("name it by @username or +phone, or let the account read its dialogs or a chat with it first")
+}
+
+// Peers is an account's memory of peers. It is safe for concurrent use.
+type Peers interface {
+	// Get finds a peer by kind and bare id.
+	Get(kind PeerKind, id int64) (Peer, bool)
+	// ByUsername finds a peer by user name, without @, in any case.
+	ByUsername(name string) (Peer, bool)
+	// Put learns peers. What is known in full is never overwritten by a min one.
+	Put(peers ...Peer)
+}
