@@ -5,7 +5,7 @@
 //
 //	list := dcs.Production()
 //	list, err := dcs.Load("simulator.json")
-//	options := list.Select(2, dcs.Want{Media: true})
+//	for _, o := range list.Select(2, dcs.Want{Media: true}) { dial(o.Addr) }
 //
 // # Concurrency
 //
@@ -13,10 +13,13 @@
 //
 // # Errors
 //
-// Errors of Load name the file, the field, its value and what to do.
+// *FieldError names the field, its value and what to do; Load adds the file.
 package dcs
 
-import "crypto/rsa"
+import (
+	"crypto/rsa"
+	"slices"
+)
 
 // Option is one address of a DC.
 type Option struct {
@@ -43,4 +46,52 @@ type List struct {
 	Keys []*rsa.PublicKey
 	// Test marks test DCs: their ids count from 10000 inside the protocol.
 	Test bool
+}
+
+// Want says which addresses Select looks for.
+type Want struct {
+	// Media asks for addresses for files: those of media_only, or none.
+	Media bool
+	// IPv6 adds IPv6 addresses after the others.
+	IPv6 bool
+	// Static puts static addresses first, as connections through a proxy should.
+	Static bool
+}
+
+// Select returns the addresses of a DC in the order in which they should be tried. CDN addresses are never among them.
+func (l List) Select(id int, w Want) []Option {
+	var found []Option
+	for _, o := range l.Options {
+		if o.ID == id && o.MediaOnly == w.Media && !o.CDN && (w.IPv6 || !o.IPv6) &&
+			!slices.ContainsFunc(found, func(f Option) bool { return f.Addr == o.Addr && (f.Static || !w.Static) }) {
+			found = append(found, o)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b Option) int {
+		return rank(a, w) - rank(b, w)
+	})
+	return slices.CompactFunc(found, func(a, b Option) bool { return a.Addr == b.Addr })
+}
+
+func rank(o Option, w Want) int {
+	r := 0
+	if o.IPv6 {
+		r += 2
+	}
+	if w.Static && !o.Static {
+		r++
+	}
+	return r
+}
+
+// IDs returns the numbers of the DCs in the list, ascending, each once; CDN DCs are left out.
+func (l List) IDs() []int {
+	var ids []int
+	for _, o := range l.Options {
+		if !o.CDN {
+			ids = append(ids, o.ID)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
