@@ -1,0 +1,164 @@
+package telegram
+
+import (
+	"reflect"
+	"strings"
+
+	"github.com/gotd/td/tg"
+)
+
+// collectDepth is how deep users and chats can lie below an answer: box, wrapper, updates.
+const collectDepth = 4
+
+var (
+	userSlice = reflect.TypeFor[[]tg.UserClass]()
+	chatSlice = reflect.TypeFor[[]tg.ChatClass]()
+	userValue = reflect.TypeFor[tg.UserClass]()
+	chatValue = reflect.TypeFor[tg.ChatClass]()
+)
+
+// CollectPeers finds the users and chats that came with a decoded answer or update: what every
+// Env feeds its peers with. Of lists, only those of users and chats are searched.
+func CollectPeers(result any) []Peer {
+	if result == nil {
+		return nil
+	}
+	var peers []Peer
+	collect(reflect.ValueOf(result), collectDepth, &peers)
+	return peers
+}
+
+func collect(v reflect.Value, depth int, peers *[]Peer) {
+	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+		if v.IsNil() {
+			return
+		}
+		switch v.Type() {
+		case userValue, chatValue:
+			addPeer(v.Interface(), peers)
+			return
+		}
+		v = v.Elem()
+	}
+	if v.Kind() != reflect.Struct || depth == 0 || !v.CanInterface() {
+		return
+	}
+	for i := range v.NumField() {
+		f := v.Field(i)
+		switch f.Type() {
+		case userSlice, chatSlice:
+			for j := range f.Len() {
+				addPeer(f.Index(j).Interface(), peers)
+			}
+			continue
+		}
+		switch f.Kind() {
+		case reflect.Interface, reflect.Struct, reflect.Pointer:
+			collect(f, depth-1, peers)
+		}
+	}
+}
+
+func addPeer(v any, peers *[]Peer) {
+	var p Peer
+	var ok bool
+	switch v := v.(type) {
+	case tg.UserClass:
+		p, ok = PeerOfUser(v)
+	case tg.ChatClass:
+		p, ok = PeerOfChat(v)
+	}
+	if ok {
+		*peers = append(*peers, p)
+	}
+}
+
+// PeerOfUser is the peer of a user; false for userEmpty.
+func PeerOfUser(u tg.UserClass) (Peer, bool) {
+	user, ok := u.(*tg.User)
+	if !ok {
+		return Peer{}, false
+	}
+	return Peer{
+		Kind: PeerUser, ID: user.ID, AccessHash: user.AccessHash,
+		Username: mainUsername(user.Username, user.Usernames),
+		Title:    strings.TrimSpace(user.FirstName + " " + user.LastName),
+		Phone:    user.Phone, Self: user.Self, Bot: user.Bot, Min: user.Min,
+	}, true
+}
+
+// PeerOfChat is the peer of a basic group, channel or supergroup; false for chatEmpty.
+func PeerOfChat(c tg.ChatClass) (Peer, bool) {
+	switch c := c.(type) {
+	case *tg.Chat:
+		return Peer{Kind: PeerChat, ID: c.ID, Title: c.Title}, true
+	case *tg.ChatForbidden:
+		return Peer{Kind: PeerChat, ID: c.ID, Title: c.Title}, true
+	case *tg.Channel:
+		return Peer{
+			Kind: PeerChannel, ID: c.ID, AccessHash: c.AccessHash, Title: c.Title,
+			Username: mainUsername(c.Username, c.Usernames), Megagroup: c.Megagroup, Min: c.Min,
+		}, true
+	case *tg.ChannelForbidden:
+		return Peer{
+			Kind: PeerChannel, ID: c.ID, AccessHash: c.AccessHash, Title: c.Title, Megagroup: c.Megagroup,
+		}, true
+	}
+	return Peer{}, false
+}
+
+func mainUsername(name string, all []tg.Username) string {
+	if name != "" {
+		return name
+	}
+	for _, u := range all {
+		if u.Active {
+			return u.Username
+		}
+	}
+	return ""
+}
+
+// PeerRef splits a TL peer into kind and bare id.
+func PeerRef(p tg.PeerClass) (PeerKind, int64, bool) {
+	switch p := p.(type) {
+	case *tg.PeerUser:
+		return PeerUser, p.UserID, true
+	case *tg.PeerChat:
+		return PeerChat, p.ChatID, true
+	case *tg.PeerChannel:
+		return PeerChannel, p.ChannelID, true
+	}
+	return 0, 0, false
+}
+
+// AuthorizationOf finds the user that an answer logged in: the answer of auth.signIn,
+// auth.checkPassword, auth.importBotAuthorization, auth.sendCode (signed in at once) or
+// auth.exportLoginToken. An Env persists it: user id, bot flag, home DC.
+func AuthorizationOf(result any) (*tg.User, bool) {
+	switch r := result.(type) {
+	case *tg.AuthAuthorizationBox:
+		return AuthorizationOf(r.Authorization)
+	case *tg.AuthSentCodeBox:
+		return AuthorizationOf(r.SentCode)
+	case *tg.AuthLoginTokenBox:
+		return AuthorizationOf(r.LoginToken)
+	case *tg.AuthSentCodeSuccess:
+		return AuthorizationOf(r.Authorization)
+	case *tg.AuthLoginTokenSuccess:
+		return AuthorizationOf(r.Authorization)
+	case *tg.AuthAuthorization:
+		user, ok := r.User.(*tg.User)
+		return user, ok
+	}
+	return nil, false
+}
+
+// LoggedOut reports whether an answer ended the login, and gives its future auth token, which
+// lets a later login skip the password.
+func LoggedOut(result any) (token []byte, ok bool) {
+	if r, is := result.(*tg.AuthLoggedOut); is {
+		return r.FutureAuthToken, true
+	}
+	return nil, false
+}

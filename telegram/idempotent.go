@@ -1,0 +1,73 @@
+package telegram
+
+import (
+	"strings"
+	"sync"
+
+	"github.com/gotd/td/bin"
+	"github.com/gotd/td/tg"
+)
+
+// Methods that may be sent again although the first answer was lost, beyond those that only
+// read: repeating them leaves the server as the first call did.
+var repeatable = map[string]bool{
+	// random_id: the server refuses the second one
+	"messages.sendMessage": true, "messages.sendMedia": true, "messages.sendMultiMedia": true,
+	"messages.forwardMessages": true, "messages.sendInlineBotResult": true, "messages.startBot": true,
+	"messages.sendScreenshotNotification": true, "messages.sendEncrypted": true,
+	"messages.sendEncryptedFile": true, "messages.sendEncryptedService": true, "stories.sendStory": true,
+	// they set what they say
+	"account.updateStatus": true, "messages.setTyping": true, "messages.readHistory": true,
+	"channels.readHistory": true, "messages.receivedMessages": true, "upload.saveFilePart": true,
+	"upload.saveBigFilePart": true, "upload.reuploadCdnFile": true, "auth.bindTempAuthKey": true,
+	"auth.exportAuthorization": true, "auth.cancelCode": true, "auth.logOut": true, "auth.sendCode": false,
+	"contacts.search": true, "messages.search": true, "messages.searchGlobal": true, "invokeWithLayer": false,
+}
+
+// Methods whose names read like a question but do more.
+var notRepeatable = map[string]bool{
+	"auth.checkPassword":            true, // uses up the SRP id
+	"auth.checkRecoveryPassword":    true, // counts wrong tries
+	"messages.getBotCallbackAnswer": true, // presses the button
+	"messages.getInlineBotResults":  true, // asks the bot
+	"messages.getMessagesViews":     true, // may count a view
+	"payments.checkGiftCode":        true, // counts wrong tries
+}
+
+var idempotentIDs = sync.OnceValue(func() map[uint32]bool {
+	ids := map[uint32]bool{}
+	for name, id := range tg.NamesMap() {
+		if repeats(name) {
+			ids[id] = true
+		}
+	}
+	return ids
+})
+
+// repeats judges a method by its schema name.
+func repeats(name string) bool {
+	if yes, known := repeatable[name]; known {
+		return yes
+	}
+	_, verb, namespaced := strings.Cut(name, ".")
+	if !namespaced || notRepeatable[name] {
+		return false
+	}
+	for _, prefix := range []string{"get", "check", "resolve"} {
+		rest, ok := strings.CutPrefix(verb, prefix)
+		if ok && rest != "" && rest[0] >= 'A' && rest[0] <= 'Z' {
+			return true
+		}
+	}
+	return false
+}
+
+// Idempotent reports whether a call may be sent again when its answer was lost: methods that
+// only read, those that carry a random_id, and those that set what they say.
+func Idempotent(in bin.Encoder) bool {
+	id, ok := in.(interface{ TypeID() uint32 })
+	return ok && IdempotentID(id.TypeID())
+}
+
+// IdempotentID is Idempotent for a constructor id.
+func IdempotentID(id uint32) bool { return idempotentIDs()[id] }

@@ -1,0 +1,228 @@
+package telegram
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"time"
+	"unicode/utf16"
+
+	"github.com/gotd/td/tg"
+
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// maxText is the longest text of a message, in UTF-16 code units (message_length_max).
+const maxText = 4096
+
+// duplicateSearch is how many recent messages are searched for one that was sent already.
+const duplicateSearch = 50
+
+// Outgoing is a message to send.
+type Outgoing struct {
+	// Text is 1 to 4096 UTF-16 code units long.
+	Text     string
+	Entities []tg.MessageEntityClass
+	// ReplyTo is the message to answer; 0 = none. Quote is a part of it.
+	ReplyTo int
+	Quote   string
+	// TopID is the top message of a forum topic; 0 = that of ReplyTo.
+	TopID       int
+	Silent      bool
+	Background  bool
+	ClearDraft  bool
+	NoWebpage   bool
+	InvertMedia bool
+	Noforwards  bool
+	// Schedule is when to send; zero = now.
+	Schedule time.Time
+	// RandomID makes repetitions of one command one message; 0 = drawn.
+	RandomID int64
+}
+
+// SendMessage sends a text message (messages.sendMessage) and returns it as the server numbered
+// it. random_id is drawn once, so however often the call travels, one message is sent.
+func SendMessage(ctx context.Context, env Env, to Peer, m Outgoing) (*tg.Message, error) {
+	req, err := sendRequest(to, m)
+	if err != nil {
+		return nil, err
+	}
+	var res tg.UpdatesBox
+	err = invoke(ctx, env, req, &res)
+	if isRPC(err, "RANDOM_ID_DUPLICATE") {
+		return findSent(ctx, env, to, req)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if short, ok := res.Updates.(*tg.UpdateShortSentMessage); ok {
+		return fromShort(env, to, req, short), nil
+	}
+	if msg := sentMessage(res.Updates, req.RandomID); msg != nil {
+		return msg, nil
+	}
+	return nil, unexpected(req, fmt.Sprintf("%T without the message", res.Updates))
+}
+
+func sendRequest(to Peer, m Outgoing) (*tg.MessagesSendMessageRequest, error) {
+	input, err := to.Input()
+	if err != nil {
+		return nil, err
+	}
+	switch n := len(utf16.Encode([]rune(m.Text))); {
+	case n == 0:
+		return nil, fleet.Errorf(fleet.CodeInvalidArgument, "MESSAGE_EMPTY", "message.text: is empty").
+			WithRemedy(verdicts["MESSAGE_EMPTY"].remedy)
+	case n > maxText:
+		return nil, fleet.Errorf(fleet.CodeInvalidArgument, "MESSAGE_TOO_LONG",
+			"message.text: must have at most %d UTF-16 code units (got %d)", maxText, n).
+			WithRemedy(verdicts["MESSAGE_TOO_LONG"].remedy)
+	}
+	if m.RandomID == 0 {
+		if m.RandomID, err = randomID(); err != nil {
+			return nil, err
+		}
+	}
+	req := &tg.MessagesSendMessageRequest{
+		Peer: input, Message: m.Text, RandomID: m.RandomID, Silent: m.Silent, Background: m.Background,
+		ClearDraft: m.ClearDraft, NoWebpage: m.NoWebpage, InvertMedia: m.InvertMedia, Noforwards: m.Noforwards,
+	}
+	if len(m.Entities) > 0 {
+		req.SetEntities(m.Entities)
+	}
+	if m.ReplyTo != 0 || m.TopID != 0 {
+		req.SetReplyTo(inputReply(m))
+	}
+	if !m.Schedule.IsZero() {
+		req.SetScheduleDate(int(m.Schedule.Unix()))
+	}
+	return req, nil
+}
+
+func inputReply(m Outgoing) *tg.InputReplyToMessage {
+	reply := &tg.InputReplyToMessage{ReplyToMsgID: m.ReplyTo}
+	if m.ReplyTo == 0 { // a topic is addressed by its top message
+		reply.ReplyToMsgID = m.TopID
+	}
+	if m.TopID != 0 {
+		reply.SetTopMsgID(m.TopID)
+	}
+	if m.Quote != "" {
+		reply.SetQuoteText(m.Quote)
+	}
+	return reply
+}
+
+func randomID() (int64, error) {
+	var b [8]byte
+	for {
+		if _, err := rand.Read(b[:]); err != nil {
+			return 0, fmt.Errorf("draw random id: %w", err)
+		}
+		if id := int64(binary.LittleEndian.Uint64(b[:])); id != 0 {
+			return id, nil
+		}
+	}
+}
+
+// fromShort rebuilds the message for which updateShortSentMessage stands.
+func fromShort(env Env, to Peer, req *tg.MessagesSendMessageRequest, short *tg.UpdateShortSentMessage) *tg.Message {
+	self, known := env.Peers().Get(PeerUser, 0)
+	msg := &tg.Message{
+		Out: true, ID: short.ID, Date: short.Date, Message: req.Message, Silent: req.Silent,
+		Noforwards: req.Noforwards, InvertMedia: req.InvertMedia, PeerID: tlPeer(to),
+	}
+	if to.Self && known {
+		msg.PeerID = tlPeer(self)
+	}
+	if known {
+		msg.SetFromID(tlPeer(self))
+	}
+	if len(short.Entities) > 0 {
+		msg.SetEntities(short.Entities)
+	}
+	if short.Media != nil {
+		msg.SetMedia(short.Media)
+	}
+	if short.TTLPeriod != 0 {
+		msg.SetTTLPeriod(short.TTLPeriod)
+	}
+	if reply, ok := req.ReplyTo.(*tg.InputReplyToMessage); ok {
+		header := &tg.MessageReplyHeader{}
+		header.SetReplyToMsgID(reply.ReplyToMsgID)
+		if reply.TopMsgID != 0 {
+			header.SetReplyToTopID(reply.TopMsgID)
+		}
+		if reply.QuoteText != "" {
+			header.Quote = true
+			header.SetQuoteText(reply.QuoteText)
+		}
+		msg.SetReplyTo(header)
+	}
+	return msg
+}
+
+func tlPeer(p Peer) tg.PeerClass {
+	switch p.Kind {
+	case PeerChat:
+		return &tg.PeerChat{ChatID: p.ID}
+	case PeerChannel:
+		return &tg.PeerChannel{ChannelID: p.ID}
+	}
+	return &tg.PeerUser{UserID: p.ID}
+}
+
+// sentMessage finds the message of a random id among the updates of an answer.
+func sentMessage(u tg.UpdatesClass, random int64) *tg.Message {
+	list := updatesIn(u)
+	id, known := 0, false
+	for _, u := range list {
+		if u, ok := u.(*tg.UpdateMessageID); ok && u.RandomID == random {
+			id, known = u.ID, true
+		}
+	}
+	for _, u := range list {
+		var m tg.MessageClass
+		switch u := u.(type) {
+		case *tg.UpdateNewMessage:
+			m = u.Message
+		case *tg.UpdateNewChannelMessage:
+			m = u.Message
+		case *tg.UpdateNewScheduledMessage:
+			m = u.Message
+		}
+		if msg, ok := m.(*tg.Message); ok && (msg.ID == id || !known && msg.Out) {
+			return msg
+		}
+	}
+	return nil
+}
+
+func updatesIn(u tg.UpdatesClass) []tg.UpdateClass {
+	switch u := u.(type) {
+	case *tg.Updates:
+		return u.Updates
+	case *tg.UpdatesCombined:
+		return u.Updates
+	case *tg.UpdateShort:
+		return []tg.UpdateClass{u.Update}
+	}
+	return nil
+}
+
+// findSent finds the message of a repeated command, which the server has sent before: the
+// latest own message with this text.
+func findSent(ctx context.Context, env Env, to Peer, req *tg.MessagesSendMessageRequest) (*tg.Message, error) {
+	h, err := GetHistory(ctx, env, to, HistoryOptions{Limit: duplicateSearch})
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range h.Messages {
+		if m, ok := m.(*tg.Message); ok && m.Out && m.Message == req.Message {
+			return m, nil
+		}
+	}
+	return nil, fleet.Errorf(fleet.CodeAlreadyExists, "MESSAGE_UNKNOWN", "message: was sent before, and is not among the latest %d", duplicateSearch).
+		WithRemedy("nothing to do: the message was sent once")
+}
