@@ -22,6 +22,7 @@ type Call struct {
 	BusinessID     string // of invokeWithBusinessConnection
 
 	session *session
+	query   *query
 	done    atomic.Bool
 }
 

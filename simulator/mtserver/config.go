@@ -14,16 +14,15 @@ import (
 
 // Numbers of the protocol's documents.
 const (
-	saltOverlapFactor  = 2                 // a salt is accepted for twice its period: its own and the next one
-	maxPast            = 300 * time.Second // msg_id older than this: code 16
-	maxFuture          = 30 * time.Second  // msg_id further ahead than this: code 17
-	maxContainer       = 1024              // messages in a container
-	maxIDs             = 8192              // ids in msgs_ack, msgs_state_req, msg_resend_req
-	minPadding         = 12
-	maxPadding         = 1024
-	exchangeMemory     = 10 * time.Minute // an answer of the key exchange is repeated for this long
-	maxFutureSalts     = 64
-	transportTagLength = 4
+	saltOverlapFactor = 2                 // a salt is accepted for twice its period: its own and the next one
+	maxPast           = 300 * time.Second // msg_id older than this: code 16
+	maxFuture         = 30 * time.Second  // msg_id further ahead than this: code 17
+	maxContainer      = 1024              // messages in a container
+	maxIDs            = 8192              // ids in msgs_ack, msgs_state_req, msg_resend_req
+	minPadding        = 12
+	maxPadding        = 1024
+	exchangeMemory    = 10 * time.Minute // an answer of the key exchange is repeated for this long
+	maxFutureSalts    = 64
 )
 
 // Numbers of ours.
@@ -38,6 +37,10 @@ const (
 	writeTimeout      = 10 * time.Second // a client that does not read for so long is cut
 	exchangesPerDC    = 8192             // unfinished and remembered key exchanges
 	housekeepingEvery = 50 * time.Millisecond
+	heldAtMost        = 300 * time.Millisecond // a push held back for the next one
+	containerMessages = 100
+	containerBytes    = 512 << 10
+	lingerTime        = 2 * time.Second // for a client to read a last transport error
 )
 
 // Config says how a Server behaves. The zero value is one DC with id 2 on a

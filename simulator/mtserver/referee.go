@@ -36,6 +36,7 @@ type Referee struct {
 	mu     sync.Mutex
 	now    func() time.Time
 	keys   map[int64]*refereeKey
+	fresh  map[*conn]map[int64]int64 // open, without a frame yet: bytes arrived when a newer one of a key began
 	counts RefereeCounts
 }
 
@@ -56,7 +57,7 @@ type refereeConn struct {
 const refereeLogs = 512 // connections remembered per key
 
 func newReferee(now func() time.Time) *Referee {
-	return &Referee{now: now, keys: map[int64]*refereeKey{}}
+	return &Referee{now: now, keys: map[int64]*refereeKey{}, fresh: map[*conn]map[int64]int64{}}
 }
 
 // Counts returns the sums over all keys.
@@ -127,7 +128,7 @@ func (r *Referee) frame(keyID int64, c *conn, end int64) (dead, killed bool) {
 	rc := k.find(c)
 	if rc == nil {
 		rc = k.open(c, now)
-		r.judgeOpening(k, rc)
+		r.judgeOpening(keyID, k, rc)
 	}
 	rc.log.LastSent = now
 	rc.log.Frames++
@@ -138,29 +139,45 @@ func (r *Referee) frame(keyID int64, c *conn, end int64) (dead, killed bool) {
 	return k.dead, killed
 }
 
+// opened records a connection that has not used a key yet.
+func (r *Referee) opened(c *conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fresh[c] = nil
+}
+
 // judgeOpening marks, at the first frame of a connection, what its older sisters had
 // already sent by now.
-func (r *Referee) judgeOpening(k *refereeKey, first *refereeConn) {
+func (r *Referee) judgeOpening(keyID int64, k *refereeKey, first *refereeConn) {
+	early := r.fresh[first.conn][keyID]
+	delete(r.fresh, first.conn)
 	overlap := false
 	for _, other := range k.conns {
-		if other == first || !other.log.Closed.IsZero() {
-			continue
-		}
-		older := other
-		if other.log.ConnID > first.log.ConnID {
-			older = first // a newer connection has sent before: this one is too late
-		} else {
+		switch {
+		case other == first:
+		case other.log.ConnID > first.log.ConnID:
+			first.excused = early // a newer one has sent before
+		case other.log.Closed.IsZero():
 			overlap = true
-		}
-		if older.excused < 0 {
-			older.excused = older.conn.arrived()
-			if older == first {
-				older.excused = 0
+			if other.excused < 0 {
+				other.excused = other.conn.sock.arrived()
 			}
 		}
 	}
 	if overlap {
 		r.counts.Overlaps++
+	}
+	if !k.home {
+		return
+	}
+	for c, arrived := range r.fresh {
+		if _, known := arrived[keyID]; c.id < first.log.ConnID && !known {
+			if arrived == nil {
+				arrived = map[int64]int64{}
+				r.fresh[c] = arrived
+			}
+			arrived[keyID] = c.sock.arrived()
+		}
 	}
 }
 
@@ -185,13 +202,16 @@ func (k *refereeKey) open(c *conn, now time.Time) *refereeConn {
 }
 
 // closed records the end of a connection.
-func (r *Referee) closed(keyID int64, c *conn) {
+func (r *Referee) closed(keyIDs []int64, c *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if k := r.keys[keyID]; k != nil {
-		if rc := k.find(c); rc != nil {
-			rc.log.Closed = r.now()
-			rc.conn = nil
+	delete(r.fresh, c)
+	for _, id := range keyIDs {
+		if k := r.keys[id]; k != nil {
+			if rc := k.find(c); rc != nil {
+				rc.log.Closed = r.now()
+				rc.conn = nil
+			}
 		}
 	}
 }

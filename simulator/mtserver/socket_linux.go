@@ -1,0 +1,75 @@
+package mtserver
+
+import (
+	"io"
+	"net"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// socket is a TCP connection that knows how many bytes the kernel has received for it,
+// read or not. The referee needs that: a goroutine may be late, bytes are not.
+type socket struct {
+	*net.TCPConn
+	raw syscall.RawConn
+
+	mu   sync.Mutex // makes reading and counting one step
+	read int64
+}
+
+func newSocket(c *net.TCPConn) (*socket, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return &socket{TCPConn: c, raw: raw}, nil
+}
+
+// Read implements io.Reader.
+func (s *socket) Read(p []byte) (n int, err error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	rawErr := s.raw.Read(func(fd uintptr) bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for {
+			n, err = syscall.Read(int(fd), p)
+			if err != syscall.EINTR {
+				break
+			}
+		}
+		if err == syscall.EAGAIN {
+			return false
+		}
+		if n > 0 {
+			s.read += int64(n)
+		}
+		return true
+	})
+	switch {
+	case rawErr != nil:
+		return 0, rawErr
+	case err != nil:
+		return 0, err
+	case n <= 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// arrived counts the bytes that have reached this machine.
+func (s *socket) arrived() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	waiting := 0
+	// A closed socket has nothing waiting.
+	_ = s.raw.Control(func(fd uintptr) {
+		if n, err := unix.IoctlGetInt(int(fd), unix.SIOCINQ); err == nil {
+			waiting = n
+		}
+	})
+	return s.read + int64(waiting)
+}
