@@ -1,12 +1,22 @@
 package cluster
 
-import "github.com/telefleet/orchestrator/fleet"
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// loadSlack is how far above its fair share a node may be filled. Less moves accounts for
+// little gain, more leaves nodes uneven.
+const loadSlack = 0.10
 
 // PlacementInput is all that placement looks at.
 type PlacementInput struct {
-	// Accounts to place.
+	// Accounts to place; their order does not matter.
 	Accounts []fleet.AccountID
-	// Nodes that are alive.
+	// Nodes that are alive; their order does not matter.
 	Nodes []Node
 	// Current is where accounts are assigned now; nodes that are gone may occur.
 	Current map[fleet.AccountID]fleet.NodeID
@@ -15,11 +25,142 @@ type PlacementInput struct {
 // Move is one account that should run elsewhere.
 type Move struct {
 	Account fleet.AccountID
-	// From is the node that it is assigned to, empty when none or when that one is gone.
+	// From is the live node that it is assigned to now, empty when there is none.
 	From fleet.NodeID
 	// To is never empty.
 	To fleet.NodeID
 }
 
-// Place proposes the moves, fewest first needed.
-func Place(in PlacementInput) []Move { panic("being written") }
+// target is a node that may take accounts.
+type target struct {
+	id     fleet.NodeID
+	weight float64
+	limit  int
+	kept   []fleet.AccountID
+	load   int
+}
+
+// Place proposes where accounts should run, as the moves that are needed, sorted by
+// account. It uses rendezvous hashing with bounded load: an account goes to the node that
+// scores highest for it among those below their limit, where the limit is the node's share
+// by weight plus a slack of 10 %. Accounts stay where they are unless their node is gone,
+// is draining or is above its limit. Cordoned nodes keep theirs and take none.
+func Place(in PlacementInput) []Move {
+	targets, holding := split(in.Nodes)
+	if len(targets) == 0 {
+		return nil
+	}
+	accounts := slices.Clone(in.Accounts)
+	slices.Sort(accounts)
+	accounts = slices.Compact(accounts)
+
+	var loose []Move
+	free := 0 // accounts that the targets share
+	for _, a := range accounts {
+		current := in.Current[a]
+		if t := targets[current]; t != nil {
+			t.kept = append(t.kept, a)
+			free++
+			continue
+		}
+		draining, alive := holding[current]
+		if alive && !draining {
+			continue
+		}
+		m := Move{Account: a}
+		if alive {
+			m.From = current
+		}
+		loose = append(loose, m)
+		free++
+	}
+	setLimits(targets, free)
+	for _, t := range targets {
+		loose = append(loose, t.evict()...)
+	}
+	slices.SortFunc(loose, func(a, b Move) int { return cmp.Compare(a.Account, b.Account) })
+	for i := range loose {
+		t := best(targets, loose[i].Account)
+		t.load++
+		loose[i].To = t.id
+	}
+	return slices.DeleteFunc(loose, func(m Move) bool { return m.From == m.To })
+}
+
+// split parts the nodes that may take accounts from those that hold some without taking
+// more; the value of the latter says whether they are draining.
+func split(nodes []Node) (targets map[fleet.NodeID]*target, holding map[fleet.NodeID]bool) {
+	targets = make(map[fleet.NodeID]*target)
+	holding = make(map[fleet.NodeID]bool)
+	for _, n := range nodes {
+		if n.Cordoned || n.Draining {
+			holding[n.ID] = n.Draining
+			continue
+		}
+		targets[n.ID] = &target{id: n.ID, weight: float64(max(1, n.Weight))}
+	}
+	return targets, holding
+}
+
+func setLimits(targets map[fleet.NodeID]*target, accounts int) {
+	var sum float64
+	for _, t := range targets {
+		sum += t.weight
+	}
+	for _, t := range targets {
+		share := float64(accounts) * t.weight / sum
+		t.limit = max(int(math.Ceil(share)), int(math.Floor(share*(1+loadSlack))))
+	}
+}
+
+// evict takes the accounts above the limit off the node, those that it scores lowest first.
+func (t *target) evict() []Move {
+	t.load = min(len(t.kept), t.limit)
+	if t.load == len(t.kept) {
+		return nil
+	}
+	slices.SortFunc(t.kept, func(a, b fleet.AccountID) int {
+		return cmp.Or(cmp.Compare(score(b, t.id, t.weight), score(a, t.id, t.weight)), cmp.Compare(a, b))
+	})
+	moves := make([]Move, 0, len(t.kept)-t.limit)
+	for _, a := range t.kept[t.limit:] {
+		moves = append(moves, Move{Account: a, From: t.id})
+	}
+	return moves
+}
+
+// best is the node below its limit that scores highest; the limits sum up to at least the
+// number of accounts, so there is one. Rounding in the sum could in theory leave none: then
+// the best of all is taken.
+func best(targets map[fleet.NodeID]*target, a fleet.AccountID) *target {
+	var top, any *target
+	var topScore, anyScore float64
+	for _, t := range targets {
+		s := score(a, t.id, t.weight)
+		if any == nil || s > anyScore || s == anyScore && t.id < any.id {
+			any, anyScore = t, s
+		}
+		if t.load < t.limit && (top == nil || s > topScore || s == topScore && t.id < top.id) {
+			top, topScore = t, s
+		}
+	}
+	if top == nil {
+		return any
+	}
+	return top
+}
+
+// score is the weighted rendezvous score of an account on a node.
+func score(a fleet.AccountID, n fleet.NodeID, weight float64) float64 {
+	h := uint64(14695981039346656037) // FNV-1a, then mixed: alone it spreads short names badly
+	for _, s := range []string{string(a), "\x00", string(n)} {
+		for i := range len(s) {
+			h = (h ^ uint64(s[i])) * 1099511628211
+		}
+	}
+	h = (h ^ h>>33) * 0xff51afd7ed558ccd
+	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
+	h ^= h >> 33
+	unit := (float64(h>>11) + 0.5) / (1 << 53) // in (0, 1)
+	return -weight / math.Log(unit)
+}

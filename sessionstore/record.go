@@ -1,0 +1,108 @@
+package sessionstore
+
+import (
+	"crypto/sha1"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// AuthKey is the 2048-bit secret shared with one DC. It prints as its key id only.
+type AuthKey [256]byte
+
+// ID is MTProto's auth_key_id: the lower 64 bits of the key's SHA-1.
+func (k AuthKey) ID() KeyID {
+	sum := sha1.Sum(k[:])
+	return KeyID(binary.LittleEndian.Uint64(sum[12:]))
+}
+
+// Zero reports whether the key is unset.
+func (k AuthKey) Zero() bool { return k == AuthKey{} }
+
+// redacted is how a key prints.
+func (k AuthKey) redacted() string {
+	if k.Zero() {
+		return "auth key unset"
+	}
+	return "auth key " + k.ID().String() + " (redacted)"
+}
+
+// String implements fmt.Stringer without the secret.
+func (k AuthKey) String() string { return k.redacted() }
+
+// GoString implements fmt.GoStringer without the secret.
+func (k AuthKey) GoString() string { return k.redacted() }
+
+// Format implements fmt.Formatter: no verb prints the secret.
+func (k AuthKey) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, k.redacted()) }
+
+// LogValue implements slog.LogValuer without the secret.
+func (k AuthKey) LogValue() slog.Value { return slog.StringValue(k.redacted()) }
+
+// MarshalText keeps the secret out of JSON and other text encodings.
+func (k AuthKey) MarshalText() ([]byte, error) { return []byte(k.redacted()), nil }
+
+// KeyID is MTProto's auth_key_id.
+type KeyID uint64
+
+// String is the id as 16 hexadecimal digits.
+func (id KeyID) String() string { return fmt.Sprintf("%016x", uint64(id)) }
+
+// Salt is one server salt and the time in which the server takes it.
+type Salt struct {
+	ValidSince time.Time
+	ValidUntil time.Time
+	Value      int64
+}
+
+// DCKey is what an account shares with one DC.
+type DCKey struct {
+	Key AuthKey
+	// Salts known for the key, oldest first; a few dozen at most.
+	Salts []Salt
+	// TimeOffset is server time minus ours.
+	TimeOffset time.Duration
+	// CreatedAt is when the key was negotiated or imported.
+	CreatedAt time.Time
+}
+
+// Record is the session of one account.
+type Record struct {
+	// Account is the owner of the record; sealing binds it.
+	Account fleet.AccountID
+	// HomeDC is the id of the DC that the account lives on, 0 before the first exchange.
+	HomeDC int
+	// Keys by DC id.
+	Keys map[int]DCKey
+	// UserID is Telegram's number, 0 before login: a record with one is authorised.
+	UserID int64
+	// Bot says that the account is a bot.
+	Bot bool
+	// Checkpoint is the update stream's state and log position, opaque here.
+	Checkpoint []byte
+	// FutureAuthToken lets a later login skip the code (auth.loggedOut). A secret.
+	FutureAuthToken []byte
+	// UpdatedAt is when the record was last saved, by the writer's wall clock. Save sets it.
+	UpdatedAt time.Time
+}
+
+// Authorised reports whether the record belongs to a logged-in account.
+func (r *Record) Authorised() bool { return r.UserID != 0 }
+
+// String names the account and counts the rest; no secrets.
+func (r *Record) String() string {
+	return fmt.Sprintf("session of %s: home DC %d, %d keys, authorised %t", r.Account, r.HomeDC, len(r.Keys), r.Authorised())
+}
+
+// GoString is String.
+func (r *Record) GoString() string { return r.String() }
+
+// Format implements fmt.Formatter: no verb prints checkpoint or tokens.
+func (r *Record) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, r.String()) }
+
+// LogValue implements slog.LogValuer without secrets.
+func (r *Record) LogValue() slog.Value { return slog.StringValue(r.String()) }
