@@ -1,0 +1,62 @@
+package embedded
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/go-hclog"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// bridge is a zap core that writes etcd's warnings and errors to hclog, and the rest only
+// when hclog logs at trace level.
+type bridge struct {
+	log    hclog.Logger
+	fields []zapcore.Field
+}
+
+// zapLogger makes the logger given to etcd. Where etcd would exit the process it panics
+// instead, so that Start can tell what is wrong.
+func zapLogger(log hclog.Logger) *zap.Logger {
+	return zap.New(bridge{log: log}, zap.WithFatalHook(zapcore.WriteThenPanic))
+}
+
+func (b bridge) Enabled(level zapcore.Level) bool {
+	return level >= zapcore.WarnLevel || b.log.IsTrace()
+}
+
+func (b bridge) With(fields []zapcore.Field) zapcore.Core {
+	return bridge{log: b.log, fields: append(b.fields[:len(b.fields):len(b.fields)], fields...)}
+}
+
+func (b bridge) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if b.Enabled(e.Level) {
+		return ce.AddCore(e, b)
+	}
+	return ce
+}
+
+func (b bridge) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	enc := zapcore.NewMapObjectEncoder()
+	for _, f := range b.fields {
+		f.AddTo(enc)
+	}
+	for _, f := range fields {
+		f.AddTo(enc)
+	}
+	args := make([]any, 0, 2*len(enc.Fields))
+	for k, v := range enc.Fields {
+		args = append(args, k, fmt.Sprint(v))
+	}
+	switch {
+	case e.Level >= zapcore.ErrorLevel:
+		b.log.Error(e.Message, args...)
+	case e.Level == zapcore.WarnLevel:
+		b.log.Warn(e.Message, args...)
+	default:
+		b.log.Trace(e.Message, args...)
+	}
+	return nil
+}
+
+func (b bridge) Sync() error { return nil }
