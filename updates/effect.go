@@ -16,6 +16,8 @@ type Emit struct {
 	MsgIDs []int64
 	// Live events may skip the log; such an Emit has no positions.
 	Live bool
+
+	sealed bool // what follows belongs to the next Emit
 }
 
 // Durable reports whether the Emit needs an append at all.

@@ -1,0 +1,235 @@
+package updates
+
+// place is a channel at rest: 8 bytes beside its id.
+type place struct {
+	pts  int32
+	base int32 // the first value known; see Base in the package comment
+}
+
+// channelFill is a channel with a gap.
+type channelFill struct {
+	fill
+	wanted uint64 // when it was last heard of: the latest is asked first
+	held   []Update
+	known  int // greatest pts heard of; says in a gap event how much was lost
+}
+
+func (m *Machine) channelCounted(u Update) {
+	id := u.Box.Channel
+	p, known := m.channels[id]
+	switch {
+	case u.TooLong && known && u.Pts != 0 && u.Pts <= int(p.pts):
+		return
+	case u.TooLong:
+		if !known {
+			m.track(id, place{pts: firstChannelPts})
+		}
+		m.wantChannel(id, u.Pts)
+		return
+	case !known:
+		p.pts = int32(max(0, u.Pts-u.Count))
+		p.base = p.pts
+		m.track(id, p)
+	}
+	f := m.fills[id]
+	flowing := f == nil || f.phase == phaseWaiting
+	v := judge(int(p.pts), &u)
+	switch {
+	case flowing && v == verdictNext:
+		m.apply(&u)
+		if f != nil {
+			m.drain(&f.held)
+			m.settleChannel(id, f)
+		}
+	case v == verdictOld:
+		m.old(&u)
+	default:
+		m.holdChannel(u, m.behind(id, u.Pts))
+	}
+}
+
+func (m *Machine) holdChannel(u Update, f *channelFill) {
+	switch {
+	case m.hold(&f.held, u):
+		if f.phase == phaseIdle {
+			m.wait(&f.fill)
+		}
+	case f.phase == phaseAsking:
+		f.again = true
+	case f.phase != phaseRetrying:
+		f.to(phaseQueued)
+	}
+}
+
+// track starts the box of a channel, at the limit instead of the oldest one at rest. The start
+// is an append of its own: a crash before the first update is stored must not make a later
+// update the first.
+func (m *Machine) track(id int64, p place) {
+	if m.channels == nil {
+		m.channels = make(map[int64]place)
+	}
+	if len(m.channels) >= m.cfg.MaxChannels {
+		oldest := int64(0)
+		for at := range m.channels {
+			if m.fills[at] == nil && (oldest == 0 || at < oldest) {
+				oldest = at
+			}
+		}
+		m.forget(oldest)
+	}
+	m.channels[id] = p
+	if p.pts > 0 {
+		m.position(ChannelBox(id), int(p.pts))
+		m.emits[len(m.emits)-1].sealed = true
+	}
+}
+
+func (m *Machine) forget(id int64) {
+	if _, ok := m.channels[id]; ok {
+		delete(m.channels, id)
+		m.position(ChannelBox(id), 0)
+	}
+}
+
+// behind is the fill of a channel, which was just heard of.
+func (m *Machine) behind(id int64, pts int) *channelFill {
+	f := m.fills[id]
+	if f == nil {
+		f = &channelFill{fill: fill{phase: phaseIdle}}
+		if m.fills == nil {
+			m.fills = make(map[int64]*channelFill)
+		}
+		m.fills[id] = f
+	}
+	m.order++
+	f.wanted = m.order
+	f.known = max(f.known, pts)
+	return f
+}
+
+func (m *Machine) wantChannel(id int64, pts int) {
+	f := m.behind(id, pts)
+	switch f.phase {
+	case phaseAsking:
+		f.again = true
+	case phaseRetrying, phaseQueued: // will be asked anyhow
+	default:
+		f.to(phaseQueued)
+	}
+}
+
+// askChannels gives the free slots to the channels heard of last.
+func (m *Machine) askChannels() {
+	for m.inFlight < m.cfg.MaxFills && len(m.fills) > m.inFlight {
+		var next *channelFill
+		var id int64
+		for at, f := range m.fills {
+			if f.phase == phaseQueued && (next == nil || f.wanted > next.wanted) {
+				next, id = f, at
+			}
+		}
+		if next == nil {
+			return
+		}
+		m.inFlight++
+		next.to(phaseAsking)
+		next.again = false
+		call := GetChannelDifference{Channel: id, Pts: int(m.channels[id].pts), Limit: m.cfg.ChannelLimit}
+		if call.Pts <= firstChannelPts {
+			call.Pts = firstChannelPts
+			call.Limit = min(call.Limit, firstChannelAsks)
+		}
+		m.calls = append(m.calls, call)
+	}
+}
+
+func (m *Machine) channelDifference(d ChannelDifference) {
+	f := m.fills[d.Channel]
+	if f == nil || f.phase != phaseAsking {
+		return
+	}
+	m.inFlight--
+	if !validCounter(d.Pts) {
+		m.retry(&f.fill, 0)
+		return
+	}
+	m.heard = m.now
+	box := ChannelBox(d.Channel)
+	before := m.value(box)
+	if d.Outcome == OutcomeTooLong {
+		m.gap(box, before, d.Pts, GapTooLong)
+	} else {
+		m.emitAll(d.Messages)
+		for _, u := range d.Others {
+			m.emitAll(u.Events)
+		}
+	}
+	if d.Pts > 0 && d.Pts != before {
+		m.move(box, d.Pts)
+	}
+	moved := m.value(box) != before
+	gapped := m.drain(&f.held)
+	switch {
+	case (d.More || gapped) && !moved:
+		m.retry(&f.fill, 0)
+	case d.More || f.again:
+		f.tries = 0
+		f.to(phaseQueued)
+	default:
+		f.tries = 0
+		f.to(phaseIdle)
+		m.settleChannel(d.Channel, f)
+	}
+}
+
+// settleChannel puts a channel without gap to rest and lets one with a gap wait.
+func (m *Machine) settleChannel(id int64, f *channelFill) {
+	if len(f.held) == 0 {
+		delete(m.fills, id)
+		return
+	}
+	m.wait(&f.fill)
+}
+
+func (m *Machine) channelFailed(in ChannelDifferenceFailed) {
+	f := m.fills[in.Channel]
+	if f == nil || f.phase != phaseAsking {
+		return
+	}
+	m.inFlight--
+	switch in.Kind {
+	case FailureAccessLost:
+		m.giveUp(in.Channel, f, GapAccessLost)
+	case FailureInvalid:
+		m.giveUp(in.Channel, f, GapReset)
+	default:
+		m.retry(&f.fill, in.RetryAfter)
+	}
+}
+
+// giveUp says what is lost, passes on what came, and forgets the channel: its next update
+// starts it anew.
+func (m *Machine) giveUp(id int64, f *channelFill, why GapReason) {
+	box := ChannelBox(id)
+	from, to := m.value(box), f.known
+	if to <= from {
+		to = 0 // there was more, the server did not say how much
+	}
+	m.gap(box, from, to, why)
+	for i := range f.held {
+		m.held--
+		m.emitAll(f.held[i].Events)
+	}
+	delete(m.fills, id)
+	m.forget(id)
+}
+
+// channelsDue moves the channels on whose time has come.
+func (m *Machine) channelsDue() {
+	for _, f := range m.fills {
+		if f.due(m.now) {
+			f.to(phaseQueued)
+		}
+		m.dueAt(f.until)
+	}
+}
