@@ -44,6 +44,10 @@ type Config struct {
 	// for an account that was deleted.
 	Keys func(ctx context.Context, account fleet.AccountID) (cipher.AEAD, error)
 
+	// TokenValid, if set, is asked directly before each append is sent; its error counts as
+	// ErrFenced. It must not block.
+	TokenValid func(account fleet.AccountID, token fleet.FencingToken) error
+
 	// MaxAge and MaxBytes bound what is kept; the oldest records are dropped.
 	// Defaults 72 h and 8 GiB; MaxAge is at least 10 minutes.
 	MaxAge   time.Duration

@@ -60,8 +60,8 @@ type Record struct {
 	Payload []byte
 	// Seq and Epoch are the record's place; Seq is 0 for a live record.
 	Seq, Epoch uint64
-	// Gap is set only for KindGap. Account is then empty when any account may be affected;
-	// Seq is Gap.To, so that the cursor moves past it.
+	// Gap is set only for KindGap. Account is then empty when any account may be affected, and
+	// Cursor is where to resume after it.
 	Gap *Gap
 }
 

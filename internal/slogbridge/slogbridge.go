@@ -121,6 +121,8 @@ func value(v slog.Value) any {
 	switch v.Kind() {
 	case slog.KindString:
 		return cut(v.String())
+	case slog.KindDuration, slog.KindTime:
+		return v.String()
 	case slog.KindAny:
 		return opaque(v.Any())
 	default:

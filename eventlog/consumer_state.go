@@ -1,0 +1,259 @@
+package eventlog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// consumerState is what is stored of a consumer: everything up to Scan is settled, except the
+// events of accounts in Behind, which are settled up to the sequence given there. It has at
+// most MaxInFlight entries.
+type consumerState struct {
+	Scan   string                     `json:"scan"`
+	Behind map[fleet.AccountID]uint64 `json:"behind,omitempty"`
+}
+
+// Consumer opens the durable consumer called name ([a-z0-9-]{1,64}), creating it at o.From.
+// It takes the consumer over from a dispatcher that still has it open.
+func (l *Log) Consumer(ctx context.Context, name string, o ConsumerOptions) (*Consumer, error) {
+	if err := checkConsumerName(name); err != nil {
+		return nil, err
+	}
+	done, err := l.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	kv, err := l.consumers(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open consumer %s: %w", name, err)
+	}
+	o = o.withDefaults()
+	c := &Consumer{
+		log: l, name: name, opts: o, kv: kv, sel: newSelection(o.Accounts, o.Kinds, o.Internal),
+		fetching: make(chan struct{}, 1), kick: make(chan struct{}, 1),
+		lanes: make(map[fleet.AccountID]*lane), held: make(map[string]*entry),
+	}
+	if err := c.load(ctx); err != nil {
+		return nil, fmt.Errorf("open consumer %s: %w", name, err)
+	}
+	return c, nil
+}
+
+func checkConsumerName(name string) error {
+	if fleet.AccountID(name).Validate() != nil {
+		return fmt.Errorf("%w: consumer: name must match [a-z0-9-]{1,64} (got %.80q)", ErrInvalid, name)
+	}
+	return nil
+}
+
+func (l *Log) consumers(ctx context.Context) (jetstream.KeyValue, error) {
+	return l.store.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket: l.cfg.Name + "_CONSUMERS", Replicas: l.cfg.Replicas, History: 1,
+	})
+}
+
+// load restores the cursor and saves it at once, so that a former dispatcher notices.
+func (c *Consumer) load(ctx context.Context) error {
+	stored, err := c.kv.Get(ctx, c.name)
+	from := c.opts.From
+	var st consumerState
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+		var del jetstream.KeyValueEntry
+		// A deleted consumer leaves a marker, whose revision a new one must follow.
+		if del, err = c.deleted(ctx); err != nil {
+			return err
+		} else if del != nil {
+			c.revision = del.Revision()
+		}
+	case err != nil:
+		return err
+	default:
+		c.revision = stored.Revision()
+		if err := json.Unmarshal(stored.Value(), &st); err != nil {
+			return fmt.Errorf("%w: its state does not decode", ErrCorrupt)
+		}
+		at, err := ParseCursor(st.Scan)
+		if err != nil {
+			return fmt.Errorf("%w: its state does not decode", ErrCorrupt)
+		}
+		from = FromCursor(at)
+	}
+	if c.reader, err = c.log.startReader(ctx, from, c.opts.Accounts); err != nil {
+		return err
+	}
+	if stored != nil {
+		// The stored zero cursor means "from sequence 1": unlike a new consumer's it reports
+		// what retention dropped meanwhile.
+		scan := from.cursor
+		c.reader.pos = min(c.reader.table.resolve(scan), c.reader.end)
+		c.reader.seen = c.reader.pos
+		for a, seq := range st.Behind {
+			seq = c.reader.table.resolve(Cursor{Epoch: scan.Epoch, Seq: seq})
+			seq = min(seq, c.reader.pos)
+			c.lanes[a] = &lane{spill: c.spillReader(a, seq), at: seq}
+		}
+	}
+	c.scan, c.dirty = c.reader.place(), true
+	return c.save(ctx)
+}
+
+// deleted gives the deletion marker, nil when there is none.
+func (c *Consumer) deleted(ctx context.Context) (jetstream.KeyValueEntry, error) {
+	entries, err := c.kv.History(ctx, c.name)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return nil, nil
+	}
+	if err != nil || len(entries) == 0 {
+		return nil, err
+	}
+	return entries[len(entries)-1], nil
+}
+
+// DeleteConsumer forgets a consumer's cursor and its dead letters. A dispatcher that has it
+// open ends with ErrInUse.
+func (l *Log) DeleteConsumer(ctx context.Context, name string) error {
+	if err := checkConsumerName(name); err != nil {
+		return err
+	}
+	done, err := l.enter()
+	if err != nil {
+		return err
+	}
+	defer done()
+	kv, err := l.consumers(ctx)
+	if err == nil {
+		err = kv.Delete(ctx, name)
+	}
+	if err == nil {
+		err = l.dropDead(ctx, name)
+	}
+	if err != nil {
+		return fmt.Errorf("delete consumer %s: %w", name, err)
+	}
+	return nil
+}
+
+// state is what can be saved now, and the floor: up to there everything is settled.
+func (c *Consumer) state() (consumerState, Cursor) {
+	scan := c.scan.Seq
+	if g := c.lanes[""]; g != nil && len(g.queue) > 0 { // an unsettled gap of all accounts
+		scan = min(scan, g.queue[0].rec.Gap.From-1)
+	}
+	floor := scan
+	st := consumerState{}
+	for a, l := range c.lanes {
+		if a == "" {
+			continue
+		}
+		at, behind := scan, false
+		if l.spill != nil {
+			at, behind = l.at, true
+		}
+		if len(l.queue) > 0 {
+			at, behind = l.queue[0].rec.Seq-1, true
+			if g := l.queue[0].rec.Gap; g != nil {
+				at = g.From - 1
+			}
+		}
+		if behind && at < scan {
+			if st.Behind == nil {
+				st.Behind = make(map[fleet.AccountID]uint64)
+			}
+			st.Behind[a] = at
+			floor = min(floor, at)
+		}
+	}
+	epoch := c.scan.Epoch
+	st.Scan = Cursor{Epoch: epoch, Seq: scan}.String()
+	return st, Cursor{Epoch: epoch, Seq: floor}
+}
+
+// Cursor is the place up to which everything is settled.
+func (c *Consumer) Cursor() Cursor {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, floor := c.state()
+	return floor
+}
+
+func (c *Consumer) saveIfDue(ctx context.Context) error {
+	c.mu.Lock()
+	due := c.dirty && time.Since(c.savedAt) >= consumerSaveEvery
+	c.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return c.save(ctx)
+}
+
+// save writes the state by revision: a conflict means that another dispatcher took over. mu is
+// held over the write, so that saves are in order.
+func (c *Consumer) save(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended != nil {
+		return c.ended
+	}
+	st, _ := c.state()
+	data, err := json.Marshal(st)
+	if err != nil {
+		return fmt.Errorf("save cursor: %w", err)
+	}
+	// A cancelled save would leave the revision unknown, and look like a take-over.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.log.cfg.AckTimeout)
+	defer cancel()
+	revision, err := c.kv.Update(ctx, c.name, data, c.revision)
+	if errors.Is(err, jetstream.ErrKeyExists) {
+		if revision, err = c.ownSave(ctx, data); err != nil {
+			c.ended = err
+			return err
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("save cursor: %w", err)
+	}
+	c.revision, c.dirty, c.savedAt = revision, false, time.Now()
+	return nil
+}
+
+// ownSave tells a take-over from an own save whose acknowledgement was lost and which was then
+// repeated.
+func (c *Consumer) ownSave(ctx context.Context, data []byte) (uint64, error) {
+	e, err := c.kv.Get(ctx, c.name)
+	if err == nil && string(e.Value()) == string(data) && e.Revision() > c.revision {
+		return e.Revision(), nil
+	}
+	return 0, fmt.Errorf("%w: another dispatcher took the consumer over", ErrInUse)
+}
+
+// Flush saves the cursor now.
+func (c *Consumer) Flush(ctx context.Context) error {
+	done, err := c.log.enter()
+	if err != nil {
+		return c.fail(err)
+	}
+	defer done()
+	return c.fail(c.save(ctx))
+}
+
+// Close saves the cursor and ends the consumer; unsettled events are delivered again when it
+// is opened next.
+func (c *Consumer) Close(ctx context.Context) error {
+	err := c.Flush(ctx)
+	c.mu.Lock()
+	if c.ended == nil {
+		c.ended = ErrClosed
+	}
+	c.mu.Unlock()
+	c.wake()
+	return err
+}

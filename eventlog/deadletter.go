@@ -1,0 +1,115 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// Dead letters lie in a stream of their own, sealed as they were in the log, under
+// "dead.<prefix><consumer>.<account>". They share the log's limit of age and take at most
+// an eighth of its bytes.
+func (l *Log) deadStore(ctx context.Context, consumer string) (*store, error) {
+	prefix := "dead." + l.store.prefix
+	stream, err := l.store.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: l.cfg.Name + "_DEAD", Description: "events that consumers gave up",
+		Subjects: []string{prefix + "*.*"}, Discard: jetstream.DiscardOld,
+		MaxAge: l.cfg.MaxAge, MaxBytes: max(l.cfg.MaxBytes/8, 1<<20),
+		Storage: jetstream.FileStorage, Replicas: l.cfg.Replicas, AllowDirect: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("dead letters: %w", err)
+	}
+	s := *l.store
+	s.stream, s.name, s.prefix = stream, l.cfg.Name+"_DEAD", prefix+consumer+"."
+	return &s, nil
+}
+
+// bury makes dead letters of entries and settles them.
+func (c *Consumer) bury(ctx context.Context, dead []*entry) error {
+	if len(dead) == 0 {
+		return nil
+	}
+	s, err := c.log.deadStore(ctx, c.name)
+	if err != nil {
+		return err
+	}
+	for _, e := range dead {
+		if e.rec.Gap == nil && e.err == nil {
+			body, err := encodeRecord(e.rec, e.rec.Payload)
+			if err != nil {
+				return err
+			}
+			m := &nats.Msg{Subject: s.subject(e.rec.Account), Data: body, Header: nats.Header{}}
+			m.Header.Set(deadCursorHeader, e.rec.Cursor().String())
+			if _, err := s.js.PublishMsg(ctx, m, jetstream.WithExpectStream(s.name)); err != nil {
+				return fmt.Errorf("dead letter: %w", err)
+			}
+		}
+		c.log.cfg.Logger.Warn("event log: dead letter", "consumer", c.name, "account", e.rec.Account, "cursor", e.rec.Cursor().String(), "attempts", e.attempt)
+		c.mu.Lock()
+		if c.held[e.id] == e {
+			c.settle(e)
+		}
+		c.mu.Unlock()
+	}
+	return nil
+}
+
+const deadCursorHeader = "Orchestrator-Cursor"
+
+// DeadLetters yields a consumer's dead letters, oldest first. Seq and Epoch are the record's
+// place in the dead letters, not in the log.
+func (l *Log) DeadLetters(ctx context.Context, consumer string) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		s, err := l.deadStore(ctx, consumer)
+		for pos := uint64(0); err == nil; {
+			var raws []rawRecord
+			raws, err = s.direct(ctx, map[string]any{"seq": pos + 1, "batch": pageRecords, "max_bytes": pageBytes, "next_by_subj": s.prefix + "*"})
+			if err == nil && len(raws) == 0 {
+				return
+			}
+			for _, raw := range raws {
+				pos = raw.seq
+				r, recErr := decodeRecord(raw.account, raw.data)
+				r.Seq = raw.seq
+				if recErr == nil {
+					recErr = l.unseal(ctx, &r)
+				}
+				if !yield(r, recErr) {
+					return
+				}
+			}
+		}
+		yield(Record{}, fmt.Errorf("dead letters of %s: %w", consumer, err))
+	}
+}
+
+// purgeDead removes an account's dead letters of all consumers.
+func (l *Log) purgeDead(ctx context.Context, account fleet.AccountID) error {
+	return l.purgeDeadSubject(ctx, "dead."+l.store.prefix+"*."+string(account))
+}
+
+func (l *Log) dropDead(ctx context.Context, consumer string) error {
+	return l.purgeDeadSubject(ctx, "dead."+l.store.prefix+consumer+".*")
+}
+
+func (l *Log) purgeDeadSubject(ctx context.Context, subject string) error {
+	s, err := l.store.js.Stream(ctx, l.cfg.Name+"_DEAD")
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = s.Purge(ctx, jetstream.WithPurgeSubject(subject))
+	}
+	if err != nil {
+		return fmt.Errorf("purge dead letters: %w", err)
+	}
+	return nil
+}

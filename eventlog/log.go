@@ -1,0 +1,421 @@
+package eventlog
+
+import (
+	"context"
+	"crypto/cipher"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/telefleet/orchestrator/eventlog/embedded"
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// witnessEvery is how often an append also writes the witness (one fsync).
+const witnessEvery = 5 * time.Second
+
+// reviewTimeout bounds the look at the epochs after a reconnect.
+const reviewTimeout = 30 * time.Second
+
+// Log is an open event log.
+type Log struct {
+	cfg    Config
+	server *embedded.Server // nil with an external store
+	nc     *nats.Conn
+	store  *store
+	meta   *metaKV // nil with an embedded store
+	keys   keyCache
+	synced syncTracker
+	hub    *hub
+
+	epochs      atomic.Pointer[epochTable]
+	reviewMu    sync.Mutex
+	witnessAt   atomic.Int64 // unix nanoseconds of the last witness
+	witnessLost atomic.Bool  // a failed write was logged
+
+	// closing is cancelled by Close; calls in flight are counted so that Close can wait.
+	closing   context.Context
+	close     context.CancelCauseFunc
+	mu        sync.Mutex // guards calls.Add against Close's Wait
+	calls     sync.WaitGroup
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Open starts or connects to the store and waits until it can be used. After an unclean
+// shutdown, or when the store's last sequence is below the known one, it opens a new epoch.
+func Open(ctx context.Context, cfg Config) (*Log, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("open event log: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	l := &Log{cfg: cfg}
+	l.keys = keyCache{load: cfg.Keys, keys: make(map[fleet.AccountID]cipher.AEAD)}
+	l.synced = syncTracker{interval: cfg.SyncInterval, always: cfg.SyncAlways}
+	l.closing, l.close = context.WithCancelCause(context.Background())
+	l.hub = newHub(l)
+	open := l.openEmbedded
+	if cfg.URL != "" {
+		open = l.openExternal
+	}
+	if err := open(ctx); err != nil {
+		l.close(ErrClosed)
+		l.stop()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Log) storeDir() string { return filepath.Join(l.cfg.Dir, "nats") }
+
+func (l *Log) openEmbedded(ctx context.Context) error {
+	var err error
+	l.server, err = embedded.Start(ctx, embedded.Config{
+		Dir: l.storeDir(), SyncInterval: l.cfg.SyncInterval, SyncAlways: l.cfg.SyncAlways, Logger: l.cfg.Logger,
+	})
+	if errors.Is(err, embedded.ErrInUse) {
+		return fmt.Errorf("open event log: %w: %w", ErrInUse, err)
+	}
+	if err != nil {
+		return fmt.Errorf("open event log: %w", err)
+	}
+	if l.nc, err = l.server.Connect(nats.Name("eventlog")); err != nil {
+		return fmt.Errorf("open event log: %w", err)
+	}
+	if l.store, err = openStore(ctx, l.nc, l.cfg); err != nil {
+		return err
+	}
+	return l.startEpoch(ctx)
+}
+
+// startEpoch decides whether the embedded store goes on in its epoch, and takes away the clean
+// marker before anything can be appended.
+func (l *Log) startEpoch(ctx context.Context) error {
+	var st epochState
+	found, err := readState(l.cfg.Dir, epochsFile, &st)
+	if err != nil {
+		return fmt.Errorf("open event log: %w", err)
+	}
+	var w witness
+	if _, err := readState(l.cfg.Dir, witnessFile, &w); err != nil {
+		l.cfg.Logger.Warn("event log: witness is unreadable", "error", err)
+		st.Clean = nil
+	}
+	now, err := l.store.state(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !found && now.last == 0:
+		st.Epochs = epochTable{{Epoch: max(1, w.Epoch+1), Start: 1}}
+	case !found || len(st.Epochs) == 0:
+		// The table is gone but records are not: a number that no earlier epoch can have.
+		st.Epochs = epochTable{{Epoch: max(uint64(l.cfg.Now().Unix()), w.Epoch+1), Start: now.last + 1}}
+	case st.Clean == nil || st.Clean.Last != now.last || w.Last > now.last:
+		if w.Last > now.last {
+			l.cfg.Logger.Warn("event log: the tail was lost", "last", now.last, "known", w.Last, "lost_at_least", w.Last-now.last)
+		}
+		st.Epochs = st.Epochs.with(st.Epochs.current()+1, now.last)
+	}
+	if st.Clean == nil {
+		if err := syncBlocks(l.storeDir()); err != nil {
+			return fmt.Errorf("open event log: %w", err)
+		}
+	}
+	st.Clean = nil
+	if err := writeState(l.cfg.Dir, epochsFile, st); err != nil {
+		return fmt.Errorf("open event log: %w", err)
+	}
+	l.epochs.Store(&st.Epochs)
+	l.synced.reset(now.last, now.last, l.cfg.Now())
+	return l.writeWitness()
+}
+
+func (l *Log) openExternal(ctx context.Context) error {
+	opts := []nats.Option{
+		nats.Name("eventlog"), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
+		nats.ReconnectHandler(func(*nats.Conn) { l.reviewAfterReconnect() }),
+	}
+	if l.cfg.CredentialsFile != "" {
+		opts = append(opts, nats.UserCredentials(l.cfg.CredentialsFile))
+	}
+	if l.cfg.TLS != nil {
+		opts = append(opts, nats.Secure(l.cfg.TLS))
+	}
+	var err error
+	if l.nc, err = nats.Connect(l.cfg.URL, opts...); err != nil {
+		return fmt.Errorf("open event log: connect to nats: %w", err)
+	}
+	if l.store, err = openStore(ctx, l.nc, l.cfg); err != nil {
+		return err
+	}
+	if l.meta, err = openMeta(ctx, l.store.js, l.cfg); err != nil {
+		return err
+	}
+	var w witness
+	if l.cfg.Dir != "" {
+		if _, err := readState(l.cfg.Dir, witnessFile, &w); err != nil {
+			return fmt.Errorf("open event log: %w", err)
+		}
+	}
+	return l.review(ctx, Cursor{Epoch: w.Epoch, Seq: w.Last})
+}
+
+// review compares the external store's end with the known one and opens or adopts an epoch.
+func (l *Log) review(ctx context.Context, known Cursor) error {
+	l.reviewMu.Lock()
+	defer l.reviewMu.Unlock()
+	for {
+		table, revision, err := l.meta.load(ctx)
+		if err != nil {
+			return err
+		}
+		now, err := l.store.state(ctx)
+		if err != nil {
+			return err
+		}
+		next := table
+		switch {
+		case len(table) == 0 && now.last == 0 && known.IsZero():
+			next = epochTable{{Epoch: 1, Start: 1}}
+		case len(table) == 0:
+			next = epochTable{{Epoch: max(uint64(l.cfg.Now().Unix()), known.Epoch+1), Start: now.last + 1}}
+		case known.Epoch > table.current() || table.resolve(known) > now.last:
+			next = table.with(max(table.current(), known.Epoch)+1, now.last)
+		}
+		if len(next) != len(table) || next.current() != table.current() {
+			switch saved, err := l.meta.save(ctx, next, revision); {
+			case err != nil:
+				return err
+			case !saved:
+				continue
+			}
+		}
+		if old := l.epochs.Load(); old == nil || old.current() != next.current() {
+			l.synced.reset(0, now.last, l.cfg.Now())
+			l.epochs.Store(&next)
+			l.hub.restart()
+		}
+		return l.writeWitness()
+	}
+}
+
+func (l *Log) reviewAfterReconnect() {
+	done, err := l.enter()
+	if err != nil {
+		return
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(l.closing, reviewTimeout)
+	defer cancel()
+	known := Cursor{Seq: l.synced.known()}
+	if t := l.epochs.Load(); t == nil {
+		return // Open itself is still at it
+	} else {
+		known.Epoch = t.current()
+	}
+	if err := l.review(ctx, known); err != nil {
+		l.cfg.Logger.Warn("event log: cannot review the epochs after a reconnect", "error", err)
+	}
+}
+
+func (l *Log) writeWitness() error {
+	if l.cfg.Dir == "" {
+		return nil
+	}
+	l.witnessAt.Store(l.cfg.Now().UnixNano())
+	w := witness{Epoch: l.epochs.Load().current(), Last: l.synced.known()}
+	if err := writeState(l.cfg.Dir, witnessFile, w); err != nil {
+		return fmt.Errorf("event log: %w", err)
+	}
+	return nil
+}
+
+// acked notes an acknowledged append and now and then writes the witness. A failed witness is
+// logged, not returned: the record is stored, and an unclean start opens a new epoch anyway.
+func (l *Log) acked(seq uint64) {
+	now := l.cfg.Now()
+	l.synced.acked(seq, now)
+	at := l.witnessAt.Load()
+	if now.UnixNano()-at < int64(witnessEvery) || !l.witnessAt.CompareAndSwap(at, now.UnixNano()) {
+		return
+	}
+	if err := l.writeWitness(); err != nil && !l.witnessLost.Swap(true) {
+		l.cfg.Logger.Warn("event log: cannot write the witness", "error", err)
+	}
+}
+
+// enter counts a call in flight; after Close it returns ErrClosed.
+func (l *Log) enter() (done func(), err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing.Err() != nil {
+		return nil, ErrClosed
+	}
+	l.calls.Add(1)
+	return l.calls.Done, nil
+}
+
+// Close ends all iterators with ErrClosed, waits for calls in flight, stops the embedded server
+// and marks the shutdown as clean. ctx bounds only the question for the last sequence; when
+// that fails the shutdown counts as unclean. A second Close returns what the first did.
+func (l *Log) Close(ctx context.Context) error {
+	l.closeOnce.Do(func() {
+		l.mu.Lock()
+		l.close(ErrClosed)
+		l.mu.Unlock()
+		l.calls.Wait()
+		l.hub.stop()
+		last, err := l.store.state(ctx)
+		l.stop()
+		if l.server == nil {
+			l.closeErr = l.writeWitness()
+			return
+		}
+		if err == nil {
+			err = syncBlocks(l.storeDir())
+		}
+		if err == nil {
+			l.synced.reset(last.last, last.last, l.cfg.Now())
+			err = l.writeWitness()
+		}
+		if err == nil {
+			st := epochState{Epochs: *l.epochs.Load(), Clean: &cleanClose{Last: last.last}}
+			err = writeState(l.cfg.Dir, epochsFile, st)
+		}
+		if err != nil {
+			l.closeErr = fmt.Errorf("close event log: %w", err)
+		}
+	})
+	return l.closeErr
+}
+
+// stop closes connection and server, without marking anything.
+func (l *Log) stop() {
+	if l.nc != nil {
+		l.nc.Close()
+	}
+	if l.server != nil {
+		l.server.Shutdown()
+	}
+}
+
+// JetStream is the log's connection, for stores that share it. It ends with the log.
+func (l *Log) JetStream() jetstream.JetStream { return l.store.js }
+
+// Epoch is the current epoch.
+func (l *Log) Epoch() uint64 { return l.epochs.Load().current() }
+
+// Durable is the last place that is surely synced to disk, as far as this process knows: what
+// it saw acknowledged two sync intervals ago. A checkpoint must not cover later records.
+func (l *Log) Durable() Cursor {
+	return Cursor{Epoch: l.Epoch(), Seq: l.synced.synced(l.cfg.Now())}
+}
+
+// IsDurable reports whether the record at c is surely synced to disk.
+func (l *Log) IsDurable(c Cursor) bool {
+	d := l.Durable()
+	return c.Epoch <= d.Epoch && l.epochs.Load().resolve(c) == c.Seq && c.Seq <= d.Seq
+}
+
+// Last is the current end of the log.
+func (l *Log) Last(ctx context.Context) (Cursor, error) {
+	done, err := l.enter()
+	if err != nil {
+		return Cursor{}, err
+	}
+	defer done()
+	st, err := l.store.state(ctx)
+	if err != nil {
+		return Cursor{}, err
+	}
+	return Cursor{Epoch: l.Epoch(), Seq: st.last}, nil
+}
+
+// Status is for operators.
+type Status struct {
+	// First is the oldest sequence kept, Last the end, Durable what is surely synced.
+	First   uint64
+	Last    Cursor
+	Durable uint64
+	// Bytes the stream uses; Free bytes of its disk, -1 when unknown.
+	Bytes uint64
+	Free  int64
+}
+
+// Status asks the store for its numbers.
+func (l *Log) Status(ctx context.Context) (Status, error) {
+	done, err := l.enter()
+	if err != nil {
+		return Status{}, err
+	}
+	defer done()
+	st, err := l.store.state(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	out := Status{First: st.first, Last: Cursor{l.Epoch(), st.last}, Durable: l.Durable().Seq, Bytes: st.bytes, Free: -1}
+	if l.cfg.Dir != "" {
+		if free, err := l.cfg.FreeSpace(l.cfg.Dir); err == nil {
+			out.Free = int64(min(free, math.MaxInt64))
+		}
+	}
+	return out, nil
+}
+
+// Purge removes an account's records and dead letters and drops its cached key. The account's
+// owner must have stopped. Shredding the key itself is the caller's part.
+func (l *Log) Purge(ctx context.Context, account fleet.AccountID) error {
+	if err := account.Validate(); err != nil {
+		return fmt.Errorf("purge events: %w", err)
+	}
+	done, err := l.enter()
+	if err != nil {
+		return err
+	}
+	defer done()
+	l.keys.drop(account)
+	if err := l.store.stream.Purge(ctx, jetstream.WithPurgeSubject(l.store.subject(account))); err != nil {
+		return fmt.Errorf("purge events of %s: %w", account, err)
+	}
+	l.hub.forget(account)
+	return l.purgeDead(ctx, account)
+}
+
+// decode reads and places a stored record; its payload is still sealed.
+func (l *Log) decode(raw rawRecord) (Record, error) {
+	r, err := decodeRecord(raw.account, raw.data)
+	if err != nil {
+		r = Record{Account: raw.account}
+	}
+	if raw.seq != 0 {
+		r.Seq, r.Epoch = raw.seq, l.epochs.Load().at(raw.seq)
+	}
+	return r, err
+}
+
+// unseal opens the payload in place. The error is ErrCorrupt or ErrNoKey for a payload that can
+// never be read, else the key source's own.
+func (l *Log) unseal(ctx context.Context, r *Record) (err error) {
+	r.Payload, err = l.keys.open(ctx, r.Account, r.Kind, r.ID, r.Payload)
+	return err
+}
+
+// fromStore is decode and unseal.
+func (l *Log) fromStore(ctx context.Context, raw rawRecord) (Record, error) {
+	r, err := l.decode(raw)
+	if err == nil {
+		err = l.unseal(ctx, &r)
+	}
+	return r, err
+}
+
+// unreadable tells errors that concern one record for good from those worth a retry.
+func unreadable(err error) bool { return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNoKey) }
