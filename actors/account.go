@@ -1,0 +1,288 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/telefleet/orchestrator/sessionstore"
+)
+
+// account is the life cycle of one owned account.
+//
+//	new ─session loaded─> connecting ─init─> unauthorized ─signed in─> online
+//	                          ^   └──────────authorized session──────────^ │
+//	                          └────────── backoff <──connection ended──────┘
+//	any ─drain─> draining ─> ended
+//	any ─401, 406, ban, too many panics─> logged_out, conflict, banned, quarantined (no socket)
+type account struct {
+	*shared
+	inc uint64 // incarnation, for messages of goroutines
+
+	state  State
+	status Status
+	record *sessionstore.Record
+	loaded *loaded
+
+	home          *home
+	stream        *actor.PID
+	streamClosing bool             // it has reported its last checkpoint
+	observing     map[*call][]byte // answers that pass the stream before their callers get them
+	queue         []*call          // until the home connection is ready
+	delayed       []delayed        // flood waits and retries
+	floods        map[floodKey]time.Time
+	sides         map[int]*sideConn
+	timer         *time.Timer
+	tickGen       uint64
+	saving        bool
+	dirty         bool
+	saved         []func(error) // called when what is dirty now has been stored
+	inSave        []func(error)
+	reported      time.Time
+	report        bool // a status waits to be reported
+	panics        []time.Time
+	drainAt       time.Time
+	draining      bool
+	closing       bool // the last steps of the drain have begun
+	ended         bool
+
+	self                      *actor.PID
+	failure                   *failure // entered once the child that caused it has ended
+	streamErr                 error    // why the stream ended, while it stops
+	saveAgain                 time.Time
+	reporting                 bool
+	replaceKey, savingReplace bool // the next save may change the key of an authorised record
+	peersDue                  bool // the timer covers the next flush of the peers
+}
+
+// home is the one home-DC connection.
+type home struct {
+	pid      *actor.PID
+	link     *link
+	ready    bool
+	attempts int
+	upSince  time.Time
+	retry    time.Time // when the backoff ends; zero while none runs
+	closing  bool
+	next     func(actor.Context) // what to do once it is closed
+}
+
+type delayed struct {
+	at   time.Time
+	call *call
+}
+
+func newAccount(s *shared) actor.Actor {
+	return &account{shared: s, state: StateNew, floods: map[floodKey]time.Time{}, sides: map[int]*sideConn{}, observing: map[*call][]byte{}}
+}
+
+// Receive implements actor.Actor.
+func (a *account) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		a.started(ctx)
+	case *actor.Restarting, *actor.Stopping:
+		a.abandon()
+	case *actor.Terminated:
+		a.childEnded(ctx, m.Who)
+	case *sessionLoaded:
+		a.sessionLoaded(ctx, m)
+	case *sessionSaved:
+		a.sessionSaved(ctx, m)
+	case *tick:
+		if m.gen == a.tickGen {
+			a.tick(ctx)
+		}
+	case *invoke:
+		a.invoke(ctx, m.call)
+	case *cancelCall:
+		a.cancelCall(ctx, m.call)
+	case *networkRestored:
+		a.networkRestored(ctx)
+	case *drain:
+		a.drain(ctx, m.deadline)
+	default:
+		a.receiveFromChildren(ctx)
+	}
+}
+
+func (a *account) receiveFromChildren(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *keyMade:
+		a.keyMade(ctx, m.dc, m.key)
+	case *saltsChanged:
+		a.keyMade(ctx, m.dc, m.key)
+	case *connectionReady:
+		a.connectionReady(ctx, m.dc)
+	case *connectionClosed:
+		a.connectionClosed(ctx, m.dc)
+	case *callRefused:
+		a.callRefused(ctx, m)
+	case *sessionCreated:
+		a.toStream(ctx, m)
+	case *observedResult:
+		if a.stream == nil || a.streamClosing {
+			m.call.done(m.result, nil)
+			return
+		}
+		a.observing[m.call] = m.result
+		ctx.Send(a.stream, m)
+	case *resultObserved:
+		if result, ok := a.observing[m.call]; ok {
+			delete(a.observing, m.call)
+			m.call.done(result, nil)
+		}
+	case *updatesArrived:
+		switch {
+		case a.stream == nil: // nobody has signed in: nothing of it is wanted
+			a.toHome(ctx, &processed{taken: 1, msgIDs: []int64{m.msgID}})
+		case a.streamClosing: // not acknowledged: it comes again
+			a.toHome(ctx, &processed{taken: 1})
+		default:
+			ctx.Send(a.stream, m)
+		}
+	case *updatesDropped:
+		a.toStream(ctx, m)
+	case *syncUpdates:
+		if a.stream == nil || a.streamClosing {
+			m.done(unavailable(a.state, "it receives no updates", "sign in first"))
+			return
+		}
+		ctx.Send(a.stream, m)
+	case *processed:
+		a.toHome(ctx, m)
+	case *checkpointDue:
+		a.checkpoint(ctx, m)
+	case *streamEnded:
+		a.streamEnded(ctx, m)
+	case *signedIn:
+		a.signedIn(ctx, m)
+	case *signedOut:
+		a.signedOut(ctx, m)
+	case *homeBackoff:
+		a.backoff(ctx, m)
+	case *authorizationExported:
+		a.authorizationExported(ctx, m)
+	case *authorizationImported:
+		a.authorizationImported(ctx, m)
+	case *statusReported:
+		a.reporting = false
+		a.plan(ctx)
+	case *peersLearnt:
+		if !a.peersDue {
+			a.plan(ctx)
+		}
+	case *loginStep:
+		if a.state == StateUnauthorized || a.state == StateCodeSent || a.state == StatePasswordNeeded {
+			a.setState(ctx, m.state, "", "", "")
+		}
+	}
+}
+
+func (a *account) toStream(ctx actor.Context, m any) {
+	if a.stream != nil && !a.streamClosing {
+		ctx.Send(a.stream, m)
+	}
+}
+
+func (a *account) toHome(ctx actor.Context, m any) {
+	if a.home != nil && a.home.pid != nil {
+		ctx.Send(a.home.pid, m)
+	}
+}
+
+var incarnations = rand.Uint64 // distinguishes incarnations across restarts
+
+func (a *account) started(ctx actor.Context) {
+	a.inc, a.self = incarnations(), ctx.Self()
+	a.setState(ctx, StateNew, "", "", "")
+	self, root, inc, s := ctx.Self(), ctx.ActorSystem().Root, a.inc, a.shared
+	go func() {
+		l, err := load(context.Background(), s)
+		root.Send(self, &sessionLoaded{inc: inc, loaded: l, err: err})
+	}()
+}
+
+func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
+	if m.inc != a.inc || a.ended {
+		return
+	}
+	switch {
+	case errors.Is(m.err, sessionstore.ErrCorrupt):
+		a.stop(ctx, StateQuarantined, "SESSION_CORRUPT", m.err.Error(),
+			"restore the session store from a backup, or delete the account and sign in again")
+		return
+	case fenced(m.err):
+		a.stop(ctx, StateFenced, "FENCED", "another node owns the account", "")
+		return
+	case m.err != nil: // the stores are away: try again
+		ctx.(actor.Supervisor).EscalateFailure(&storeError{m.err}, nil)
+		return
+	}
+	a.loaded, a.record = m.loaded, m.loaded.record
+	a.cache.Store(m.loaded.peers)
+	if a.record.HomeDC == 0 {
+		a.record.HomeDC = a.deps.DefaultDC
+	}
+	a.status.UserID, a.status.Bot, a.status.HomeDC = a.record.UserID, a.record.Bot, a.record.HomeDC
+	if a.draining {
+		a.drainStep(ctx)
+		return
+	}
+	a.setState(ctx, StateConnecting, "", "", "")
+	a.startHome(ctx)
+}
+
+// storeError is a failure of a store: it never counts against the restart budget.
+type storeError struct{ err error }
+
+func (e *storeError) Error() string { return e.err.Error() }
+func (e *storeError) Unwrap() error { return e.err }
+
+// setState changes the state and reports it.
+func (a *account) setState(ctx actor.Context, s State, reason, message, remedy string) {
+	if s == a.state && reason == a.status.Reason && a.status.State == s {
+		return
+	}
+	a.state = s
+	a.status.Account, a.status.State, a.status.Since = a.id, s, a.deps.Now()
+	a.status.Reason, a.status.Message, a.status.Remedy = reason, message, remedy
+	a.log.Info("account state", "state", string(s), "reason", reason)
+	a.reportSoon(ctx)
+}
+
+// stop ends the account's work in a named state: no socket, no login loop.
+func (a *account) stop(ctx actor.Context, s State, reason, message, remedy string) {
+	a.setState(ctx, s, reason, message, remedy)
+	a.answerAll(a.refusal())
+	a.stopStream(ctx)
+	for _, side := range a.sides {
+		a.stopSide(ctx, side)
+	}
+	if a.home != nil {
+		a.stopHome(ctx, func(ctx actor.Context) { a.answerAll(a.refusal()) })
+	}
+}
+
+// refusal is the answer to calls in a state that takes none.
+func (a *account) refusal() error {
+	if a.draining {
+		return unavailable(StateDraining, "it is being handed over or shut down", "repeat the call in a moment")
+	}
+	return unavailable(a.state, a.status.Message, a.status.Remedy)
+}
+
+// abandon is the last resort of an incarnation that ends by a panic.
+func (a *account) abandon() {
+	defer func() { _ = recover() }() // a panic here would bring the actor back to life
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	a.answerAll(unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
+	for c, result := range a.observing {
+		c.done(result, nil)
+	}
+}

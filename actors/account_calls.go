@@ -1,0 +1,204 @@
+package actors
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/gotd/td/tgerr"
+
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// floodKey names what Telegram asked to wait for.
+type floodKey uint32 // constructor of the method
+
+// invoke routes a call: to its connection, or into the queue.
+func (a *account) invoke(ctx actor.Context, c *call) {
+	if a.draining && !c.internal || a.state.terminal() || a.ended {
+		c.done(nil, a.refusal())
+		return
+	}
+	if at, ok := a.floods[floodKey(c.typeID)]; ok {
+		if wait := at.Sub(a.deps.Now()); wait > 0 {
+			a.delay(ctx, c, at, wait)
+			return
+		}
+		delete(a.floods, floodKey(c.typeID))
+	}
+	if c.dc != 0 && (a.home == nil || c.dc != a.home.link.dc || c.low) {
+		a.invokeSide(ctx, c)
+		return
+	}
+	if a.home != nil && a.home.ready {
+		ctx.Send(a.home.pid, &invoke{c})
+		return
+	}
+	if len(a.queue) >= maxQueued {
+		c.done(nil, fleet.Errorf(fleet.CodeResourceExhausted, "QUEUE_FULL",
+			"%d calls wait for the account's connection", len(a.queue)).WithRemedy("repeat the call later"))
+		return
+	}
+	if c.internal {
+		a.queue = slices.Insert(a.queue, 0, c)
+		return
+	}
+	a.queue = append(a.queue, c)
+}
+
+func (a *account) sendQueue(ctx actor.Context) {
+	queue := a.queue
+	a.queue = nil
+	for _, c := range queue {
+		ctx.Send(a.home.pid, &invoke{c})
+	}
+}
+
+// cancelCall forgets a call whose caller has gone.
+func (a *account) cancelCall(ctx actor.Context, c *call) {
+	if i := slices.Index(a.queue, c); i >= 0 {
+		a.queue = slices.Delete(a.queue, i, i+1)
+		c.done(nil, context.Canceled)
+		return
+	}
+	for i, d := range a.delayed {
+		if d.call == c {
+			a.delayed = slices.Delete(a.delayed, i, i+1)
+			c.done(nil, context.Canceled)
+			return
+		}
+	}
+	if side := a.sides[c.dc]; side != nil {
+		if i := slices.Index(side.queue, c); i >= 0 {
+			side.queue = slices.Delete(side.queue, i, i+1)
+			c.done(nil, context.Canceled)
+			return
+		}
+		ctx.Send(side.pid, &cancelCall{c})
+		return
+	}
+	a.toHome(ctx, &cancelCall{c})
+}
+
+// answerAll ends every call that waits in the account.
+func (a *account) answerAll(err error) {
+	for _, c := range a.queue {
+		c.done(nil, err)
+	}
+	for _, d := range a.delayed {
+		d.call.done(nil, err)
+	}
+	for _, side := range a.sides {
+		for _, c := range side.queue {
+			c.done(nil, err)
+		}
+		side.queue = nil
+	}
+	a.queue, a.delayed = nil, nil
+}
+
+// delay lets a call wait until at; other calls overtake it.
+func (a *account) delay(ctx actor.Context, c *call, at time.Time, wait time.Duration) {
+	if wait > a.deps.FloodWait {
+		c.done(nil, tgerr.New(420, "FLOOD_WAIT_"+strconv.Itoa(int(wait.Seconds())+1)))
+		return
+	}
+	a.delayed = append(a.delayed, delayed{at: at, call: c})
+	a.plan(ctx)
+}
+
+// callRefused reacts to an RPC error: some are for the account, all others for the caller.
+func (a *account) callRefused(ctx actor.Context, m *callRefused) {
+	name, arg := splitError(m.err.Message)
+	if m.call == nil { // initConnection
+		if remedies[name].state != "" {
+			a.lost(ctx, name)
+		}
+		return
+	}
+	c := m.call
+	answer := func() { c.done(nil, tgerr.New(m.err.Code, m.err.Message)) }
+	onSide := a.home == nil || m.dc != a.home.link.dc
+	switch {
+	case strings.HasSuffix(name, "_MIGRATE") && arg > 0:
+		a.follow(ctx, c, name, arg, answer)
+	case remedies[name].state != "" && !onSide && (a.authorized() || name == "AUTH_KEY_DUPLICATED"):
+		answer()
+		a.lost(ctx, name)
+	case m.err.Code == 401 && onSide:
+		a.sideUnauthorized(ctx, m.dc, c, answer)
+	case m.err.Code == 420 && arg > 0:
+		a.flood(ctx, c, name, arg, answer)
+	case (m.err.Code == 500 || m.err.Code < 0) && c.idempotent && c.attempts < maxAttempts:
+		c.attempts++
+		wait := callRetryBase << (c.attempts - 1)
+		a.delayed = append(a.delayed, delayed{a.deps.Now().Add(wait), c})
+		a.plan(ctx)
+	case (name == "CONNECTION_NOT_INITED" || name == "CONNECTION_LAYER_INVALID") && c.attempts < maxAttempts:
+		c.attempts++
+		a.toHome(ctx, &renewInit{})
+		a.invoke(ctx, c)
+	default:
+		answer()
+	}
+}
+
+// follow repeats a call where Telegram says that it belongs.
+func (a *account) follow(ctx actor.Context, c *call, name string, dc int, answer func()) {
+	c.attempts++
+	switch {
+	case c.attempts > maxAttempts || len(a.deps.DCs.Select(dc, anyAddress)) == 0:
+		answer()
+	case name == "FILE_MIGRATE" || name == "STATS_MIGRATE":
+		c.dc = dc
+		a.invoke(ctx, c)
+	default:
+		a.queue = append(a.queue, c)
+		a.migrate(ctx, dc)
+		if a.home != nil && a.home.ready { // another call has moved the home already
+			a.sendQueue(ctx)
+		}
+	}
+}
+
+// flood remembers how long a method has to wait, and lets short waits pass unseen.
+func (a *account) flood(ctx actor.Context, c *call, name string, seconds int, answer func()) {
+	wait := time.Duration(seconds) * time.Second
+	switch name {
+	case "FLOOD_WAIT", "FLOOD_PREMIUM_WAIT", "SLOWMODE_WAIT":
+	default:
+		answer()
+		return
+	}
+	at := a.deps.Now().Add(wait)
+	if name != "SLOWMODE_WAIT" { // slow mode is of one chat, a flood of the method
+		a.floods[floodKey(c.typeID)] = at
+	}
+	if wait > a.deps.FloodWait {
+		answer()
+		return
+	}
+	a.delay(ctx, c, at, wait)
+}
+
+// lost ends an account whose session Telegram has ended.
+func (a *account) lost(ctx actor.Context, name string) {
+	r := remedies[name]
+	a.stop(ctx, r.state, name, "Telegram answered "+name, r.remedy)
+}
+
+// splitError parts Telegram's FLOOD_WAIT_30 into FLOOD_WAIT and 30.
+func splitError(message string) (string, int) {
+	i := strings.LastIndexByte(message, '_')
+	if i < 0 {
+		return message, 0
+	}
+	n, err := strconv.Atoi(message[i+1:])
+	if err != nil {
+		return message, 0
+	}
+	return message[:i], n
+}

@@ -1,0 +1,286 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/telefleet/orchestrator/sessionstore"
+)
+
+// startHome starts the home connection. The former one, if any, has been closed and confirmed:
+// there is never more than one home-DC socket.
+func (a *account) startHome(ctx actor.Context) {
+	dc := a.record.HomeDC
+	key, ok := a.record.Keys[dc]
+	l := newLink(dc, false, nil)
+	if ok {
+		l.key = &key
+	}
+	a.home = &home{link: l}
+	a.home.pid = a.spawnConnection(ctx, l, "connection-")
+}
+
+func (a *account) spawnConnection(ctx actor.Context, l *link, prefix string) *actor.PID {
+	s := a.shared
+	props := actor.PropsFromProducer(func() actor.Actor { return newConnection(s, l) })
+	return ctx.SpawnPrefix(props, fmt.Sprintf("%s%d-", prefix, l.dc))
+}
+
+func (a *account) connectionReady(ctx actor.Context, dc int) {
+	if side := a.sides[dc]; side != nil && (a.home == nil || a.home.link.dc != dc) {
+		a.sideReady(ctx, side)
+		return
+	}
+	if a.home == nil || a.home.link.dc != dc || a.home.closing {
+		return
+	}
+	a.home.ready, a.home.upSince = true, a.deps.Now()
+	if a.authorized() {
+		a.online(ctx)
+	} else {
+		a.setState(ctx, StateUnauthorized, "", "no user has signed in yet", "sign in with `orchestrator login`")
+	}
+	a.sendQueue(ctx)
+}
+
+func (a *account) authorized() bool { return a.record != nil && a.record.UserID != 0 }
+
+func (a *account) online(ctx actor.Context) {
+	a.setState(ctx, StateOnline, "", "", "")
+	if a.stream == nil {
+		a.startStream(ctx)
+	}
+}
+
+// HandleFailure implements actor.SupervisorStrategy: supervision is the retry policy.
+func (a *account) HandleFailure(system *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
+	var end *connError
+	err, _ := reason.(error)
+	isHome := a.home != nil && a.home.pid.Equal(child)
+	switch {
+	case !errors.As(err, &end) && !errors.As(err, new(*storeError)):
+		a.log.Error("panic", "actor", child.Id, "error", panicError(reason).Error())
+		if a.overBudget() {
+			a.failure = &failure{StateQuarantined, "RESTART_BUDGET", "it failed too often: " + panicError(reason).Error(),
+				"read the log, then restart the node or move the account"}
+			sup.StopChildren(child)
+			return
+		}
+		end = &connError{action: endReconnect, err: panicError(reason)}
+	case end == nil:
+		end = &connError{action: endReconnect, err: err}
+	}
+	switch {
+	case a.stream != nil && a.stream.Equal(child):
+		sup.StopChildren(child) // childEnded starts it again, from the log
+	case isHome:
+		a.homeFailed(system, sup, child, end)
+	default:
+		sup.StopChildren(child) // a side connection is made again when it is needed
+	}
+}
+
+// failure is a state that the account enters once the child that caused it has ended.
+type failure struct {
+	state                   State
+	reason, message, remedy string
+}
+
+func (a *account) overBudget() bool {
+	now := a.deps.Now()
+	kept := a.panics[:0]
+	for _, t := range a.panics {
+		if now.Sub(t) < restartWindow {
+			kept = append(kept, t)
+		}
+	}
+	a.panics = append(kept, now)
+	return len(a.panics) > restartBudget
+}
+
+// homeFailed plans the restart of the home connection.
+func (a *account) homeFailed(system *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, end *connError) {
+	now := a.deps.Now()
+	h := a.home
+	if h.ready && now.Sub(h.upSince) >= healthyAfter {
+		h.attempts = 0
+	}
+	wasReady := h.ready
+	h.ready = false
+	switch {
+	case h.closing: // it was to be closed anyway: let the next incarnation confirm
+		h.link.parked = true
+		sup.RestartChildren(child)
+		system.Root.Send(child, &closeConnection{})
+		return
+	case end.action == endFenced:
+		a.failure = &failure{StateFenced, "FENCED", "ownership was lost", ""}
+		sup.StopChildren(child)
+		return
+	case end.action == endKeyUnknown && a.authorized():
+		a.log.Warn("server does not know the auth key; the key is kept and tried again", "dc", h.link.dc)
+	case end.action == endKeyUnknown:
+		h.link.key, h.link.stale = nil, true // a key that nobody signed in with: make another
+		for _, c := range h.link.orphans() {
+			h.link.held = append(h.link.held, c)
+		}
+	case end.action == endNewSession:
+		h.link.stale = true
+	}
+	wait := a.deps.Redial.Next(h.attempts, jitter{})
+	if wasReady && h.attempts == 0 && end.action == endReconnect {
+		wait = min(wait, firstRedial)
+	}
+	if end.action == endFlood {
+		wait = max(wait, floodRedial)
+	}
+	h.attempts++
+	h.retry = now.Add(wait)
+	a.log.Debug("connection ended", "dc", h.link.dc, "reason", end.err.Error(), "retry_in", wait)
+	system.Root.Send(a.self, &homeBackoff{err: end})
+}
+
+const (
+	firstRedial = 250 * time.Millisecond // after a healthy connection was cut
+	floodRedial = 10 * time.Second       // after transport error -429
+)
+
+// jitter is the process's own randomness: nothing secret hangs on it.
+type jitter struct{}
+
+func (jitter) Int64N(n int64) int64 { return rand.Int64N(n) }
+
+// homeBackoff shows the backoff once the failing system message has been handled.
+type homeBackoff struct{ err *connError }
+
+func (a *account) backoff(ctx actor.Context, m *homeBackoff) {
+	if a.home == nil || a.home.retry.IsZero() || a.state.terminal() || a.draining {
+		if a.draining {
+			a.drainStep(ctx)
+		}
+		return
+	}
+	reason := "CONNECTION_LOST"
+	switch m.err.action {
+	case endKeyUnknown:
+		reason = "AUTH_KEY_UNKNOWN"
+	case endFlood:
+		reason = "TOO_MANY_CONNECTIONS"
+	case endWrongDC:
+		reason = "WRONG_DC"
+	}
+	if a.home.attempts > 1 || reason != "CONNECTION_LOST" {
+		a.setState(ctx, StateBackoff, reason, m.err.Error(), "it is dialled again by itself; see `orchestrator account get`")
+	}
+	a.plan(ctx)
+}
+
+// redial ends the backoff now.
+func (a *account) redial(ctx actor.Context) {
+	a.home.retry = time.Time{}
+	ctx.(actor.Supervisor).RestartChildren(a.home.pid)
+}
+
+// networkRestored is level-triggered: it ends a running backoff and does nothing else.
+func (a *account) networkRestored(ctx actor.Context) {
+	if a.home != nil && !a.home.retry.IsZero() {
+		a.home.attempts = 0
+		a.redial(ctx)
+		a.plan(ctx)
+	}
+}
+
+// stopHome closes the home connection; next runs when the socket is closed for sure.
+func (a *account) stopHome(ctx actor.Context, next func(actor.Context)) {
+	h := a.home
+	if h == nil {
+		next(ctx)
+		return
+	}
+	h.next = next
+	if h.closing {
+		return
+	}
+	h.closing, h.ready = true, false
+	if !h.retry.IsZero() { // it waits for its restart: nothing is open
+		h.retry = time.Time{}
+		h.link.parked = true
+		ctx.(actor.Supervisor).RestartChildren(h.pid)
+	}
+	ctx.Send(h.pid, &closeConnection{})
+}
+
+func (a *account) connectionClosed(ctx actor.Context, dc int) {
+	if a.home != nil && a.home.closing && a.home.link.dc == dc {
+		ctx.Stop(a.home.pid)
+		return
+	}
+	if side := a.sides[dc]; side != nil {
+		ctx.Stop(side.pid)
+	}
+}
+
+// childEnded goes on after a child has ended for good.
+func (a *account) childEnded(ctx actor.Context, who *actor.PID) {
+	if f := a.failure; f != nil && (a.home == nil || a.home.pid.Equal(who)) {
+		a.failure = nil
+		a.endHome()
+		a.stop(ctx, f.state, f.reason, f.message, f.remedy)
+		return
+	}
+	switch {
+	case a.stream != nil && a.stream.Equal(who):
+		a.streamStopped(ctx)
+	case a.home != nil && a.home.pid.Equal(who):
+		next := a.endHome()
+		if next != nil {
+			next(ctx)
+		}
+	default:
+		a.sideEnded(ctx, who)
+	}
+	if a.draining {
+		a.drainStep(ctx)
+	}
+}
+
+// endHome takes the unanswered calls back into the queue and forgets the connection.
+func (a *account) endHome() func(actor.Context) {
+	h := a.home
+	a.home = nil
+	a.queue = append(h.link.orphans(), a.queue...)
+	return h.next
+}
+
+// migrate moves the home to another DC: the old socket is closed before the new one is dialled.
+func (a *account) migrate(ctx actor.Context, dc int) {
+	if a.home == nil || a.home.closing || a.home.link.dc == dc {
+		return
+	}
+	a.log.Info("home DC changes", "from", a.home.link.dc, "to", dc)
+	a.record.HomeDC, a.status.HomeDC = dc, dc
+	a.replaceKey = true // Telegram moved the user: the key of the new DC takes over
+	a.save(ctx, nil)
+	a.setState(ctx, StateConnecting, "", "", "")
+	next := func(ctx actor.Context) { a.startHome(ctx) }
+	if side := a.sides[dc]; side != nil { // its key and socket give way to the home connection
+		closed := next
+		next = func(ctx actor.Context) { side.next = closed; a.stopSide(ctx, side) }
+	}
+	a.stopHome(ctx, next)
+}
+
+func (a *account) keyMade(ctx actor.Context, dc int, key sessionstore.DCKey) {
+	if a.record == nil {
+		return
+	}
+	if a.record.Keys == nil {
+		a.record.Keys = map[int]sessionstore.DCKey{}
+	}
+	a.record.Keys[dc] = key
+	a.save(ctx, nil)
+}

@@ -1,0 +1,236 @@
+package actors
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/telefleet/orchestrator/eventlog"
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/mtproto"
+	"github.com/telefleet/orchestrator/mtproto/exchange"
+	"github.com/telefleet/orchestrator/sessionstore"
+	"github.com/telefleet/orchestrator/sessionstore/peers"
+	"github.com/telefleet/orchestrator/updates"
+)
+
+// storeTimeout bounds one access to a store; maxPeers the peers an account keeps in memory.
+const (
+	storeTimeout = 10 * time.Second
+	maxPeers     = 4096
+)
+
+// loaded is what an account reads before it connects.
+type loaded struct {
+	record *sessionstore.Record
+	peers  *peers.Cache
+	log    *position
+}
+
+// position is where an account's events stand: the writer, the update state after its last
+// record, and the ids that are in the log since the checkpoint.
+type position struct {
+	writer EventWriter
+	state  updates.State
+	last   eventlog.Cursor
+	seen   []string
+}
+
+func load(ctx context.Context, s *shared) (*loaded, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	rec, err := s.deps.Sessions.Load(ctx, s.id)
+	if errors.Is(err, sessionstore.ErrNotFound) {
+		rec, err = &sessionstore.Record{Account: s.id}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load session: %w", err)
+	}
+	cache, err := peers.NewCache(ctx, s.deps.Peers, s.id, maxPeers)
+	if err != nil {
+		return nil, fmt.Errorf("load peers: %w", err)
+	}
+	pos, err := claimLog(ctx, s, rec.Checkpoint)
+	if err != nil {
+		return nil, err
+	}
+	return &loaded{record: rec, peers: cache, log: pos}, nil
+}
+
+// claimLog makes this owner the only writer of the account's events, and reads back what was
+// appended after the checkpoint: the positions are the later of the two.
+func claimLog(ctx context.Context, s *shared, checkpoint []byte) (*position, error) {
+	pos := &position{}
+	var from eventlog.Cursor
+	if len(checkpoint) > 0 {
+		var err error
+		if pos.state, from, err = decodeCheckpoint(checkpoint); err != nil {
+			return nil, fmt.Errorf("%w: %w", sessionstore.ErrCorrupt, err)
+		}
+	}
+	w, err := s.deps.Events.Claim(ctx, s.id, s.grant.Fence.Token())
+	if err != nil {
+		return nil, fmt.Errorf("claim event log: %w", err)
+	}
+	pos.writer, pos.last = w, w.Claimed()
+	for rec, err := range w.Replay(ctx, from) {
+		if errors.Is(err, eventlog.ErrTruncated) {
+			continue // retention was here: the checkpoint's positions stand, repeats carry the same ids
+		}
+		if err != nil {
+			return nil, fmt.Errorf("replay event log: %w", err)
+		}
+		for _, p := range rec.Positions {
+			box, err := updates.ParseBox(p.Box)
+			if err != nil {
+				return nil, fmt.Errorf("replay event log: %w", err)
+			}
+			pos.state.Apply(updates.Position{Box: box, Value: p.Value})
+		}
+		if rec.ID != "" {
+			pos.seen = append(pos.seen, rec.ID)
+		}
+	}
+	return pos, nil
+}
+
+// A checkpoint is the log's cursor, two varints, and the update state behind it.
+func encodeCheckpoint(state updates.State, at eventlog.Cursor) ([]byte, error) {
+	b := binary.AppendUvarint(nil, at.Epoch)
+	b = binary.AppendUvarint(b, at.Seq)
+	s, err := state.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("encode checkpoint: %w", err)
+	}
+	return append(b, s...), nil
+}
+
+func decodeCheckpoint(b []byte) (updates.State, eventlog.Cursor, error) {
+	var state updates.State
+	epoch, n := binary.Uvarint(b)
+	if n <= 0 {
+		return state, eventlog.Cursor{}, errors.New("decode checkpoint: no epoch")
+	}
+	seq, m := binary.Uvarint(b[n:])
+	if m <= 0 {
+		return state, eventlog.Cursor{}, errors.New("decode checkpoint: no sequence")
+	}
+	if err := state.UnmarshalBinary(b[n+m:]); err != nil {
+		return state, eventlog.Cursor{}, fmt.Errorf("decode checkpoint: %w", err)
+	}
+	return state, eventlog.Cursor{Epoch: epoch, Seq: seq}, nil
+}
+
+// save stores the record; then, if not nil, is called with the outcome. One save is under way
+// at a time, and what changes meanwhile goes into the next one.
+func (a *account) save(ctx actor.Context, then func(error)) {
+	a.dirty = true
+	if then != nil {
+		a.saved = append(a.saved, then)
+	}
+	if a.saving || a.record == nil {
+		return
+	}
+	a.saving, a.dirty = true, false
+	a.inSave, a.saved = a.saved, nil
+	rec, s, self, root, inc := cloneRecord(a.record), a.shared, ctx.Self(), ctx.ActorSystem().Root, a.inc
+	save := s.deps.Sessions.Save
+	if a.replaceKey {
+		save = s.deps.Sessions.ReplaceKey
+	}
+	a.savingReplace, a.replaceKey = a.replaceKey, false
+	go func() {
+		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		defer cancel()
+		root.Send(self, &sessionSaved{inc: inc, err: save(c, s.grant.Fence, rec)})
+	}()
+}
+
+func (a *account) sessionSaved(ctx actor.Context, m *sessionSaved) {
+	if m.inc != a.inc {
+		return
+	}
+	a.saving = false
+	waiting := a.inSave
+	a.inSave = nil
+	for _, then := range waiting {
+		then(m.err)
+	}
+	switch {
+	case fenced(m.err):
+		a.stop(ctx, StateFenced, "FENCED", "another node owns the account", "")
+	case errors.Is(m.err, sessionstore.ErrKeyInUse):
+		a.stop(ctx, StateConflict, "AUTH_KEY_IN_USE", m.err.Error(), "delete one of the two accounts: they share a session")
+	case m.err != nil:
+		a.log.Warn("session is not stored; it will be tried again", "error", m.err.Error())
+		a.dirty, a.replaceKey = true, a.replaceKey || a.savingReplace
+		a.saveAgain = a.deps.Now().Add(time.Second)
+		a.plan(ctx)
+		return
+	}
+	if a.dirty {
+		a.save(ctx, nil)
+	}
+	if a.draining {
+		a.drainStep(ctx)
+	}
+}
+
+// cloneRecord copies what the account goes on changing; keys are never changed in place.
+func cloneRecord(r *sessionstore.Record) *sessionstore.Record {
+	c := *r
+	c.Keys = maps.Clone(r.Keys)
+	return &c
+}
+
+// fenced reports whether a store refused us because another node owns the account.
+func fenced(err error) bool {
+	return errors.Is(err, sessionstore.ErrFenced) || errors.Is(err, eventlog.ErrFenced) ||
+		errors.Is(err, &fleet.Error{Reason: "FENCED"})
+}
+
+// signedIn makes a session an account's own: it is stored before the caller hears of it.
+func (a *account) signedIn(ctx actor.Context, m *signedIn) {
+	if a.record == nil || a.home == nil || !a.home.ready {
+		m.saved(unavailable(a.state, "the connection was lost while signing in", "sign in again"))
+		return
+	}
+	if a.record.UserID != 0 && a.record.UserID != m.userID { // another person: nothing of the former one stays
+		a.record.Checkpoint, a.loaded.log.state = nil, updates.State{}
+	}
+	a.record.UserID, a.record.Bot = m.userID, m.bot
+	a.status.UserID, a.status.Bot = m.userID, m.bot
+	a.save(ctx, m.saved)
+	a.online(ctx)
+}
+
+// signedOut forgets a session whose key the server has revoked.
+func (a *account) signedOut(ctx actor.Context, m *signedOut) {
+	a.record.UserID, a.record.Bot, a.record.Checkpoint = 0, false, nil
+	a.record.FutureAuthToken = m.futureToken
+	a.record.Keys = nil
+	a.replaceKey = true
+	a.save(ctx, m.saved)
+	a.stop(ctx, StateLoggedOut, "SIGNED_OUT", "the account was signed out", "sign in again with `orchestrator login`")
+}
+
+// keyOf is the stored form of a fresh auth key.
+func keyOf(r *exchange.Result, now time.Time) *sessionstore.DCKey {
+	return &sessionstore.DCKey{
+		Key: r.Key, TimeOffset: r.TimeOffset, CreatedAt: now,
+		Salts: []sessionstore.Salt{{Value: r.Salt}},
+	}
+}
+
+func saltsOf(salts []mtproto.Salt) []sessionstore.Salt {
+	out := make([]sessionstore.Salt, 0, len(salts))
+	for _, s := range salts {
+		out = append(out, sessionstore.Salt{ValidSince: s.ValidSince, ValidUntil: s.ValidUntil, Value: s.Value})
+	}
+	return out
+}

@@ -1,0 +1,167 @@
+package actors
+
+import (
+	"context"
+	"slices"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/gotd/td/bin"
+	"github.com/gotd/td/tg"
+)
+
+// sideConn is a connection to a DC that is not the account's home: it has its own key and gets
+// the account's authorization by export and import.
+type sideConn struct {
+	dc         int
+	pid        *actor.PID
+	link       *link
+	ready      bool // connected and, where the account has a user, authorized
+	authorized bool
+	importing  bool
+	closing    bool
+	queue      []*call
+	next       func(actor.Context)
+}
+
+func (a *account) invokeSide(ctx actor.Context, c *call) {
+	side := a.sides[c.dc]
+	if side == nil {
+		if a.record == nil || len(a.deps.DCs.Select(c.dc, anyAddress)) == 0 {
+			c.done(nil, unknownDC(c.dc))
+			return
+		}
+		l := newLink(c.dc, true, nil)
+		if key, ok := a.record.Keys[c.dc]; ok {
+			l.key = &key
+		}
+		side = &sideConn{dc: c.dc, link: l}
+		side.pid = a.spawnConnection(ctx, l, "side-")
+		a.sides[c.dc] = side
+	}
+	if side.ready && !side.closing {
+		ctx.Send(side.pid, &invoke{c})
+		return
+	}
+	side.queue = append(side.queue, c)
+}
+
+func (a *account) sideReady(ctx actor.Context, side *sideConn) {
+	if !a.authorized() || side.authorized {
+		a.sideOpen(ctx, side)
+		return
+	}
+	if side.importing {
+		return
+	}
+	side.importing = true
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	a.invoke(ctx, internalCall(&tg.AuthExportAuthorizationRequest{DCID: side.dc}, func(result []byte, err error) {
+		var out tg.AuthExportedAuthorization
+		if err == nil {
+			err = out.Decode(&bin.Buffer{Buf: result})
+		}
+		root.Send(self, &authorizationExported{dc: side.dc, id: out.ID, bytes: out.Bytes, err: err})
+	}))
+}
+
+type authorizationExported struct {
+	dc    int
+	id    int64
+	bytes []byte
+	err   error
+}
+
+type authorizationImported struct {
+	dc  int
+	err error
+}
+
+func (a *account) authorizationExported(ctx actor.Context, m *authorizationExported) {
+	side := a.sides[m.dc]
+	if side == nil || side.closing {
+		return
+	}
+	if m.err != nil {
+		a.authorizationImported(ctx, &authorizationImported{m.dc, m.err})
+		return
+	}
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	c := internalCall(&tg.AuthImportAuthorizationRequest{ID: m.id, Bytes: m.bytes}, func(_ []byte, err error) {
+		root.Send(self, &authorizationImported{m.dc, err})
+	})
+	c.dc = m.dc
+	ctx.Send(side.pid, &invoke{c})
+}
+
+func (a *account) authorizationImported(ctx actor.Context, m *authorizationImported) {
+	side := a.sides[m.dc]
+	if side == nil {
+		return
+	}
+	side.importing = false
+	if m.err != nil {
+		a.failSide(ctx, side, m.err)
+		return
+	}
+	side.authorized = true
+	a.sideOpen(ctx, side)
+}
+
+func (a *account) sideOpen(ctx actor.Context, side *sideConn) {
+	side.ready = true
+	queue := side.queue
+	side.queue = nil
+	for _, c := range queue {
+		ctx.Send(side.pid, &invoke{c})
+	}
+}
+
+// sideUnauthorized drops the key of a side DC only; the call is repeated once with a new one.
+func (a *account) sideUnauthorized(ctx actor.Context, dc int, c *call, answer func()) {
+	side := a.sides[dc]
+	c.attempts++
+	if side == nil || c.internal || c.attempts > 1 {
+		answer()
+		return
+	}
+	side.authorized, side.ready = false, false
+	side.queue = append(side.queue, c)
+	a.sideReady(ctx, side)
+}
+
+func (a *account) failSide(ctx actor.Context, side *sideConn, err error) {
+	for _, c := range side.queue {
+		c.done(nil, err)
+	}
+	side.queue = nil
+	a.stopSide(ctx, side)
+}
+
+func (a *account) stopSide(ctx actor.Context, side *sideConn) {
+	if !side.closing {
+		side.closing, side.ready = true, false
+		ctx.Send(side.pid, &closeConnection{})
+	}
+}
+
+func (a *account) sideEnded(ctx actor.Context, who *actor.PID) {
+	for dc, side := range a.sides {
+		if !side.pid.Equal(who) {
+			continue
+		}
+		delete(a.sides, dc)
+		waiting := slices.Concat(side.link.orphans(), side.queue)
+		if side.next != nil {
+			side.next(ctx)
+		}
+		for _, c := range waiting {
+			c.attempts++
+			if c.attempts > maxAttempts || c.internal {
+				c.done(nil, context.Canceled)
+				continue
+			}
+			a.invoke(ctx, c)
+		}
+		return
+	}
+}

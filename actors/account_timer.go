@@ -1,0 +1,135 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+const (
+	reportEvery = time.Second           // a status is stored at most so often
+	drainPoll   = 20 * time.Millisecond // how soon a drain sees that the last call has ended
+)
+
+// statusReported says that a status is stored; peersLearnt that peers wait to be.
+type (
+	statusReported struct{}
+	peersLearnt    struct{}
+)
+
+// plan sets the account's one timer to whatever is due next.
+func (a *account) plan(ctx actor.Context) {
+	var next time.Time
+	earliest := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	for _, d := range a.delayed {
+		earliest(d.at)
+	}
+	if a.home != nil {
+		earliest(a.home.retry)
+	}
+	earliest(a.saveAgain)
+	if a.report && !a.reporting {
+		earliest(a.reported.Add(reportEvery))
+	}
+	if a.draining && !a.ended {
+		earliest(a.drainAt)
+		earliest(a.deps.Now().Add(drainPoll))
+	}
+	a.peersDue = false
+	if a.loaded != nil {
+		if at, ok := a.loaded.peers.Due(); ok {
+			earliest(at)
+			a.peersDue = true
+		}
+	}
+	if next.IsZero() {
+		return
+	}
+	wait := max(0, next.Sub(a.deps.Now()))
+	a.tickGen++
+	gen, self, root := a.tickGen, ctx.Self(), ctx.ActorSystem().Root
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	a.timer = time.AfterFunc(wait, func() { root.Send(self, &tick{gen: gen}) })
+}
+
+func (a *account) tick(ctx actor.Context) {
+	now := a.deps.Now()
+	if a.home != nil && !a.home.retry.IsZero() && !now.Before(a.home.retry) {
+		a.redial(ctx)
+	}
+	var due []*call
+	kept := a.delayed[:0]
+	for _, d := range a.delayed {
+		if now.Before(d.at) {
+			kept = append(kept, d)
+			continue
+		}
+		due = append(due, d.call)
+	}
+	a.delayed = kept
+	for _, c := range due {
+		a.invoke(ctx, c)
+	}
+	if a.report && !a.reporting && now.Sub(a.reported) >= reportEvery {
+		a.sendReport(ctx)
+	}
+	if !a.saveAgain.IsZero() && !now.Before(a.saveAgain) {
+		a.saveAgain = time.Time{}
+		a.save(ctx, nil)
+	}
+	if a.draining {
+		a.drainStep(ctx)
+	}
+	a.flushPeers(now)
+	a.plan(ctx)
+}
+
+// reportSoon stores the status, at most once a second.
+func (a *account) reportSoon(ctx actor.Context) {
+	a.report = true
+	if !a.reporting && a.deps.Now().Sub(a.reported) >= reportEvery {
+		a.sendReport(ctx)
+		return
+	}
+	a.plan(ctx)
+}
+
+func (a *account) sendReport(ctx actor.Context) {
+	a.report, a.reporting, a.reported = false, true, a.deps.Now()
+	status, acc := a.status, a.shared
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	go func() {
+		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		defer cancel()
+		if err := acc.deps.Report(c, acc.grant.Fence, status); err != nil {
+			acc.log.Debug("status is not stored", "error", err.Error())
+		}
+		root.Send(self, &statusReported{})
+	}()
+}
+
+// flushPeers writes what the account has learnt of peers, in the background.
+func (a *account) flushPeers(now time.Time) {
+	if a.loaded == nil {
+		return
+	}
+	at, ok := a.loaded.peers.Due()
+	if !ok || now.Before(at) {
+		return
+	}
+	cache, log := a.loaded.peers, a.log
+	go func() {
+		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		defer cancel()
+		if err := cache.Flush(c); err != nil {
+			log.Warn("peers are not stored; they will be tried again", "error", err.Error())
+		}
+	}()
+}

@@ -1,0 +1,357 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/telefleet/orchestrator/mtproto"
+	"github.com/telefleet/orchestrator/mtproto/exchange"
+	"github.com/telefleet/orchestrator/mtproto/transport"
+)
+
+// phase is where a connection stands.
+//
+//	parked ──closeConnection──────────────────────────────┐
+//	dialling ─dialled─> exchanging ─key─> opening ─init─> ready
+//	    │                   │               │              │   any end
+//	    └───────────────────┴───────────────┴──────────────┴────────> closing ─reader and writer ended─> ended
+type phase uint8
+
+const (
+	phaseParked phase = iota
+	phaseDialling
+	phaseExchanging // makes an auth key: the link has none
+	phaseOpening    // waits for the answer to initConnection
+	phaseReady
+	phaseClosing // waits for the reader and the writer
+	phaseEnded
+)
+
+// connError is how a connection tells its account why it ended. It is not a panic.
+type connError struct {
+	dc     int
+	action endAction
+	err    error
+}
+
+func (e *connError) Error() string { return fmt.Sprintf("connection to DC %d: %v", e.dc, e.err) }
+func (e *connError) Unwrap() error { return e.err }
+
+// endAction is what the end of a connection asks of the account.
+type endAction uint8
+
+const (
+	endReconnect endAction = iota // dial again after the backoff
+	endNewSession
+	endKeyUnknown // transport error -404
+	endFlood      // transport error -429: too many connections from this address
+	endWrongDC    // transport error -444
+	endFenced     // ownership is lost: nothing may be sent any more
+)
+
+// maxFramesAhead bounds the frames that a reader has read and the actor not yet taken.
+const maxFramesAhead = 64
+
+// connection owns one socket to one DC.
+type connection struct {
+	acc  *shared
+	link *link
+
+	phase    phase
+	gen      uint64
+	conn     *transport.Conn
+	cancel   context.CancelFunc // ends dialling
+	machine  *exchange.Machine
+	initID   mtproto.CallID
+	outbox   [][]byte
+	credits  chan struct{} // one per frame that the reader may be ahead
+	writing  bool
+	reading  bool
+	flush    bool            // a flushDue is under way
+	inputs   []mtproto.Input // for the engine, while stepping
+	stepping bool
+	timer    *time.Timer
+	end      error // why it is closing; nil when it was asked to
+	asked    bool  // closeConnection came
+
+	inStream int  // updates that the stream has not returned yet
+	behind   bool // updates are discarded until the stream has caught up
+}
+
+func newConnection(acc *shared, l *link) actor.Actor { return &connection{acc: acc, link: l} }
+
+// Receive implements actor.Actor.
+func (c *connection) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		c.started(ctx)
+	case *actor.Restarting:
+		c.abandon()
+	case *actor.Stopping:
+		c.abandon()
+		c.orphan()
+	case *dialled:
+		c.dialled(ctx, m)
+	case *frameRead:
+		c.frameRead(ctx, m)
+	case *readerEnded:
+		if m.gen == c.gen {
+			c.reading = false
+			c.close(ctx, &connError{c.link.dc, endReconnect, m.err})
+		}
+	case *framesWritten:
+		c.written(ctx, m)
+	case *timerFired:
+		if m.gen == c.gen {
+			c.step(ctx, mtproto.TimerFired{})
+		}
+	case *flushDue:
+		if m.gen == c.gen {
+			c.flush = false
+			c.step(ctx, mtproto.Flush{})
+		}
+	case *invoke:
+		c.invoke(ctx, m.call)
+	case *cancelCall:
+		c.cancelCall(ctx, m.call)
+	case *processed:
+		c.processed(ctx, m)
+	case *renewInit:
+		if c.phase == phaseReady {
+			c.phase = phaseOpening
+			c.link.inited = false
+			c.announce(ctx)
+		}
+	case *closeConnection:
+		c.asked = true
+		c.close(ctx, nil)
+	}
+}
+
+func (c *connection) started(ctx actor.Context) {
+	c.link.gen++
+	c.gen = c.link.gen
+	if c.link.parked {
+		return
+	}
+	c.phase = phaseDialling
+	dctx, cancel := context.WithCancel(context.Background())
+	c.cancel = cancel
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	gen, l, acc := c.gen, c.link, c.acc
+	go func() {
+		conn, err := acc.dial(dctx, l.dc, l.side)
+		root.Send(self, &dialled{gen: gen, conn: conn, err: err})
+	}()
+}
+
+func (c *connection) dialled(ctx actor.Context, m *dialled) {
+	c.cancel()
+	if m.gen != c.gen || c.phase != phaseDialling {
+		if m.conn != nil {
+			_ = m.conn.Close() //nolint:errcheck // nothing was sent on it
+		}
+		if m.gen == c.gen {
+			c.phase = phaseEnded
+			c.finish(ctx)
+		}
+		return
+	}
+	if m.err != nil {
+		c.phase = phaseEnded
+		c.end = &connError{c.link.dc, actionOf(m.err), m.err}
+		c.finish(ctx)
+		return
+	}
+	c.conn = m.conn
+	c.acc.sockets.Add(m.conn)
+	c.startReader(ctx)
+	if c.link.key == nil {
+		c.phase = phaseExchanging
+		c.machine = exchange.New(exchange.Config{
+			Keys: c.acc.deps.DCs.Keys, DC: exchange.DCField(c.link.dc, c.acc.deps.DCs.Test, false), Rand: c.acc.deps.Rand,
+		})
+		c.exchange(ctx, exchange.Start{})
+		return
+	}
+	c.open(ctx)
+}
+
+// exchange steps the key exchange.
+func (c *connection) exchange(ctx actor.Context, in exchange.Input) {
+	effects, err := c.machine.Step(c.acc.deps.Now(), in)
+	if err != nil {
+		c.close(ctx, &connError{c.link.dc, endReconnect, err})
+		return
+	}
+	for _, f := range effects.Write {
+		c.write(ctx, f)
+	}
+	if r := effects.Result; r != nil {
+		c.machine = nil
+		c.link.key = keyOf(r, c.acc.deps.Now())
+		ctx.Send(ctx.Parent(), &keyMade{dc: c.link.dc, key: *c.link.key})
+		c.open(ctx)
+	}
+}
+
+// open attaches the engine to the new socket.
+func (c *connection) open(ctx actor.Context) {
+	if c.link.engine == nil || c.link.stale {
+		if err := c.link.start(c.acc.deps.Rand, c.acc.deps.Ping); err != nil {
+			c.close(ctx, &connError{c.link.dc, endReconnect, err})
+			return
+		}
+	}
+	c.phase = phaseOpening
+	c.step(ctx, mtproto.SocketUp{})
+	if c.link.inited {
+		c.ready(ctx)
+		return
+	}
+	c.announce(ctx)
+}
+
+// announce sends invokeWithLayer(initConnection(help.getConfig)) ahead of everything.
+func (c *connection) announce(ctx actor.Context) {
+	c.link.nextID++
+	c.initID = c.link.nextID
+	c.step(ctx, mtproto.Invoke{ID: c.initID, Body: c.acc.initBody, Idempotent: true})
+	c.flushSoon(ctx)
+}
+
+func (c *connection) ready(ctx actor.Context) {
+	c.phase = phaseReady
+	c.link.inited = true
+	held := c.link.held
+	c.link.held = nil
+	for _, call := range held {
+		c.give(ctx, call)
+	}
+	if c.link.wasUp {
+		ctx.Send(ctx.Parent(), &sessionCreated{dc: c.link.dc})
+	}
+	c.link.wasUp = true
+	ctx.Send(ctx.Parent(), &connectionReady{dc: c.link.dc})
+}
+
+func (c *connection) invoke(ctx actor.Context, call *call) {
+	if c.link.engine == nil || !c.link.inited || c.link.stale {
+		c.link.held = append(c.link.held, call)
+		return
+	}
+	c.give(ctx, call)
+}
+
+func (c *connection) give(ctx actor.Context, call *call) {
+	c.link.nextID++
+	call.id = c.link.nextID
+	c.link.calls[call.id] = call
+	c.step(ctx, mtproto.Invoke{ID: call.id, Body: call.body, Idempotent: call.idempotent, Low: call.low})
+	c.flushSoon(ctx)
+}
+
+func (c *connection) cancelCall(ctx actor.Context, call *call) {
+	if c.link.drop(call) {
+		call.done(nil, context.Canceled)
+		return
+	}
+	if c.link.calls[call.id] == call {
+		c.step(ctx, mtproto.Cancel{ID: call.id})
+		c.flushSoon(ctx)
+	}
+}
+
+// flushSoon flushes once everything that waits in the mailbox now has been queued.
+func (c *connection) flushSoon(ctx actor.Context) {
+	if !c.flush && c.conn != nil {
+		c.flush = true
+		ctx.Send(ctx.Self(), &flushDue{gen: c.gen})
+	}
+}
+
+// close begins the end: the socket is closed, reader and writer are awaited.
+func (c *connection) close(ctx actor.Context, reason error) {
+	switch c.phase {
+	case phaseParked:
+		c.phase = phaseEnded
+	case phaseDialling:
+		c.cancel() // dialled answers
+		c.phase, c.end = phaseClosing, reason
+		return
+	case phaseClosing, phaseEnded:
+	default:
+		c.phase, c.end = phaseClosing, reason
+		c.stopTimer()
+		c.stopReader()
+		c.detach()
+		if errors.Is(reason, errFenced) {
+			_ = c.conn.Abort() //nolint:errcheck // closing is all that matters
+		} else {
+			_ = c.conn.Close() //nolint:errcheck // closing is all that matters
+		}
+		c.acc.sockets.Remove(c.conn)
+	}
+	c.finish(ctx)
+}
+
+// finish tells the account, once nothing of the socket is left.
+func (c *connection) finish(ctx actor.Context) {
+	if c.reading || c.writing || c.phase == phaseClosing && c.conn == nil {
+		return
+	}
+	if c.phase != phaseClosing && c.phase != phaseEnded {
+		return
+	}
+	c.phase = phaseEnded
+	if c.asked {
+		ctx.Send(ctx.Parent(), &connectionClosed{dc: c.link.dc})
+		return
+	}
+	end := c.end
+	if end == nil {
+		end = &connError{c.link.dc, endReconnect, errors.New("closed")}
+	}
+	ctx.(actor.Supervisor).EscalateFailure(end, nil)
+}
+
+// abandon is the last resort of an incarnation that ends by a panic or a stop from above: the
+// socket dies with it. The next dial waits for its reader.
+func (c *connection) abandon() {
+	defer func() { _ = recover() }() // a panic here would bring the actor back to life
+	if c.cancel != nil {
+		c.cancel()
+	}
+	c.stopTimer()
+	c.stopReader()
+	if c.conn == nil {
+		return
+	}
+	if c.phase != phaseEnded {
+		c.link.stale = true // the engine may be half through a step
+	}
+	_ = c.conn.Abort() //nolint:errcheck // closing is all that matters
+	c.acc.sockets.Remove(c.conn)
+}
+
+// orphan answers the calls of a connection that is stopped from above, not by its account's
+// closeConnection: nobody will take them over.
+func (c *connection) orphan() {
+	defer func() { _ = recover() }() // a panic here would bring the actor back to life
+	if c.phase == phaseEnded || c.phase == phaseParked {
+		return
+	}
+	for _, call := range c.link.orphans() {
+		call.done(nil, unavailable(StateConnecting, "it is being restarted", "repeat the call in a moment"))
+	}
+}
+
+func (c *connection) stopTimer() {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+}

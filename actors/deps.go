@@ -1,0 +1,163 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/telefleet/orchestrator/eventlog"
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/backoff"
+	"github.com/telefleet/orchestrator/internal/sockets"
+	"github.com/telefleet/orchestrator/mtproto/transport"
+	"github.com/telefleet/orchestrator/sessionstore"
+	"github.com/telefleet/orchestrator/sessionstore/peers"
+	"github.com/telefleet/orchestrator/telegram"
+	"github.com/telefleet/orchestrator/telegram/dcs"
+)
+
+// EventWriter appends the events of one account; *eventlog.Writer.
+type EventWriter interface {
+	Claimed() eventlog.Cursor
+	Replay(ctx context.Context, from eventlog.Cursor) iter.Seq2[eventlog.Record, error]
+	Append(ctx context.Context, recs ...eventlog.Record) (lastSeq uint64, err error)
+}
+
+// EventLog opens an account's events.
+type EventLog interface {
+	Claim(ctx context.Context, account fleet.AccountID, token fleet.FencingToken) (EventWriter, error)
+	// Durable is the last place that is surely synced to disk.
+	Durable() eventlog.Cursor
+	// PublishLive delivers an event that is not logged.
+	PublishLive(ctx context.Context, rec eventlog.Record) error
+}
+
+// Ping is the profile's ping_delay_disconnect: a ping each Interval, and the server closes the
+// connection Disconnect after the last one.
+type Ping struct{ Interval, Disconnect time.Duration }
+
+// Deps is what the actors need from the rest of the house. All functions may be called by any
+// goroutine.
+type Deps struct {
+	Sessions sessionstore.Store
+	Events   EventLog
+	Peers    peers.Store
+	// Report stores an account's status; it is called at most once a second per account.
+	Report func(ctx context.Context, fence fleet.Fence, s Status) error
+	// Release gives an account up after its last socket is closed and its state is stored.
+	Release func(ctx context.Context, account fleet.AccountID) error
+
+	DCs       dcs.List
+	DefaultDC int
+	App       telegram.AppProfile
+	Transport transport.Options // Check and DC are set by the actors
+	Ping      Ping
+	// Pace waits until a connection to a DC may be dialled.
+	Pace func(ctx context.Context, dc int) error
+	// Redial is the wait between failed connections.
+	Redial backoff.Policy
+	// FloodWait is the longest wait asked by Telegram that is waited out; longer ones go to the caller.
+	FloodWait time.Duration
+
+	Rand io.Reader
+	Now  func() time.Time
+	Log  hclog.Logger
+}
+
+// Limits of ours.
+const (
+	dialTimeout     = 15 * time.Second
+	maxQueued       = 4096             // calls that wait in an account
+	restartBudget   = 5                // panics of an account's children in restartWindow before quarantine
+	restartWindow   = 10 * time.Minute //
+	healthyAfter    = 30 * time.Second // a connection that lived so long resets the backoff
+	maxAttempts     = 5                // of an idempotent call after 500 and -503
+	checkpointEvery = 30 * time.Second
+	callRetryBase   = time.Second
+)
+
+// shared is what the actors of one account have in common.
+type shared struct {
+	deps     *Deps
+	id       fleet.AccountID
+	grant    Grant
+	sockets  *sockets.Set
+	initBody []byte
+	log      hclog.Logger
+	running  atomic.Int64 // calls of users that have no answer yet
+	// reader is closed when the reader of the last home socket has ended: it survives restarts
+	// of the account, so that two home sockets never overlap.
+	reader atomic.Pointer[chan struct{}]
+	// cache is the account's peers, nil until they are loaded.
+	cache atomic.Pointer[peers.Cache]
+}
+
+// dial opens a socket to a DC. It waits for the reader of the previous socket, for the former
+// owner's sockets to die, for the pacer, and for a lease renewal sent after that.
+func (s *shared) dial(ctx context.Context, dc int, side bool) (*transport.Conn, error) {
+	if previous := s.reader.Load(); previous != nil && !side {
+		select {
+		case <-*previous:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if err := sleepUntil(ctx, s.deps.Now, s.grant.NotBefore); err != nil {
+		return nil, err
+	}
+	if err := s.deps.Pace(ctx, dc); err != nil {
+		return nil, fmt.Errorf("wait for the pacer: %w", err)
+	}
+	if !side {
+		if err := s.grant.Renewed(ctx); err != nil {
+			return nil, fmt.Errorf("%w: %w", errFenced, err)
+		}
+	}
+	options := s.deps.DCs.Select(dc, dcs.Want{Media: side})
+	if len(options) == 0 {
+		return nil, fmt.Errorf("no address of DC %d is known", dc)
+	}
+	o := s.deps.Transport
+	o.DC = dc
+	o.Check = s.check
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	var errs []error
+	for _, option := range options {
+		conn, err := transport.Dial(ctx, option.Addr, o)
+		if err == nil {
+			return conn, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+// check is the fence, asked directly before each socket write.
+func (s *shared) check() error {
+	if err := s.grant.Check(); err != nil {
+		return fmt.Errorf("%w: %w", errFenced, err)
+	}
+	return nil
+}
+
+func sleepUntil(ctx context.Context, now func() time.Time, at time.Time) error {
+	wait := at.Sub(now())
+	if at.IsZero() || wait <= 0 {
+		return nil
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

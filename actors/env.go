@@ -1,0 +1,126 @@
+package actors
+
+import (
+	"context"
+
+	"github.com/gotd/td/bin"
+	"github.com/gotd/td/tg"
+	"github.com/gotd/td/tgerr"
+
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/telegram"
+)
+
+// Env is telegram.Env for one running account: it sends to the account's actor and awaits the
+// answer. Every decoded answer is observed here: users and chats feed the peers, a login is
+// stored before the caller hears of it. Updates inside an answer have passed the stream before
+// it arrives.
+type Env struct {
+	*shared
+	send func(message any)
+	gone <-chan struct{}
+}
+
+var _ telegram.Env = (*Env)(nil)
+
+// Account implements telegram.Env.
+func (e *Env) Account() fleet.AccountID { return e.id }
+
+// App implements telegram.Env.
+func (e *Env) App() telegram.AppProfile { return e.deps.App }
+
+// Peers implements telegram.Env.
+func (e *Env) Peers() telegram.Peers { return lookup{e.shared} }
+
+// Invoke implements telegram.Env.
+func (e *Env) Invoke(ctx context.Context, in bin.Encoder, out bin.Decoder) error {
+	return e.InvokeOn(ctx, 0, in, out)
+}
+
+type answer struct {
+	result []byte
+	err    error
+}
+
+// InvokeOn implements telegram.Env.
+func (e *Env) InvokeOn(ctx context.Context, dc int, in bin.Encoder, out bin.Decoder) error {
+	body, method, err := encodeQuery(in)
+	if err != nil {
+		return fleet.Errorf(fleet.CodeInvalidArgument, "QUERY_INVALID", "%w", err)
+	}
+	reply := make(chan answer, 1)
+	e.running.Add(1)
+	c := &call{
+		method: method, typeID: constructor(body), body: body, dc: dc, idempotent: telegram.Idempotent(in),
+		done: func(result []byte, err error) {
+			e.running.Add(-1)
+			reply <- answer{result, err}
+		},
+	}
+	e.send(&invoke{c})
+	select {
+	case a := <-reply:
+		return e.finish(ctx, method, a, out)
+	case <-e.gone:
+		select {
+		case a := <-reply: // answered before the end
+			return e.finish(ctx, method, a, out)
+		default:
+			return unavailable(StateDraining, "its actor ended", "repeat the call in a moment")
+		}
+	case <-ctx.Done():
+		e.send(&cancelCall{c})
+		return ctx.Err()
+	}
+}
+
+func (e *Env) finish(ctx context.Context, method string, a answer, out bin.Decoder) error {
+	if a.err != nil {
+		if tgerr.Is(a.err, "SESSION_PASSWORD_NEEDED") {
+			e.send(&loginStep{StatePasswordNeeded})
+		}
+		return a.err
+	}
+	if err := out.Decode(&bin.Buffer{Buf: a.result}); err != nil {
+		return withMethod(fleet.Errorf(fleet.CodeInternal, "RESULT_INVALID", "decode the answer to %s: %w", method, err), method)
+	}
+	return e.observe(ctx, out)
+}
+
+// observe is the one place where answers act beyond their caller.
+func (e *Env) observe(ctx context.Context, out any) error {
+	if found := telegram.CollectPeers(out); len(found) > 0 {
+		lookup{e.shared}.Put(found...)
+		e.send(&peersLearnt{})
+	}
+	if user, ok := telegram.AuthorizationOf(out); ok {
+		return e.await(ctx, func(done func(error)) any { return &signedIn{userID: user.ID, bot: user.Bot, saved: done} })
+	}
+	if token, ok := telegram.LoggedOut(out); ok {
+		return e.await(ctx, func(done func(error)) any { return &signedOut{futureToken: token, saved: done} })
+	}
+	if _, ok := out.(*tg.AuthSentCodeBox); ok {
+		e.send(&loginStep{StateCodeSent})
+	}
+	return nil
+}
+
+// await sends a message whose outcome must be known before the caller goes on.
+func (e *Env) await(ctx context.Context, message func(done func(error)) any) error {
+	outcome := make(chan error, 1)
+	e.send(message(func(err error) { outcome <- err }))
+	select {
+	case err := <-outcome:
+		return err
+	case <-e.gone:
+		return unavailable(StateDraining, "its actor ended", "repeat the call in a moment")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Sync catches the account's update stream up by difference and waits until every event is in
+// the log (METHODS, sync_update_state).
+func (e *Env) Sync(ctx context.Context) error {
+	return e.await(ctx, func(done func(error)) any { return &syncUpdates{done} })
+}

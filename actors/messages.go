@@ -1,0 +1,177 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/mtproto"
+	"github.com/telefleet/orchestrator/mtproto/transport"
+	"github.com/telefleet/orchestrator/sessionstore"
+)
+
+// call is one RPC on its way through an account. It is answered exactly once, by done,
+// which must not block.
+type call struct {
+	method     string // TL name, for errors and logs
+	typeID     uint32
+	body       []byte // TL of the query
+	idempotent bool
+	low        bool // after all others: parts of files
+	internal   bool // made by the account itself: overtakes the queue
+	dc         int  // 0 is the home DC
+	attempts   int
+	id         mtproto.CallID // in its link, while it is there
+	done       func(result []byte, err error)
+}
+
+// Commands to the node.
+type (
+	// startAccount runs an account that this node has just claimed.
+	startAccount struct{ grant Grant }
+	// stopAccount hands an account over: drain, save, close; released is called when it is gone.
+	stopAccount struct {
+		id       fleet.AccountID
+		deadline time.Time
+		released func()
+	}
+	// lookupAccount asks for a running account; the reply channel has room for one.
+	lookupAccount struct {
+		id    fleet.AccountID
+		reply chan<- *handle
+	}
+	// shutdownNode drains every account; done is closed when none is left.
+	shutdownNode struct {
+		deadline time.Time
+		done     chan<- struct{}
+	}
+	// restoreNetwork ends running backoffs: of one account, or of all when id is empty.
+	restoreNetwork struct{ id fleet.AccountID }
+)
+
+// Commands to an account.
+type (
+	// invoke carries a call into the account.
+	invoke struct{ call *call }
+	// cancelCall gives a call up: its caller has gone.
+	cancelCall struct{ call *call }
+	// drain stops the account gracefully: new calls are refused, running ones may end until deadline.
+	drain struct{ deadline time.Time }
+	// networkRestored ends a running backoff; no effect while healthy.
+	networkRestored struct{}
+	// signedIn records an authorization; saved is called once it is stored.
+	signedIn struct {
+		userID int64
+		bot    bool
+		saved  func(error)
+	}
+	// signedOut records that the session is gone by its owner's wish.
+	signedOut struct {
+		futureToken []byte
+		saved       func(error)
+	}
+	// loginStep is a visible step of a running login: code_sent or password_needed.
+	loginStep struct{ state State }
+	// syncUpdates asks the stream to catch up by difference; done is called when it is even.
+	syncUpdates struct{ done func(error) }
+)
+
+// Events from goroutines of an account.
+type (
+	sessionLoaded struct {
+		inc    uint64
+		loaded *loaded
+		err    error
+	}
+	sessionSaved struct {
+		inc uint64
+		err error
+	}
+	tick struct{ gen uint64 }
+)
+
+// Events from a connection to its account.
+type (
+	keyMade struct {
+		dc  int
+		key sessionstore.DCKey
+	}
+	connectionReady  struct{ dc int }
+	connectionClosed struct{ dc int }
+	saltsChanged     struct {
+		dc  int
+		key sessionstore.DCKey
+	}
+	sessionCreated struct{ dc int }
+	callRefused    struct {
+		dc   int
+		call *call
+		err  *mtproto.RPCError
+	}
+	// observedResult is an answer that carries updates: it passes the stream before its caller.
+	observedResult struct {
+		call   *call
+		result []byte
+	}
+	updatesArrived struct {
+		msgID int64
+		body  []byte
+	}
+	// updatesDropped says that updates were discarded for want of credit.
+	updatesDropped struct{}
+)
+
+// Commands to a connection.
+type (
+	// closeConnection ends it for good; the answer is connectionClosed.
+	closeConnection struct{}
+	// processed returns credit for taken updates, and allows to acknowledge messages.
+	processed struct {
+		taken  int
+		msgIDs []int64
+	}
+	// renewInit announces the application again before the next call.
+	renewInit struct{}
+)
+
+// Events from goroutines of a connection; gen names the incarnation they were made for.
+type (
+	dialled struct {
+		gen  uint64
+		conn *transport.Conn
+		err  error
+	}
+	frameRead struct {
+		gen  uint64
+		data []byte
+	}
+	readerEnded struct {
+		gen uint64
+		err error
+	}
+	framesWritten struct {
+		gen uint64
+		err error
+	}
+	timerFired struct{ gen uint64 }
+	flushDue   struct{ gen uint64 }
+)
+
+// handle is how callers reach a running account.
+type handle struct {
+	shared *shared
+	send   func(message any)
+	gone   <-chan struct{} // closed when the account's actor has ended
+}
+
+// Grant is the right to run an account, as the cluster gave it.
+type Grant struct {
+	Account fleet.AccountID
+	Fence   fleet.Fence
+	// Check fails as soon as the right is lost; it is called directly before each socket write.
+	Check func() error
+	// NotBefore is the earliest first dial: a predecessor's sockets may live until then.
+	NotBefore time.Time
+	// Renewed returns once a lease renewal sent after the call was acknowledged.
+	Renewed func(ctx context.Context) error
+}

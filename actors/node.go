@@ -1,0 +1,270 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/sockets"
+)
+
+// node is the root of one process: it supervises the accounts that the process owns.
+type node struct {
+	deps     *Deps
+	initBody []byte
+	sockets  *sockets.Set
+	accounts map[fleet.AccountID]*resident
+	byPID    map[string]*resident
+	stopping chan<- struct{}
+}
+
+// resident is one account on this node.
+type resident struct {
+	id       fleet.AccountID
+	pid      *actor.PID
+	shared   *shared
+	gone     chan struct{}
+	released []func()
+	attempts int
+	panics   int // since started
+	started  time.Time
+	next     *startAccount // granted again while the former incarnation was ending
+}
+
+// Receive implements actor.Actor.
+func (n *node) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *startAccount:
+		n.start(ctx, m)
+	case *stopAccount:
+		n.stop(ctx, m)
+	case *lookupAccount:
+		m.reply <- n.lookup(ctx, m.id)
+	case *restoreNetwork:
+		for id, r := range n.accounts {
+			if m.id == "" || m.id == id {
+				ctx.Send(r.pid, &networkRestored{})
+			}
+		}
+	case *shutdownNode:
+		n.stopping = m.done
+		for _, r := range n.accounts {
+			ctx.Send(r.pid, &drain{deadline: m.deadline})
+		}
+		n.stopped()
+	case *actor.Terminated:
+		n.ended(ctx, m.Who)
+	}
+}
+
+func (n *node) start(ctx actor.Context, m *startAccount) {
+	if r, ok := n.accounts[m.grant.Account]; ok {
+		r.next = m
+		return
+	}
+	id := m.grant.Account
+	s := &shared{
+		deps: n.deps, id: id, grant: m.grant, sockets: n.sockets, initBody: n.initBody,
+		log: n.deps.Log.With("account", string(id)),
+	}
+	props := actor.PropsFromProducer(func() actor.Actor { return newAccount(s) },
+		actor.WithReceiverMiddleware(logPanics(s)))
+	pid := ctx.SpawnPrefix(props, "account-"+string(id)+"-")
+	r := &resident{id: id, pid: pid, shared: s, gone: make(chan struct{}), started: n.deps.Now()}
+	n.accounts[id], n.byPID[pid.Id] = r, r
+}
+
+// logPanics writes the stack of a panic before supervision hears of it.
+func logPanics(s *shared) actor.ReceiverMiddleware {
+	return func(next actor.ReceiverFunc) actor.ReceiverFunc {
+		return func(ctx actor.ReceiverContext, envelope *actor.MessageEnvelope) {
+			defer func() {
+				if r := recover(); r != nil {
+					s.log.Error("panic in account", "error", panicError(r).Error(), "stack", string(debug.Stack()))
+					panic(r)
+				}
+			}()
+			next(ctx, envelope)
+		}
+	}
+}
+
+func (n *node) stop(ctx actor.Context, m *stopAccount) {
+	r, ok := n.accounts[m.id]
+	if !ok {
+		m.released()
+		return
+	}
+	r.next = nil
+	r.released = append(r.released, m.released)
+	ctx.Send(r.pid, &drain{deadline: m.deadline})
+}
+
+func (n *node) lookup(ctx actor.Context, id fleet.AccountID) *handle {
+	r, ok := n.accounts[id]
+	if !ok || n.stopping != nil {
+		return nil
+	}
+	root, pid := ctx.ActorSystem().Root, r.pid
+	return &handle{shared: r.shared, gone: r.gone, send: func(m any) { root.Send(pid, m) }}
+}
+
+func (n *node) ended(ctx actor.Context, who *actor.PID) {
+	r := n.byPID[who.Id]
+	if r == nil {
+		return
+	}
+	delete(n.byPID, who.Id)
+	delete(n.accounts, r.id)
+	close(r.gone)
+	for _, released := range r.released {
+		released()
+	}
+	if r.next != nil && n.stopping == nil {
+		n.start(ctx, r.next)
+	}
+	n.stopped()
+}
+
+func (n *node) stopped() {
+	if n.stopping != nil && len(n.accounts) == 0 {
+		close(n.stopping)
+		n.stopping = nil
+	}
+}
+
+// HandleFailure implements actor.SupervisorStrategy: a failed account restarts alone, after a
+// backoff; its neighbours notice nothing.
+func (n *node) HandleFailure(system *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
+	r := n.byPID[child.Id]
+	if r == nil {
+		sup.StopChildren(child)
+		return
+	}
+	now := n.deps.Now()
+	if now.Sub(r.started) > restartWindow {
+		r.attempts, r.panics, r.started = 0, 0, now
+	}
+	wait := n.deps.Redial.Next(r.attempts, jitter{})
+	r.attempts++
+	err, _ := reason.(error)
+	if errors.As(err, new(*storeError)) {
+		r.shared.log.Warn("account starts again", "reason", err.Error(), "in", wait)
+	} else {
+		r.panics++
+		r.shared.log.Error("account failed", "error", panicError(reason).Error(), "restart_in", wait)
+		if r.panics > restartBudget {
+			n.quarantine(r, panicError(reason))
+			sup.StopChildren(child)
+			return
+		}
+	}
+	time.AfterFunc(wait, func() { sup.RestartChildren(child) })
+}
+
+// quarantine reports an account whose actor is stopped for good on this node.
+func (n *node) quarantine(r *resident, err error) {
+	s := r.shared
+	status := Status{
+		Account: r.id, State: StateQuarantined, Reason: "RESTART_BUDGET", Message: "it failed too often: " + err.Error(),
+		Remedy: "read the log, then restart the node", Since: n.deps.Now(),
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		defer cancel()
+		if err := s.deps.Report(ctx, s.grant.Fence, status); err != nil {
+			s.log.Error("status is not stored", "error", err.Error())
+		}
+	}()
+}
+
+// Fleet is the running accounts of one process.
+type Fleet struct {
+	system  *actor.ActorSystem
+	node    *actor.PID
+	sockets *sockets.Set
+	deps    *Deps
+}
+
+// Start starts the node's actors; no account runs yet.
+func Start(deps Deps) (*Fleet, error) {
+	body, err := initQuery(deps.App)
+	if err != nil {
+		return nil, fmt.Errorf("app profile: %w", err)
+	}
+	system := newSystem(deps.Log)
+	set := &sockets.Set{}
+	props := actor.PropsFromProducer(func() actor.Actor {
+		return &node{
+			deps: &deps, initBody: body, sockets: set,
+			accounts: map[fleet.AccountID]*resident{}, byPID: map[string]*resident{},
+		}
+	})
+	pid, err := system.Root.SpawnNamed(props, "node")
+	if err != nil {
+		return nil, fmt.Errorf("start node actor: %w", err)
+	}
+	return &Fleet{system: system, node: pid, sockets: set, deps: &deps}, nil
+}
+
+// Owned runs an account that this process has come to own.
+func (f *Fleet) Owned(g Grant) { f.system.Root.Send(f.node, &startAccount{grant: g}) }
+
+// Lost drains an account until the deadline; released is called once nothing of it is left.
+func (f *Fleet) Lost(id fleet.AccountID, deadline time.Time, released func()) {
+	f.system.Root.Send(f.node, &stopAccount{id: id, deadline: deadline, released: released})
+}
+
+// Fenced closes every socket at once and directly: ownership is lost.
+func (f *Fleet) Fenced() int { return f.sockets.AbortAll() }
+
+// Sockets is the number of open sockets.
+func (f *Fleet) Sockets() int { return f.sockets.Len() }
+
+// NetworkRestored ends running backoffs of one account, or of all when id is empty.
+func (f *Fleet) NetworkRestored(id fleet.AccountID) { f.system.Root.Send(f.node, &restoreNetwork{id}) }
+
+// Running returns a running account's environment, or false.
+func (f *Fleet) Running(ctx context.Context, id fleet.AccountID) (*Env, bool) {
+	reply := make(chan *handle, 1)
+	f.system.Root.Send(f.node, &lookupAccount{id: id, reply: reply})
+	select {
+	case h := <-reply:
+		if h == nil {
+			return nil, false
+		}
+		return &Env{shared: h.shared, send: h.send, gone: h.gone}, true
+	case <-ctx.Done():
+		return nil, false
+	}
+}
+
+// Shutdown drains every account until ctx ends, then stops the actors.
+func (f *Fleet) Shutdown(ctx context.Context) error {
+	done := make(chan struct{})
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = f.deps.Now().Add(drainDefault)
+	}
+	f.system.Root.Send(f.node, &shutdownNode{deadline: deadline.Add(-drainMargin), done: done})
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = fmt.Errorf("drain accounts: %w", ctx.Err())
+		f.sockets.AbortAll()
+	}
+	stopActor(f.system, f.node)
+	f.system.Shutdown()
+	return err
+}
+
+const (
+	drainDefault = 5 * time.Second
+	drainMargin  = 500 * time.Millisecond // left for closing and saving after the last call
+)

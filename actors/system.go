@@ -1,0 +1,27 @@
+package actors
+
+import (
+	"log/slog"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/telefleet/orchestrator/internal/slogbridge"
+)
+
+// newSystem makes an actor system that logs through hclog. Its records never show messages:
+// those hold queries.
+func newSystem(log hclog.Logger) *actor.ActorSystem {
+	quiet := log.Named("actor")
+	if !log.IsDebug() {
+		quiet.SetLevel(hclog.Warn) // each restart and dead letter is an info record there
+	}
+	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+		return slog.New(slogbridge.New(quiet))
+	}))
+}
+
+// stopActor stops an actor and waits for its end.
+func stopActor(system *actor.ActorSystem, pid *actor.PID) {
+	_ = system.Root.StopFuture(pid).Wait() //nolint:errcheck // it times out by itself after 10 s
+}

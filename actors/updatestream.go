@@ -1,0 +1,398 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/gotd/td/bin"
+	"github.com/gotd/td/tg"
+
+	"github.com/telefleet/orchestrator/eventlog"
+	"github.com/telefleet/orchestrator/telegram"
+	"github.com/telefleet/orchestrator/telegram/tlupdates"
+	"github.com/telefleet/orchestrator/updates"
+)
+
+// updateStream owns an account's updates machine. What the machine emits is appended to the
+// event log before it counts: one append is under way at a time, and Telegram hears of the
+// messages behind it only afterwards.
+type updateStream struct {
+	*shared
+	machine *updates.Machine
+	writer  EventWriter
+	durable updates.State // holds after the last appended record
+	last    eventlog.Cursor
+	src     tlupdates.Source
+	peers   lookup
+
+	pending   []eventlog.Record
+	msgIDs    []int64 // may be acknowledged once pending is appended
+	appending int     // records under way
+	ackNext   []int64 // of the append under way
+	asking    int     // differences under way
+	syncs     []func(error)
+	timer     *time.Timer
+	cpTimer   *time.Timer
+	candidate *candidate
+	draining  bool
+	ended     bool
+}
+
+// candidate is a checkpoint that waits until the log is surely synced so far.
+type candidate struct {
+	state updates.State
+	at    eventlog.Cursor
+}
+
+// Messages of the stream.
+type (
+	appended struct {
+		seq uint64
+		err error
+	}
+	answered       struct{ input func() updates.Input } // decodes in the stream, not in the connection
+	streamTick     struct{}
+	checkpointTick struct{}
+	retryAppend    struct{}
+	drainStream    struct{}
+	// resultObserved says that an answer's updates have entered the stream.
+	resultObserved struct{ call *call }
+	checkpointDue  struct{ data []byte }
+	streamEnded    struct {
+		checkpoint []byte
+		err        error
+	}
+)
+
+// maxBatch bounds the records of one append.
+const maxBatch = 256
+
+func newUpdateStream(s *shared, pos *position, self int64, peers lookup) actor.Actor {
+	m := updates.New(pos.state.Clone(), updates.Config{})
+	for _, id := range pos.seen {
+		m.Remember(id)
+	}
+	return &updateStream{
+		shared: s, machine: m, writer: pos.writer, durable: pos.state.Clone(), last: pos.last,
+		src:   tlupdates.Source{Self: self, Token: strconv.FormatInt(int64(s.grant.Fence.Token()), 10)},
+		peers: peers,
+	}
+}
+
+// Receive implements actor.Actor.
+func (s *updateStream) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		s.step(ctx, updates.Started{})
+		s.armCheckpoint(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		s.stopTimers()
+	case *updatesArrived:
+		s.push(ctx, m)
+	case *observedResult:
+		s.result(ctx, m)
+	case *sessionCreated:
+		s.step(ctx, updates.SessionCreated{})
+	case *updatesDropped:
+		s.step(ctx, updates.Behind{})
+	case *answered:
+		s.asking--
+		s.step(ctx, m.input())
+	case *streamTick:
+		s.step(ctx, updates.TimerFired{})
+	case *appended:
+		s.appended(ctx, m)
+	case *retryAppend:
+		s.append(ctx)
+	case *checkpointTick:
+		s.checkpoint(ctx)
+		s.armCheckpoint(ctx)
+	case *syncUpdates:
+		s.syncs = append(s.syncs, m.done)
+		s.step(ctx, updates.TooLong{})
+	case *drainStream:
+		s.draining = true
+	}
+	s.settle(ctx)
+}
+
+// push takes one message of the server.
+func (s *updateStream) push(ctx actor.Context, m *updatesArrived) {
+	src := s.src
+	src.MsgID = m.msgID
+	u, err := tg.DecodeUpdates(&bin.Buffer{Buf: m.body})
+	if err != nil { // the stream lives on: the bytes are an event, the difference brings the rest
+		s.log.Warn("undecodable updates", "constructor", constructor(m.body))
+		s.step(ctx, tlupdates.Raw(src, m.body))
+		s.step(ctx, updates.TooLong{})
+		return
+	}
+	s.ingest(ctx, u, src)
+}
+
+func (s *updateStream) ingest(ctx actor.Context, u tg.UpdatesClass, src tlupdates.Source) {
+	s.learn(u)
+	in, err := tlupdates.FromUpdates(u, src, s.peers)
+	if err != nil {
+		s.log.Warn("updates cannot be read", "error", err.Error())
+		in = updates.TooLong{MsgID: src.MsgID}
+	}
+	s.step(ctx, in)
+}
+
+// learn feeds the users and chats of an answer to the peers.
+func (s *updateStream) learn(answer any) {
+	if found := telegram.CollectPeers(answer); len(found) > 0 {
+		s.peers.Put(found...)
+	}
+}
+
+// result lets an answer's updates enter the stream before its caller hears of it.
+func (s *updateStream) result(ctx actor.Context, m *observedResult) {
+	s.observe(ctx, m.call, m.result)
+	ctx.Send(ctx.Parent(), &resultObserved{call: m.call})
+}
+
+func (s *updateStream) observe(ctx actor.Context, c *call, result []byte) {
+	obj, err := decodeObject(result)
+	if err != nil {
+		return // the caller will see the same error
+	}
+	if short, ok := obj.(*tg.UpdateShortSentMessage); ok {
+		var req tg.MessagesSendMessageRequest
+		if req.Decode(&bin.Buffer{Buf: c.body}) == nil {
+			if in, err := tlupdates.FromSentMessage(&req, short, s.src, s.peers); err == nil {
+				s.step(ctx, in)
+				return
+			}
+		}
+		s.step(ctx, updates.TooLong{})
+		return
+	}
+	if affected, ok := tlupdates.FromAffected(obj, channelOf(c.body)); ok {
+		s.step(ctx, affected)
+		return
+	}
+	if u := tlupdates.FromResult(obj); u != nil {
+		s.ingest(ctx, u, s.src)
+	}
+}
+
+// step gives one input to the machine and carries out its effects in order.
+func (s *updateStream) step(ctx actor.Context, in updates.Input) {
+	if s.ended {
+		return
+	}
+	for _, effect := range s.machine.Step(s.deps.Now(), in) {
+		switch e := effect.(type) {
+		case updates.Emit:
+			s.emit(ctx, e)
+		case updates.GetState:
+			s.asking++
+			s.askState(ctx)
+		case updates.GetDifference:
+			s.asking++
+			s.askDifference(ctx, e)
+		case updates.GetChannelDifference:
+			s.asking++
+			s.askChannel(ctx, e)
+		case updates.SetTimer:
+			s.setTimer(ctx, e.At)
+		}
+	}
+	s.append(ctx)
+}
+
+// emit queues one Emit for the log: its positions lie in its last record.
+func (s *updateStream) emit(ctx actor.Context, e updates.Emit) {
+	now := s.deps.Now()
+	var records []eventlog.Record
+	for _, ev := range e.Events {
+		payload, err := tlupdates.Encode(ev.Payload)
+		if err != nil {
+			s.log.Error("event payload is not encoded", "kind", ev.Kind, "error", err.Error())
+		}
+		records = append(records, eventlog.Record{Account: s.id, Kind: ev.Kind, ID: ev.ID, Time: now, Payload: payload})
+	}
+	if !e.Durable() {
+		for _, r := range records {
+			if err := s.deps.Events.PublishLive(context.Background(), r); err != nil {
+				s.log.Debug("live event is not published", "kind", r.Kind, "error", err.Error())
+			}
+		}
+	} else {
+		if len(records) == 0 {
+			records = append(records, eventlog.Record{Account: s.id, Kind: eventlog.KindPositions, Time: now})
+		}
+		positions := make([]eventlog.Position, 0, len(e.Positions))
+		for _, p := range e.Positions {
+			positions = append(positions, eventlog.Position{Box: p.Box.String(), Value: p.Value})
+		}
+		records[len(records)-1].Positions = positions
+		s.pending = append(s.pending, records...)
+	}
+	s.msgIDs = append(s.msgIDs, e.MsgIDs...)
+}
+
+// append starts the next append, unless one is under way.
+func (s *updateStream) append(ctx actor.Context) {
+	if s.appending > 0 || s.ended {
+		return
+	}
+	if len(s.pending) == 0 {
+		s.acknowledge(ctx, s.msgIDs)
+		s.msgIDs = nil
+		return
+	}
+	batch := s.pending
+	if len(batch) > maxBatch {
+		batch = batch[:maxBatch]
+	} else {
+		s.ackNext, s.msgIDs = s.msgIDs, nil
+	}
+	s.appending = len(batch)
+	self, root, w := ctx.Self(), ctx.ActorSystem().Root, s.writer
+	go func() {
+		c, cancel := context.WithTimeout(context.Background(), appendTimeout)
+		defer cancel()
+		seq, err := w.Append(c, batch...)
+		root.Send(self, &appended{seq: seq, err: err})
+	}()
+}
+
+const (
+	appendTimeout = 30 * time.Second
+	lowSpaceRetry = 2 * time.Second
+)
+
+func (s *updateStream) appended(ctx actor.Context, m *appended) {
+	n, seq := s.appending, m.seq
+	s.appending = 0
+	var partial *eventlog.AppendError
+	if errors.As(m.err, &partial) {
+		n, seq = partial.Done, partial.Last
+	} else if m.err != nil {
+		n = 0
+	}
+	for _, r := range s.pending[:n] {
+		for _, p := range r.Positions {
+			if box, err := updates.ParseBox(p.Box); err == nil {
+				s.durable.Apply(updates.Position{Box: box, Value: p.Value})
+			}
+		}
+	}
+	s.pending = append([]eventlog.Record(nil), s.pending[n:]...)
+	if n > 0 {
+		s.last.Seq = seq
+	}
+	switch {
+	case m.err == nil:
+		ids := s.ackNext
+		s.ackNext = nil
+		s.acknowledge(ctx, ids)
+		s.append(ctx)
+	case errors.Is(m.err, eventlog.ErrLowSpace), errors.Is(m.err, eventlog.ErrBusy):
+		s.log.Error("events are not stored; the stream waits", "error", m.err.Error())
+		s.msgIDs = append(s.ackNext, s.msgIDs...)
+		s.ackNext = nil
+		self, root := ctx.Self(), ctx.ActorSystem().Root
+		time.AfterFunc(lowSpaceRetry, func() { root.Send(self, &retryAppend{}) })
+	case errors.Is(m.err, eventlog.ErrTooLarge) && len(s.pending) > 0:
+		s.log.Error("event is too large for the log; its payload is dropped", "kind", s.pending[0].Kind)
+		s.pending[0].Payload = nil
+		s.msgIDs = append(s.ackNext, s.msgIDs...)
+		s.ackNext = nil
+		s.append(ctx)
+	default:
+		s.end(ctx, m.err)
+	}
+}
+
+func (s *updateStream) acknowledge(ctx actor.Context, ids []int64) {
+	if len(ids) > 0 {
+		ctx.Send(ctx.Parent(), &processed{taken: len(ids), msgIDs: ids})
+	}
+}
+
+// settle answers those who wait for an even stream.
+func (s *updateStream) settle(ctx actor.Context) {
+	if s.ended || s.appending > 0 || len(s.pending) > 0 {
+		return
+	}
+	if s.asking == 0 && len(s.syncs) > 0 {
+		for _, done := range s.syncs {
+			done(nil)
+		}
+		s.syncs = nil
+	}
+	if s.draining {
+		s.end(ctx, nil)
+	}
+}
+
+// end reports the last checkpoint and stops working; the account stops the actor.
+func (s *updateStream) end(ctx actor.Context, err error) {
+	if s.ended {
+		return
+	}
+	s.ended = true
+	s.stopTimers()
+	for _, done := range s.syncs {
+		done(unavailable(StateDraining, "its update stream ended", "repeat the call in a moment"))
+	}
+	s.syncs = nil
+	m := &streamEnded{err: err}
+	if err == nil && covers(s.deps.Events.Durable(), s.last) && s.durable.Known() {
+		if m.checkpoint, err = encodeCheckpoint(s.durable.Clone(), s.last); err != nil {
+			s.log.Error("checkpoint is not encoded", "error", err.Error())
+		}
+	}
+	ctx.Send(ctx.Parent(), m)
+}
+
+// checkpoint hands a state to the account that the log has surely synced, and takes the next.
+func (s *updateStream) checkpoint(ctx actor.Context) {
+	if c := s.candidate; c != nil && covers(s.deps.Events.Durable(), c.at) {
+		data, err := encodeCheckpoint(c.state, c.at)
+		if err != nil {
+			s.log.Error("checkpoint is not encoded", "error", err.Error())
+		} else {
+			ctx.Send(ctx.Parent(), &checkpointDue{data: data})
+		}
+		s.candidate = nil
+	}
+	if s.candidate == nil && s.durable.Known() {
+		s.candidate = &candidate{state: s.durable.Clone(), at: s.last}
+	}
+}
+
+func covers(durable, at eventlog.Cursor) bool {
+	return durable.Epoch == at.Epoch && durable.Seq >= at.Seq
+}
+
+func (s *updateStream) armCheckpoint(ctx actor.Context) {
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	s.cpTimer = time.AfterFunc(checkpointEvery, func() { root.Send(self, &checkpointTick{}) })
+}
+
+func (s *updateStream) setTimer(ctx actor.Context, at time.Time) {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	if at.IsZero() {
+		return
+	}
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	s.timer = time.AfterFunc(max(0, at.Sub(s.deps.Now())), func() { root.Send(self, &streamTick{}) })
+}
+
+func (s *updateStream) stopTimers() {
+	for _, t := range []*time.Timer{s.timer, s.cpTimer} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+}

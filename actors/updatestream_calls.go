@@ -1,0 +1,130 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/gotd/td/bin"
+	"github.com/gotd/td/tg"
+
+	"github.com/telefleet/orchestrator/telegram/tlupdates"
+	"github.com/telefleet/orchestrator/updates"
+)
+
+// ask makes one call of the machine; the answer comes back as an input.
+func (s *updateStream) ask(ctx actor.Context, req bin.Encoder, convert func([]byte) (updates.Input, error), failed func(updates.FailureKind, time.Duration) updates.Input) {
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	c := internalCall(req, func(result []byte, err error) {
+		root.Send(self, &answered{input: func() updates.Input {
+			if err == nil {
+				in, undecodable := convert(result)
+				if undecodable == nil {
+					return in
+				}
+				err = undecodable
+			}
+			kind, wait := tlupdates.Failure(err)
+			return failed(kind, wait)
+		}})
+	})
+	ctx.Send(ctx.Parent(), &invoke{c})
+}
+
+func differenceFailed(kind updates.FailureKind, wait time.Duration) updates.Input {
+	return updates.DifferenceFailed{Kind: kind, RetryAfter: wait}
+}
+
+func (s *updateStream) askState(ctx actor.Context) {
+	s.ask(ctx, &tg.UpdatesGetStateRequest{}, func(b []byte) (updates.Input, error) {
+		var state tg.UpdatesState
+		if err := state.Decode(&bin.Buffer{Buf: b}); err != nil {
+			return nil, err
+		}
+		return tlupdates.FromState(&state), nil
+	}, differenceFailed)
+}
+
+func (s *updateStream) askDifference(ctx actor.Context, e updates.GetDifference) {
+	src := s.src
+	s.ask(ctx, tlupdates.DifferenceRequest(e), func(b []byte) (updates.Input, error) {
+		d, err := tg.DecodeUpdatesDifference(&bin.Buffer{Buf: b})
+		if err != nil {
+			return nil, err
+		}
+		s.learn(d)
+		return tlupdates.FromDifference(d, src), nil
+	}, differenceFailed)
+}
+
+func (s *updateStream) askChannel(ctx actor.Context, e updates.GetChannelDifference) {
+	failed := func(kind updates.FailureKind, wait time.Duration) updates.Input {
+		return updates.ChannelDifferenceFailed{Channel: e.Channel, Kind: kind, RetryAfter: wait}
+	}
+	req, err := tlupdates.ChannelDifferenceRequest(e, s.peers)
+	if err != nil { // no access hash is known
+		kind, wait := tlupdates.Failure(err)
+		ctx.Send(ctx.Self(), &answered{input: func() updates.Input { return failed(kind, wait) }})
+		return
+	}
+	src := s.src
+	s.ask(ctx, req, func(b []byte) (updates.Input, error) {
+		d, err := tg.DecodeUpdatesChannelDifference(&bin.Buffer{Buf: b})
+		if err != nil {
+			return nil, err
+		}
+		s.learn(d)
+		return tlupdates.FromChannelDifference(e.Channel, d, src), nil
+	}, failed)
+}
+
+// startStream starts the account's update stream from what the log and the checkpoint say.
+func (a *account) startStream(ctx actor.Context) {
+	s, pos, self, peers := a.shared, a.loaded.log, a.record.UserID, lookup{a.shared}
+	props := actor.PropsFromProducer(func() actor.Actor { return newUpdateStream(s, pos, self, peers) })
+	a.stream = ctx.SpawnPrefix(props, "updatestream-")
+}
+
+func (a *account) stopStream(ctx actor.Context) {
+	if a.stream != nil && !a.streamClosing {
+		ctx.Send(a.stream, &drainStream{})
+	}
+}
+
+func (a *account) checkpoint(ctx actor.Context, m *checkpointDue) {
+	a.record.Checkpoint = m.data
+	a.save(ctx, nil)
+}
+
+// streamEnded takes the last checkpoint of a stream that has stopped working.
+func (a *account) streamEnded(ctx actor.Context, m *streamEnded) {
+	if m.checkpoint != nil && a.authorized() {
+		a.record.Checkpoint = m.checkpoint
+		a.save(ctx, nil)
+	}
+	if m.err != nil {
+		a.log.Warn("update stream ended", "error", m.err.Error())
+		a.streamErr = m.err
+	}
+	if a.stream != nil && !a.streamClosing {
+		a.streamClosing = true
+		ctx.Poison(a.stream) // after what was sent to it before
+	}
+}
+
+// streamStopped starts the stream again from the log, where it ended by a failure.
+func (a *account) streamStopped(ctx actor.Context) {
+	a.stream, a.streamClosing = nil, false
+	for c, result := range a.observing {
+		delete(a.observing, c)
+		c.done(result, nil)
+	}
+	err := a.streamErr
+	a.streamErr = nil
+	switch {
+	case a.draining || a.state.terminal() || !a.authorized():
+	case fenced(err):
+		a.stop(ctx, StateFenced, "FENCED", "another node owns the account", "")
+	default: // read back what is in the log: the whole account starts anew
+		ctx.(actor.Supervisor).EscalateFailure(&storeError{errStreamEnded}, nil)
+	}
+}

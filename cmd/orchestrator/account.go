@@ -1,0 +1,153 @@
+package main
+
+import (
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+func newAccount(g *globals) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "account",
+		Short: "Add, list and show accounts",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q for orchestrator account", args[0]), "use add, list or get"}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newAccountAdd(g), newAccountList(g), newAccountGet(g))
+	return cmd
+}
+
+func newAccountAdd(g *globals) *cobra.Command {
+	var labels map[string]string
+	cmd := &cobra.Command{
+		Use:     "add ACCOUNT",
+		Short:   "Add an account to the fleet; sign it in afterwards with login",
+		Example: "  orchestrator account add support-1 --label team=support",
+		Args:    exactArgs("ACCOUNT"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := fleet.AccountID(args[0]).Validate(); err != nil {
+				return err
+			}
+			c, err := dial(g.server)
+			if err != nil {
+				return err
+			}
+			r, err := c.fleet.CreateAccount(cmd.Context(), connect.NewRequest(&v1.CreateAccountRequest{Id: args[0], Labels: labels}))
+			if err != nil {
+				return err
+			}
+			return g.print(cmd.OutOrStdout(), r.Msg.GetAccount(), func() table { return accountTable(r.Msg.GetAccount()) })
+		},
+	}
+	cmd.Flags().StringToStringVarP(&labels, "label", "l", nil, "label key=value, may be repeated")
+	return cmd
+}
+
+func newAccountList(g *globals) *cobra.Command {
+	var selector string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the accounts of the fleet",
+		Args:  exactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := dial(g.server)
+			if err != nil {
+				return err
+			}
+			all := &v1.ListAccountsReply{}
+			for token := ""; ; {
+				r, err := c.fleet.ListAccounts(cmd.Context(), connect.NewRequest(&v1.ListAccountsRequest{
+					Selector: selector, PageSize: 1000, PageToken: token,
+				}))
+				if err != nil {
+					return err
+				}
+				all.Accounts = append(all.Accounts, r.Msg.GetAccounts()...)
+				if token = r.Msg.GetNextPageToken(); token == "" {
+					break
+				}
+			}
+			return g.print(cmd.OutOrStdout(), all, func() table { return accountTable(all.GetAccounts()...) })
+		},
+	}
+	cmd.Flags().StringVarP(&selector, "selector", "l", "", "label selector, such as team=support,!test")
+	return cmd
+}
+
+func newAccountGet(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "get ACCOUNT",
+		Short: "Show one account and what it needs",
+		Args:  exactArgs("ACCOUNT"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := dial(g.server)
+			if err != nil {
+				return err
+			}
+			r, err := c.fleet.GetAccount(cmd.Context(), connect.NewRequest(&v1.GetAccountRequest{Id: args[0]}))
+			if err != nil {
+				return err
+			}
+			a := r.Msg.GetAccount()
+			return g.print(cmd.OutOrStdout(), a, func() table {
+				t := accountTable(a)
+				if m := a.GetStatus().GetMessage(); m != "" {
+					t.rows = append(t.rows, []string{"", m})
+				}
+				return t
+			})
+		},
+	}
+}
+
+func accountTable(accounts ...*v1.Account) table {
+	t := table{header: []string{"ACCOUNT", "STATE", "REASON", "USER", "BOT", "HOME DC", "NODE", "LABELS"}}
+	for _, a := range accounts {
+		s := a.GetStatus()
+		t.rows = append(t.rows, []string{
+			a.GetId(), stateName(s.GetState()), dash(s.GetReason()), number(s.GetUserId()), strconv.FormatBool(s.GetBot()),
+			number(int64(s.GetHomeDc())), dash(s.GetNode()), dash(labelText(a.GetLabels())),
+		})
+	}
+	return t
+}
+
+// stateName is the state without its prefix, in lower case.
+func stateName(s v1.AccountState) string {
+	return strings.ToLower(strings.TrimPrefix(s.String(), "ACCOUNT_STATE_"))
+}
+
+func labelText(labels map[string]string) string {
+	parts := make([]string, 0, len(labels))
+	for k, v := range labels {
+		parts = append(parts, k+"="+v)
+	}
+	sort.Strings(parts)
+	return strings.Join(parts, ",")
+}
+
+func number(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

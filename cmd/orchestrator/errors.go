@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+
+	"connectrpc.com/connect"
+
+	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/configs"
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// report writes an error and its hint, and chooses the exit code.
+func report(w io.Writer, err error) int {
+	if errors.Is(err, errFailed) {
+		return exitFailed
+	}
+	message, hint, code := explain(err)
+	fmt.Fprintf(w, "orchestrator: error: %s\n", message)
+	if hint != "" {
+		fmt.Fprintf(w, "hint: %s\n", hint)
+	}
+	return code
+}
+
+func explain(err error) (message, hint string, code int) {
+	var (
+		usage    usageError
+		problems *configs.Problems
+		rpc      *connect.Error
+		own      *fleet.Error
+		op       *net.OpError
+	)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "interrupted", "", exitCanceled
+	case errors.As(err, &usage):
+		return usage.Error(), usage.hint, exitUsage
+	case errors.As(err, &problems):
+		return problems.Error(), "compare with configs/single.yaml, then run `orchestrator check-config FILE`", exitUsage
+	case errors.As(err, &rpc):
+		return explainRPC(rpc)
+	case errors.As(err, &own):
+		return own.Error(), own.Remedy, exitFailed
+	case errors.As(err, &op) && op.Op == "listen":
+		return fmt.Sprintf("listen on %s: %v", op.Addr, op.Err), "another process uses the address: stop it, or choose another port", exitFailed
+	case strings.HasPrefix(err.Error(), "unknown command"):
+		return err.Error(), "see `orchestrator --help` for the commands", exitUsage
+	}
+	return err.Error(), "", exitFailed
+}
+
+// explainRPC says what the API answered, or why it was not reached.
+func explainRPC(err *connect.Error) (message, hint string, code int) {
+	code = exitFailed
+	switch err.Code() {
+	case connect.CodeNotFound:
+		code = exitNotFound
+	case connect.CodeUnauthenticated, connect.CodePermissionDenied:
+		code = exitAuth
+	case connect.CodeInvalidArgument:
+		code = exitUsage
+	}
+	if detail := errorDetail(err); detail != nil {
+		hint = detail.GetRemedy()
+		if wait := detail.GetRetryAfter(); wait != nil && hint == "" {
+			hint = "repeat it in " + wait.AsDuration().String()
+		}
+		return err.Message(), hint, code
+	}
+	var u *url.Error
+	if errors.As(err, &u) || !connect.IsWireError(err) && err.Code() == connect.CodeUnavailable {
+		return "the API does not answer: " + err.Message(), "start a node with `orchestrator serve` or `orchestrator demo`, or name one by --server", exitNoServer
+	}
+	return err.Message(), "", code
+}
+
+func errorDetail(err *connect.Error) *v1.ErrorDetail {
+	for _, d := range err.Details() {
+		if v, e := d.Value(); e == nil {
+			if detail, ok := v.(*v1.ErrorDetail); ok {
+				return detail
+			}
+		}
+	}
+	return nil
+}

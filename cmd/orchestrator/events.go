@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+)
+
+func newEvents(g *globals) *cobra.Command {
+	var follow bool
+	request := &v1.SubscribeRequest{}
+	cmd := &cobra.Command{
+		Use:   "events",
+		Short: "Show what happened to the accounts",
+		Long: `Show the events of the fleet. Without -f it prints what is retained and ends; with -f it
+waits for more, from now on unless --from says otherwise. -o json prints one event a line.`,
+		Example: "  orchestrator events -f --account support-1\n  orchestrator events --from begin --type 'message.*' -o json",
+		Args:    exactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			request.UntilNow = !follow
+			if !follow && request.Position == "" {
+				request.Position = "begin"
+			}
+			c, err := dial(g.server)
+			if err != nil {
+				return err
+			}
+			err = subscribe(cmd.Context(), c, request, func(e *v1.Event) error { return g.printEvent(cmd.OutOrStdout(), e) })
+			if follow && cmd.Context().Err() != nil {
+				return nil // Ctrl-C is how a follower ends
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for further events")
+	cmd.Flags().StringSliceVar(&request.Accounts, "account", nil, "only events of this account, may be repeated")
+	cmd.Flags().StringSliceVar(&request.Kinds, "type", nil, "only events of this type, such as message.new or message.*")
+	cmd.Flags().StringVar(&request.Position, "from", "", "begin, or the cursor of the last event seen")
+	cmd.Flags().BoolVar(&request.Raw, "raw", false, "with the bytes and JSON of every update")
+	return cmd
+}
+
+// subscribe reads events until the stream ends or handle fails.
+func subscribe(ctx context.Context, c *api, request *v1.SubscribeRequest, handle func(*v1.Event) error) error {
+	stream, err := c.events.Subscribe(ctx, connect.NewRequest(request))
+	if err != nil {
+		return err
+	}
+	defer stream.Close() //nolint:errcheck // the error that matters is stream.Err
+	for stream.Receive() {
+		if e := stream.Msg().GetEvent(); e != nil {
+			if err := handle(e); err != nil {
+				return err
+			}
+		}
+	}
+	if err := stream.Err(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (g *globals) printEvent(w io.Writer, e *v1.Event) error {
+	if g.output == "table" {
+		_, err := fmt.Fprintln(w, eventLine(e))
+		return err
+	}
+	b, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("encode event: %w", err)
+	}
+	if g.output == "yaml" {
+		if _, err := fmt.Fprintln(w, "---"); err != nil {
+			return err
+		}
+		return g.printJSON(w, b)
+	}
+	_, err = fmt.Fprintln(w, compactJSON(b))
+	return err
+}
+
+// eventLine is one event for a person.
+func eventLine(e *v1.Event) string {
+	head := fmt.Sprintf("%s  %-12s %-16s ", e.GetTime().AsTime().Local().Format("15:04:05.000"), e.GetAccount(), e.GetKind())
+	switch p := e.GetPayload().(type) {
+	case *v1.Event_MessageNew:
+		return head + messageLine(p.MessageNew)
+	case *v1.Event_MessageEdited:
+		return head + messageLine(p.MessageEdited)
+	case *v1.Event_MessagesDeleted:
+		return head + strings.Trim(fmt.Sprint(p.MessagesDeleted.GetIds()), "[]")
+	case *v1.Event_Gap:
+		return head + fmt.Sprintf("%s lost from %d to %d: %s", p.Gap.GetBox(), p.Gap.GetFrom(), p.Gap.GetTo(), p.Gap.GetReason())
+	case *v1.Event_AccountState:
+		return head + stateName(p.AccountState.GetTo()) + " " + p.AccountState.GetReason()
+	case *v1.Event_Update:
+		return head + p.Update.GetName()
+	}
+	return strings.TrimSpace(head)
+}
+
+func messageLine(m *v1.Message) string {
+	arrow := "from " + senderName(m)
+	if m.GetOut() {
+		arrow = "to " + peerName(m.GetPeer())
+	}
+	return fmt.Sprintf("#%d %s: %s", m.GetId(), arrow, messageText(m))
+}
+
+func peerName(p *v1.Peer) string {
+	switch {
+	case p.GetUsername() != "":
+		return "@" + p.GetUsername()
+	case p.GetTitle() != "":
+		return oneLine(p.GetTitle(), 30)
+	}
+	return fmt.Sprint(p.GetId())
+}

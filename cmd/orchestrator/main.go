@@ -1,0 +1,118 @@
+// Command orchestrator runs fleets of Telegram accounts and is their command line. It only
+// wires: one file per subcommand, and nothing imports it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes; docs/operations.md lists them.
+const (
+	exitOK       = 0
+	exitFailed   = 1 // the command was understood and failed
+	exitUsage    = 2 // the command line or the configuration is wrong
+	exitNotFound = 3
+	exitAuth     = 4 // a code, password or token was refused
+	exitNoServer = 5 // the API cannot be reached
+	exitCanceled = 130
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run is main without the process: its streams and its exit code can be tested.
+func run(args []string, in io.Reader, out, errOut io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	return report(errOut, err)
+}
+
+// globals are the flags that every command shares.
+type globals struct {
+	server string
+	output string
+}
+
+const (
+	envServer     = "ORCHESTRATOR_SERVER"
+	defaultServer = "http://127.0.0.1:8420"
+)
+
+func newRoot() *cobra.Command {
+	g := &globals{}
+	root := &cobra.Command{
+		Use:   "orchestrator",
+		Short: "Run fleets of Telegram accounts",
+		Long: `orchestrator runs fleets of Telegram accounts, users and bots, over MTProto.
+
+Try it without anything to install:   orchestrator demo
+Run a node:                           orchestrator serve --config configs/single.yaml
+Talk to a running node:               orchestrator account list`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q", args[0]), "see `orchestrator --help` for the commands"}
+			}
+			return cmd.Help()
+		},
+		Args: cobra.ArbitraryArgs,
+	}
+	server := os.Getenv(envServer)
+	if server == "" {
+		server = defaultServer
+	}
+	root.PersistentFlags().StringVar(&g.server, "server", server, "address of a node's API (or "+envServer+")")
+	root.PersistentFlags().StringVarP(&g.output, "output", "o", "table", "output: table, json or yaml")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return g.checkOutput() }
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{err, "see `" + cmd.CommandPath() + " --help` for the flags"}
+	})
+	root.AddCommand(
+		newDemo(g), newSimulate(g), newServe(), newCheckConfig(), newVersion(g),
+		newAccount(g), newLogin(g), newSend(g), newHistory(g), newEvents(g), newCall(g),
+	)
+	return root
+}
+
+// usageError is a mistake in the command line, with what to do about it.
+type usageError struct {
+	err  error
+	hint string
+}
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+// exactArgs is cobra.ExactArgs with an error that names the arguments.
+func exactArgs(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == len(names) {
+			return nil
+		}
+		problem := fmt.Errorf("%d arguments given, %d wanted", len(args), len(names))
+		if len(args) < len(names) {
+			problem = fmt.Errorf("%s is missing", names[len(args)])
+		}
+		return usageError{problem, "usage: " + cmd.UseLine()}
+	}
+}
+
+// errFailed ends a command that has already said what failed.
+var errFailed = errors.New("failed")
