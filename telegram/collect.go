@@ -20,12 +20,36 @@ var (
 // CollectPeers finds the users and chats that came with a decoded answer or update: what every
 // Env feeds its peers with. Of lists, only those of users and chats are searched.
 func CollectPeers(result any) []Peer {
+	result = Decoded(result)
 	if result == nil {
 		return nil
 	}
 	var peers []Peer
+	if list, ok := result.([]any); ok {
+		for _, v := range list {
+			addPeer(v, &peers)
+		}
+		return peers
+	}
 	collect(reflect.ValueOf(result), collectDepth, &peers)
 	return peers
+}
+
+// Decoded is the value inside a decoder that an answer was read into: what a box of package tg
+// holds, what a raw call decoded (a value of package tg, []any for vectors, nil for what the
+// schema does not know), else the decoder itself.
+func Decoded(out any) any {
+	if raw, ok := out.(interface{ Decoded() any }); ok {
+		return raw.Decoded()
+	}
+	v := reflect.ValueOf(out)
+	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct || v.Elem().NumField() != 1 {
+		return out
+	}
+	if f := v.Elem().Field(0); f.Kind() == reflect.Interface && strings.HasSuffix(v.Elem().Type().Name(), "Box") {
+		return f.Interface()
+	}
+	return out
 }
 
 func collect(v reflect.Value, depth int, peers *[]Peer) {
@@ -136,13 +160,7 @@ func PeerRef(p tg.PeerClass) (PeerKind, int64, bool) {
 // auth.checkPassword, auth.importBotAuthorization, auth.sendCode (signed in at once) or
 // auth.exportLoginToken. An Env persists it: user id, bot flag, home DC.
 func AuthorizationOf(result any) (*tg.User, bool) {
-	switch r := result.(type) {
-	case *tg.AuthAuthorizationBox:
-		return AuthorizationOf(r.Authorization)
-	case *tg.AuthSentCodeBox:
-		return AuthorizationOf(r.SentCode)
-	case *tg.AuthLoginTokenBox:
-		return AuthorizationOf(r.LoginToken)
+	switch r := Decoded(result).(type) {
 	case *tg.AuthSentCodeSuccess:
 		return AuthorizationOf(r.Authorization)
 	case *tg.AuthLoginTokenSuccess:
@@ -157,7 +175,7 @@ func AuthorizationOf(result any) (*tg.User, bool) {
 // LoggedOut reports whether an answer ended the login, and gives its future auth token, which
 // lets a later login skip the password.
 func LoggedOut(result any) (token []byte, ok bool) {
-	if r, is := result.(*tg.AuthLoggedOut); is {
+	if r, is := Decoded(result).(*tg.AuthLoggedOut); is {
 		return r.FutureAuthToken, true
 	}
 	return nil, false

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gotd/td/tg"
+
+	"github.com/telefleet/orchestrator/telegram/rawjson"
 )
 
 func TestBotAPIIDs(t *testing.T) {
@@ -100,7 +102,12 @@ func TestCollectPeers(t *testing.T) {
 	}
 	wantEqual(t, CollectPeers(&tg.UserClassVector{Elems: users}), []Peer{bobPeer()})
 	wantEqual(t, CollectPeers(&tg.AuthAuthorizationBox{Authorization: &tg.AuthAuthorization{User: bob}}), []Peer{bobPeer()})
-	for _, none := range []any{nil, &tg.BoolBox{}, &tg.UpdatesBox{}, (*tg.Updates)(nil), &tg.Config{}} {
+	raw := rawjson.NewAnswer(nil)
+	raw.Value = []any{bob, &tg.UserEmpty{}}
+	wantEqual(t, CollectPeers(raw), []Peer{bobPeer()})
+	raw.Value = &tg.Updates{Users: users}
+	wantEqual(t, CollectPeers(raw), []Peer{bobPeer()})
+	for _, none := range []any{rawjson.NewAnswer(nil), nil, &tg.BoolBox{}, &tg.UpdatesBox{}, (*tg.Updates)(nil), &tg.Config{}} {
 		if got := CollectPeers(none); len(got) != 0 {
 			t.Errorf("%T: %v", none, got)
 		}
