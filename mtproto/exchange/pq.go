@@ -57,6 +57,7 @@ func (m montgomery) mul(a, b uint64) uint64 {
 // found nothing or the effort is used up.
 func brent(n, c uint64, effort *int) uint64 {
 	const batch = 128 // differences that are multiplied before one gcd
+	c %= n
 	m := newMontgomery(n)
 	step := func(x uint64) uint64 {
 		x = m.mul(x, x) + c
