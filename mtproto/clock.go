@@ -1,0 +1,66 @@
+package mtproto
+
+import (
+	"time"
+
+	"github.com/telefleet/orchestrator/mtproto/wire"
+)
+
+// clock is our idea of the server's time, and the source of message ids.
+type clock struct {
+	offset time.Duration // server minus ours
+	synced bool          // offset was confirmed by a message of the server
+	lastID int64         // last message id given out
+}
+
+func (c *clock) server(now time.Time) time.Time { return now.Add(c.offset) }
+
+// nextID makes a message id: server time * 2^32, divisible by 4, greater than all before,
+// lower half not empty (core.telegram.org/mtproto/description, "Message Identifier").
+func (c *clock) nextID(now time.Time) int64 {
+	t := c.server(now)
+	fraction := int64(t.Nanosecond()) * wire.MsgIDFactor / int64(time.Second)
+	id := t.Unix()*wire.MsgIDFactor + fraction&^3 | 4
+	if id <= c.lastID {
+		id = c.lastID + 4
+	}
+	c.lastID = id
+	return id
+}
+
+// idTime is the time that a message id speaks of.
+func idTime(id int64) time.Time {
+	fraction := id % wire.MsgIDFactor
+	return time.Unix(id/wire.MsgIDFactor, fraction*int64(time.Second)/wire.MsgIDFactor)
+}
+
+// setOffset adopts the time of a server's message as the present; it reports whether that
+// changed the offset noticeably.
+func (c *clock) setOffset(now time.Time, serverMsgID int64) bool {
+	c.synced = true
+	offset := idTime(serverMsgID).Sub(now)
+	if diff := offset - c.offset; diff > -offsetStep && diff < offsetStep {
+		return false
+	}
+	c.offset = offset.Round(time.Millisecond)
+	return true
+}
+
+// observe learns from the id of an incoming message: the first one sets the offset, later
+// ones may only push it forward, because nothing comes from the future.
+func (c *clock) observe(now time.Time, serverMsgID int64) bool {
+	if c.synced && !idTime(serverMsgID).After(c.server(now)) {
+		return false
+	}
+	return c.setOffset(now, serverMsgID)
+}
+
+// plausible is the time window of the message checks; without a synchronised clock it says
+// nothing.
+func (c *clock) plausible(now time.Time, serverMsgID int64) bool {
+	if !c.synced {
+		return true
+	}
+	age := c.server(now).Sub(idTime(serverMsgID))
+	return age <= maxPast && age >= -maxFuture
+}

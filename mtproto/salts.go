@@ -1,0 +1,152 @@
+package mtproto
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/telefleet/orchestrator/mtproto/wire"
+)
+
+// Salt is a server salt and the time in which the server accepts it, on the server's clock.
+type Salt struct {
+	ValidSince, ValidUntil time.Time
+	Value                  int64
+}
+
+// salt is a Salt in Unix seconds; until 0 means unknown.
+type salt struct {
+	since, until int64
+	value        int64
+}
+
+// saltList is ordered by the beginning of validity. The first is in use until the next has
+// been valid for saltDelay.
+type saltList struct {
+	list  []salt
+	asked time.Time // last get_future_salts
+}
+
+func (s *saltList) load(salts []Salt) {
+	for _, one := range salts {
+		compact := salt{value: one.Value}
+		if !one.ValidSince.IsZero() {
+			compact.since = one.ValidSince.Unix()
+		}
+		if !one.ValidUntil.IsZero() {
+			compact.until = one.ValidUntil.Unix()
+		}
+		s.list = append(s.list, compact)
+	}
+	s.sort()
+}
+
+func (s *saltList) export() []Salt {
+	salts := make([]Salt, 0, len(s.list))
+	for _, one := range s.list {
+		public := Salt{Value: one.value}
+		if one.since != 0 {
+			public.ValidSince = time.Unix(one.since, 0)
+		}
+		if one.until != 0 {
+			public.ValidUntil = time.Unix(one.until, 0)
+		}
+		salts = append(salts, public)
+	}
+	return salts
+}
+
+func (s *saltList) sort() {
+	slices.SortFunc(s.list, func(a, b salt) int { return cmp.Compare(a.since, b.since) })
+}
+
+// current is the salt to send with, 0 if none is known: the server then answers with one.
+// It forgets those whose time is over.
+func (s *saltList) current(server time.Time) int64 {
+	if len(s.list) == 0 {
+		return 0
+	}
+	usable := server.Add(-saltDelay).Unix()
+	for len(s.list) > 1 && s.list[1].since <= usable {
+		s.list = slices.Delete(s.list, 0, 1)
+	}
+	return s.list[0].value
+}
+
+// set makes the salt the one in use, and reports whether it is another than before. A salt
+// that was not foreseen shows that the others are worth nothing.
+func (s *saltList) set(server time.Time, value int64) bool {
+	if s.current(server) == value && len(s.list) > 0 {
+		return false
+	}
+	if at := slices.IndexFunc(s.list, func(one salt) bool { return one.value == value }); at > 0 {
+		s.list = slices.Delete(s.list, 0, at)
+		s.list[0].since = min(s.list[0].since, server.Add(-saltDelay).Unix())
+		return true
+	}
+	s.replace(value)
+	return true
+}
+
+// replace forgets all salts but this one.
+func (s *saltList) replace(value int64) {
+	s.list = append(s.list[:0], salt{value: value})
+	s.asked = time.Time{}
+}
+
+// wanted reports whether it is time for get_future_salts.
+func (s *saltList) wanted(now, server time.Time) bool {
+	if !s.asked.IsZero() && now.Sub(s.asked) < saltsRetry {
+		return false
+	}
+	if len(s.list) == 0 {
+		return true
+	}
+	return s.list[len(s.list)-1].until < server.Add(saltsAhead).Unix()
+}
+
+// future adds what the server foresees; the salt in use stays first until its time is over.
+func (s *saltList) future(server time.Time, salts []salt) {
+	inUse := s.current(server)
+	for _, one := range salts {
+		at := slices.IndexFunc(s.list, func(known salt) bool { return known.value == one.value })
+		switch {
+		case at < 0 && len(s.list) < 2*saltsWanted:
+			s.list = append(s.list, one)
+		case at >= 0 && one.value == inUse:
+			s.list[at].until = one.until
+		case at >= 0:
+			s.list[at] = one
+		}
+	}
+	s.sort()
+}
+
+// onFutureSalts takes future_salts#ae500895 req_msg_id:long now:int salts:vector<future_salt>
+// where the vector is bare.
+func (e *Engine) onFutureSalts(now time.Time, body []byte) error {
+	r := wire.NewReader(body)
+	r.Uint32()
+	req := r.Int64()
+	r.Int32() // the server's time; message ids tell it more precisely
+	n := int(r.Int32())
+	if r.Err() != nil || n < 0 || n > len(r.Rest())/16 {
+		return wire.ErrShort
+	}
+	if _, ours := e.out.takeRequest(req); !ours {
+		return nil
+	}
+	const maxFutureSalts = 64
+	salts := make([]salt, 0, min(n, maxFutureSalts))
+	for range cap(salts) {
+		salts = append(salts, salt{since: int64(r.Int32()), until: int64(r.Int32()), value: r.Int64()})
+	}
+	if r.Err() != nil {
+		return r.Err()
+	}
+	if len(salts) > 0 {
+		e.salts.future(e.clock.server(now), salts)
+		e.dirty = true
+	}
+	return nil
+}
