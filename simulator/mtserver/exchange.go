@@ -32,7 +32,7 @@ const (
 	exchanged
 )
 
-type exchange struct {
+type keyExchange struct {
 	stage              exchangeStage
 	started            time.Time
 	nonce, serverNonce bin.Int128
@@ -48,7 +48,7 @@ type exchange struct {
 // exchanges are those of one DC.
 type exchanges struct {
 	mu sync.Mutex
-	m  map[bin.Int128]*exchange // by the client's nonce
+	m  map[bin.Int128]*keyExchange // by the client's nonce
 }
 
 // dhPrime is the 2048-bit safe prime that Telegram uses; g = 3 is lawful for it.
@@ -104,7 +104,7 @@ func (d *dc) reqPQ(b *bin.Buffer, now time.Time) ([]byte, error) {
 		return nil, errExchange
 	}
 	d.exchanges.forget(now)
-	x := &exchange{stage: sentPQ, started: now, nonce: nonce, answers: map[[32]byte][]byte{}}
+	x := &keyExchange{stage: sentPQ, started: now, nonce: nonce, answers: map[[32]byte][]byte{}}
 	var err error
 	if x.serverNonce, err = crypto.RandInt128(d.srv.cfg.Rand); err != nil {
 		return nil, fmt.Errorf("draw nonce: %w", err)
@@ -142,7 +142,7 @@ func (e *exchanges) forget(now time.Time) {
 	}
 }
 
-func (x *exchange) remember(hash [32]byte, answer bin.Encoder) ([]byte, error) {
+func (x *keyExchange) remember(hash [32]byte, answer bin.Encoder) ([]byte, error) {
 	b := &bin.Buffer{}
 	if err := answer.Encode(b); err != nil {
 		return nil, fmt.Errorf("encode answer: %w", err)
@@ -153,7 +153,7 @@ func (x *exchange) remember(hash [32]byte, answer bin.Encoder) ([]byte, error) {
 
 // find looks an exchange up by the nonces of a request; answer is not nil if the same
 // request was answered before.
-func (e *exchanges) find(nonce, serverNonce bin.Int128, hash [32]byte, now time.Time) (x *exchange, answer []byte) {
+func (e *exchanges) find(nonce, serverNonce bin.Int128, hash [32]byte, now time.Time) (x *keyExchange, answer []byte) {
 	x = e.m[nonce]
 	if x == nil || x.serverNonce != serverNonce || now.Sub(x.started) >= exchangeMemory {
 		return nil, nil
@@ -204,12 +204,12 @@ func (d *dc) reqDH(b *bin.Buffer, now time.Time) ([]byte, error) {
 	return x.remember(hash, &mt.ServerDHParamsOk{Nonce: x.nonce, ServerNonce: x.serverNonce, EncryptedAnswer: encrypted})
 }
 
-func (x *exchange) tempKey() (key, iv []byte) {
+func (x *keyExchange) tempKey() (key, iv []byte) {
 	return crypto.TempAESKeys(x.newNonce.BigInt(), x.serverNonce.BigInt())
 }
 
 // readInner decrypts and checks p_q_inner_data.
-func (x *exchange) readInner(encrypted []byte, key *rsa.PrivateKey, dcID int) error {
+func (x *keyExchange) readInner(encrypted []byte, key *rsa.PrivateKey, dcID int) error {
 	if len(encrypted) != 256 {
 		return errExchange
 	}
@@ -286,7 +286,7 @@ func (d *dc) setDH(b *bin.Buffer, now time.Time) ([]byte, error) {
 }
 
 // readClientDH decrypts client_DH_inner_data and checks g_b.
-func (x *exchange) readClientDH(encrypted []byte) (*big.Int, error) {
+func (x *keyExchange) readClientDH(encrypted []byte) (*big.Int, error) {
 	if len(encrypted) == 0 || len(encrypted)%16 != 0 || len(encrypted) > 1024 {
 		return nil, errExchange
 	}
@@ -310,7 +310,7 @@ func (x *exchange) readClientDH(encrypted []byte) (*big.Int, error) {
 }
 
 // nonceHash is new_nonce_hash1, 2 or 3.
-func (x *exchange) nonceHash(n byte, key crypto.Key) (r bin.Int128) {
+func (x *keyExchange) nonceHash(n byte, key crypto.Key) (r bin.Int128) {
 	aux := sha1.Sum(key[:])
 	buf := append(append(append([]byte{}, x.newNonce[:]...), n), aux[:8]...)
 	sum := sha1.Sum(buf)

@@ -79,7 +79,7 @@ func Start(ctx context.Context, cfg Config, handler Handler) (*Server, error) {
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	var lc net.ListenConfig
 	for _, id := range cfg.DCs {
-		d := &dc{srv: s, id: id, key: cfg.Keys[id], exchanges: exchanges{m: map[bin.Int128]*exchange{}}}
+		d := &dc{srv: s, id: id, key: cfg.Keys[id], exchanges: exchanges{m: map[bin.Int128]*keyExchange{}}}
 		var err error
 		if d.key == nil {
 			d.key, err = rsaKey(id)
