@@ -37,7 +37,6 @@ func (a *account) plan(ctx actor.Context) {
 		earliest(a.reported.Add(reportEvery))
 	}
 	if a.draining && !a.ended {
-		earliest(a.drainAt)
 		earliest(a.deps.Now().Add(drainPoll))
 	}
 	a.peersDue = false

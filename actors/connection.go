@@ -69,6 +69,7 @@ type connection struct {
 	initID   mtproto.CallID
 	outbox   [][]byte
 	credits  chan struct{} // one per frame that the reader may be ahead
+	quit     chan struct{} // closed when the reader's frames are no longer wanted
 	writing  bool
 	reading  bool
 	flush    bool            // a flushDue is under way

@@ -163,13 +163,11 @@ func (s *updateStream) observe(ctx actor.Context, c *call, result []byte) {
 	}
 	if short, ok := obj.(*tg.UpdateShortSentMessage); ok {
 		var req tg.MessagesSendMessageRequest
-		if req.Decode(&bin.Buffer{Buf: c.body}) == nil {
-			if in, err := tlupdates.FromSentMessage(&req, short, s.src, s.peers); err == nil {
-				s.step(ctx, in)
-				return
-			}
+		if err := req.Decode(&bin.Buffer{Buf: c.body}); err != nil { // another method answered so
+			s.step(ctx, updates.TooLong{})
+			return
 		}
-		s.step(ctx, updates.TooLong{})
+		s.step(ctx, tlupdates.FromSentMessage(&req, short, s.src))
 		return
 	}
 	if affected, ok := tlupdates.FromAffected(obj, channelOf(c.body)); ok {
