@@ -28,7 +28,7 @@ func (w *Writer) Replay(ctx context.Context, from Cursor) iter.Seq2[Record, erro
 		end := w.claimed.Seq
 		pos := min(w.log.epochs.Load().resolve(from), end)
 		first := pos > 0
-		for {
+		for pos < end {
 			raws, err := w.replayPage(ctx, pos+1, end)
 			if err != nil {
 				yield(Record{}, fmt.Errorf("replay events of %s: %w", w.account, err))
