@@ -46,13 +46,17 @@ func (c *clock) setOffset(now time.Time, serverMsgID int64) bool {
 	return true
 }
 
-// observe learns from the id of an incoming message: the first one sets the offset, later
-// ones may only push it forward, because nothing comes from the future.
-func (c *clock) observe(now time.Time, serverMsgID int64) bool {
-	if c.synced && !idTime(serverMsgID).After(c.server(now)) {
+// observe learns from the id of a packet's message, and reports whether that changed the
+// offset noticeably. Nothing comes from the future, so a later id always pushes the offset
+// forward. An earlier one sets it only once, and only if the id is certainly new: that of an
+// answer or a container; another message may be an old one, repeated.
+func (c *clock) observe(now time.Time, m wire.Message) bool {
+	const answer = 1
+	isNew := m.ID&3 == answer || wire.ConstructorID(m.Body) == wire.IDMsgContainer
+	if !idTime(m.ID).After(c.server(now)) && (c.synced || !isNew) {
 		return false
 	}
-	return c.setOffset(now, serverMsgID)
+	return c.setOffset(now, m.ID)
 }
 
 // plausible is the time window of the message checks; without a synchronised clock it says

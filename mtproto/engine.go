@@ -163,10 +163,7 @@ func (e *Engine) Step(now time.Time, in Input) []Effect {
 	case Adopt:
 		e.adopt(in.Calls)
 	}
-	if e.dirty {
-		e.dirty = false
-		e.emit(Persist{Salts: e.salts.export(), TimeOffset: e.clock.offset})
-	}
+	e.persist()
 	e.updateTimer()
 	return e.effects
 }
@@ -181,6 +178,13 @@ func (e *Engine) SuccessorConfig() Config {
 		Rand:            e.rand,
 		PingInterval:    e.pingInterval,
 		DisconnectDelay: e.disconnectDelay,
+	}
+}
+
+func (e *Engine) persist() {
+	if e.dirty {
+		e.dirty = false
+		e.emit(Persist{Salts: e.salts.export(), TimeOffset: e.clock.offset})
 	}
 }
 

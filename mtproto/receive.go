@@ -72,7 +72,7 @@ func (e *Engine) checkMessage(now time.Time, p wire.Opened) error {
 			e.clock.synced = false // if it is our clock that jumped, the next message sets it right
 			return &wire.PacketError{Problem: "message id too far from the present"}
 		}
-		if e.clock.observe(now, p.ID) {
+		if e.clock.observe(now, p.Message) {
 			e.dirty = true
 		}
 	}
@@ -145,6 +145,9 @@ func (e *Engine) ackRepeated(now time.Time, m wire.Message) {
 
 // object takes one TL object: a message's body, or what was packed in it.
 func (e *Engine) object(now time.Time, m wire.Message, body []byte) error {
+	if len(body) < 4 {
+		return wire.ErrShort
+	}
 	switch wire.ConstructorID(body) {
 	case wire.IDRPCResult:
 		return e.onResult(now, m, body)
@@ -184,6 +187,8 @@ func (e *Engine) object(now time.Time, m wire.Message, body []byte) error {
 // seen without unpacking: what is packed and is no answer is taken for updates.
 func isUpdate(body []byte) bool {
 	switch wire.ConstructorID(body) {
+	case 0: // nothing at all
+		return false
 	case wire.IDRPCResult, wire.IDPong, wire.IDNewSessionCreated, wire.IDBadMsgNotification,
 		wire.IDBadServerSalt, wire.IDFutureSalts, wire.IDMsgsStateReq, wire.IDMsgsStateInfo,
 		wire.IDMsgsAllInfo, wire.IDMsgDetailedInfo, wire.IDMsgNewDetailedInfo, wire.IDMsgResendReq,

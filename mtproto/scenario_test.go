@@ -129,6 +129,9 @@ func (c command) has(word string) bool { return slices.Contains(c.words, word) }
 
 func (s *scenario) play(lines []string) string {
 	c := parseCommand(lines[0])
+	if len(lines) > 1 && c.word(1) != "container" {
+		s.t.Fatalf("more than one line: %q", lines)
+	}
 	switch c.word(0) {
 	case "up":
 		return s.step(SocketUp{})
@@ -241,6 +244,9 @@ func (s *scenario) frame(c command, inner []string) []byte {
 	if c.options["cut"] != "" {
 		frame = frame[:len(frame)-int(s.number(c.options["cut"]))]
 	}
+	if c.options["extra"] != "" { // of a padded transport
+		frame = append(frame, make([]byte, s.number(c.options["extra"]))...)
+	}
 	s.last = slices.Clone(frame)
 	return frame
 }
@@ -306,7 +312,7 @@ func (s *scenario) body(c command) []byte {
 	}
 	switch c.word(0) {
 	case "container":
-		return nil
+		return container()
 	case "pong":
 		return encodeTL(&mt.Pong{MsgID: s.id(c.word(1)), PingID: s.pingIDs[s.id(c.word(1))]})
 	case "rpc_result":

@@ -61,8 +61,11 @@ func (c *serverCodec) encrypt(m proto.Message, f flaw) []byte {
 	return c.seal(b.Buf)
 }
 
-// seal encrypts any plaintext; its length must be divisible by 16.
+// seal encrypts any plaintext of whole blocks.
 func (c *serverCodec) seal(plaintext []byte) []byte {
+	if len(plaintext)%16 != 0 {
+		panic(fmt.Sprintf("%d bytes are not full blocks", len(plaintext)))
+	}
 	msgKey := crypto.MessageKey(c.key.Value, plaintext, crypto.Server)
 	key, iv := crypto.Keys(c.key.Value, msgKey, crypto.Server)
 	block, err := aes.NewCipher(key[:])

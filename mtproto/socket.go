@@ -40,6 +40,7 @@ func (e *Engine) closeSocket(action Action, err error) {
 	if e.phase = closing; action == NewSession {
 		e.phase = ended
 	}
+	e.persist() // nothing of interest comes after Closed
 	e.emit(Closed{Reason: &CloseError{Action: action, Err: err}})
 }
 
