@@ -27,7 +27,7 @@ package exchange
 import (
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // the protocol's choice
+	"crypto/sha1"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -147,7 +147,7 @@ func Fingerprint(k *rsa.PublicKey) int64 {
 	var b []byte
 	b = appendBytes(b, k.N.Bytes())
 	b = appendBytes(b, minimalBytes(uint64(k.E)))
-	sum := sha1.Sum(b) //nolint:gosec // the protocol's choice
+	sum := sha1.Sum(b)
 	return int64(binary.LittleEndian.Uint64(sum[12:]))
 }
 

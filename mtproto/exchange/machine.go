@@ -2,7 +2,7 @@ package exchange
 
 import (
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // the protocol's choice
+	"crypto/sha1"
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
@@ -261,7 +261,7 @@ func (m *Machine) onParams(now time.Time, id uint32, d *decoder) (Effects, error
 	switch id {
 	case idServerDHParamsOK:
 	case idServerDHParamsFail:
-		sum := sha1.Sum(m.newNonce[:]) //nolint:gosec // the protocol's choice
+		sum := sha1.Sum(m.newNonce[:])
 		hash := d.int128()
 		if subtle.ConstantTimeCompare(hash[:], sum[4:]) != 1 {
 			return Effects{}, violation(CheckNonceHash, "in server_DH_params_fail")
@@ -288,7 +288,7 @@ func (m *Machine) onParams(now time.Time, id uint32, d *decoder) (Effects, error
 // deriveTempKey computes tmp_aes_key and tmp_aes_iv from the nonces.
 func (m *Machine) deriveTempKey() {
 	join := func(a, b []byte) [20]byte {
-		return sha1.Sum(append(append(make([]byte, 0, 64), a...), b...)) //nolint:gosec // the protocol's choice
+		return sha1.Sum(append(append(make([]byte, 0, 64), a...), b...))
 	}
 	ns := join(m.newNonce[:], m.serverNonce[:])
 	sn := join(m.serverNonce[:], m.newNonce[:])
@@ -322,7 +322,7 @@ func (m *Machine) openAnswer(encrypted []byte) (innerBlock, error) {
 	if d.err != nil || len(d.b) > 15 {
 		return innerBlock{}, violation(CheckAnswer, "the answer does not carry its own hash")
 	}
-	sum := sha1.Sum(answer[:len(answer)-len(d.b)]) //nolint:gosec // the protocol's choice
+	sum := sha1.Sum(answer[:len(answer)-len(d.b)])
 	if subtle.ConstantTimeCompare(sum[:], plain[:sha1.Size]) != 1 {
 		return innerBlock{}, violation(CheckAnswer, "the answer does not carry its own hash")
 	}
@@ -364,7 +364,7 @@ func (m *Machine) sendPublic(now time.Time) (Effects, error) {
 	data := m.query(idClientDHInnerData)
 	data = appendU64(data, m.retryID)
 	data = appendBytes(data, gb.FillBytes(make([]byte, rsaBytes)))
-	sum := sha1.Sum(data) //nolint:gosec // the protocol's choice
+	sum := sha1.Sum(data)
 	plain := append(sum[:], data...)
 	padding := make([]byte, (ige.BlockSize-len(plain)%ige.BlockSize)%ige.BlockSize)
 	if err := m.draw(padding); err != nil {
@@ -411,7 +411,7 @@ func (m *Machine) onAnswer(now time.Time, id uint32, d *decoder) (Effects, error
 	if d.err != nil {
 		return Effects{}, violation(CheckEnvelope, "Set_client_DH_params_answer is broken")
 	}
-	keySum := sha1.Sum(m.key[:]) //nolint:gosec // the protocol's choice
+	keySum := sha1.Sum(m.key[:])
 	want := nonceHash(m.newNonce, number, keySum[:8])
 	if subtle.ConstantTimeCompare(hash[:], want[:]) != 1 {
 		return Effects{}, violation(CheckNonceHash, "new_nonce_hash%d differs", number)
@@ -436,7 +436,7 @@ func nonceHash(newNonce [32]byte, number byte, auxHash []byte) (hash [16]byte) {
 	copy(b[:], newNonce[:])
 	b[32] = number
 	copy(b[33:], auxHash)
-	sum := sha1.Sum(b[:]) //nolint:gosec // the protocol's choice
+	sum := sha1.Sum(b[:])
 	copy(hash[:], sum[4:])
 	return hash
 }

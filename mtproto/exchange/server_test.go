@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // the protocol's choice
+	"crypto/sha1"
 	"encoding/binary"
 	"math/big"
 	"sync"
@@ -127,7 +127,7 @@ func (s *server) onReqDHParams(d *decoder) []byte {
 	}
 	copy(s.newNonce[:], in.take(32))
 	if s.paramsFail {
-		sum := sha1.Sum(s.newNonce[:]) //nolint:gosec // the protocol's choice
+		sum := sha1.Sum(s.newNonce[:])
 		return append(s.nonces(idServerDHParamsFail), sum[4:]...)
 	}
 	s.tmp.newNonce, s.tmp.serverNonce = s.newNonce, s.serverNonce
@@ -139,7 +139,7 @@ func (s *server) onReqDHParams(d *decoder) []byte {
 	data := appendU32(s.nonces(idServerDHInnerData), s.g)
 	data = appendBytes(appendBytes(data, s.prime.Bytes()), s.ga.Bytes())
 	data = appendU32(data, s.time)
-	sum := sha1.Sum(data) //nolint:gosec // the protocol's choice
+	sum := sha1.Sum(data)
 	plain := append(sum[:], data...)
 	for len(plain)%16 != 0 {
 		plain = append(plain, 0x3c)
@@ -162,7 +162,7 @@ func (s *server) onSetClient(d *decoder) []byte {
 	id, nonce, serverNonce := in.u32(), in.int128(), in.int128()
 	s.retryIDs = append(s.retryIDs, in.u64())
 	gb := new(big.Int).SetBytes(in.bytes())
-	sum := sha1.Sum(plain[20 : len(plain)-len(in.b)]) //nolint:gosec // the protocol's choice
+	sum := sha1.Sum(plain[20 : len(plain)-len(in.b)])
 	if id != idClientDHInnerData || nonce != s.nonce || serverNonce != s.serverNonce || !bytes.Equal(sum[:], plain[:20]) {
 		s.tb.Fatalf("client_DH_inner_data %x", plain)
 	}
@@ -180,7 +180,7 @@ func (s *server) onSetClient(d *decoder) []byte {
 	if s.hash != 0 {
 		number = s.hash
 	}
-	keySum := sha1.Sum(s.authKey[:]) //nolint:gosec // the protocol's choice
+	keySum := sha1.Sum(s.authKey[:])
 	hash := nonceHash(s.newNonce, number, keySum[:8])
 	return append(s.nonces(constructor), hash[:]...)
 }
@@ -211,4 +211,4 @@ func (s *server) run(cfg Config) (*Result, error) {
 	return e.Result, err
 }
 
-func sha1Sum(b []byte) [20]byte { return sha1.Sum(b) } //nolint:gosec // the protocol's choice
+func sha1Sum(b []byte) [20]byte { return sha1.Sum(b) }

@@ -1,3 +1,5 @@
+//go:build !amd64 || purego
+
 package ige
 
 func encrypt(dst, src []byte, key *[32]byte, iv *[32]byte) { encryptGeneric(dst, src, key, iv) }

@@ -45,7 +45,9 @@ func TestAnswersOfTDLib(t *testing.T) {
 	}
 }
 
-type pair struct{ encrypt, decrypt func(dst, src []byte, key, iv *[32]byte) }
+type pair struct {
+	encrypt, decrypt func(dst, src []byte, key, iv *[32]byte)
+}
 
 var implementations = map[string]pair{
 	"exported": {Encrypt, Decrypt},
