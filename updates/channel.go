@@ -21,15 +21,17 @@ func (m *Machine) channelCounted(u Update) {
 	case u.TooLong && known && u.Pts != 0 && u.Pts <= int(p.pts):
 		return
 	case u.TooLong:
-		if !known {
-			m.track(id, place{pts: firstChannelPts})
+		if known || m.track(id, place{pts: firstChannelPts}) {
+			m.wantChannel(id, u.Pts)
 		}
-		m.wantChannel(id, u.Pts)
 		return
 	case !known:
 		p.pts = int32(max(0, u.Pts-u.Count))
 		p.base = p.pts
-		m.track(id, p)
+		if !m.track(id, p) {
+			m.emitAll(u.Events) // without order, but not lost
+			return
+		}
 	}
 	f := m.fills[id]
 	flowing := f == nil || f.phase == phaseWaiting
@@ -63,8 +65,8 @@ func (m *Machine) holdChannel(u Update, f *channelFill) {
 
 // track starts the box of a channel, at the limit instead of the oldest one at rest. The start
 // is an append of its own: a crash before the first update is stored must not make a later
-// update the first.
-func (m *Machine) track(id int64, p place) {
+// update the first. False if none is at rest.
+func (m *Machine) track(id int64, p place) bool {
 	if m.channels == nil {
 		m.channels = make(map[int64]place)
 	}
@@ -75,6 +77,9 @@ func (m *Machine) track(id int64, p place) {
 				oldest = at
 			}
 		}
+		if oldest == 0 {
+			return false
+		}
 		m.forget(oldest)
 	}
 	m.channels[id] = p
@@ -82,6 +87,7 @@ func (m *Machine) track(id int64, p place) {
 		m.position(ChannelBox(id), int(p.pts))
 		m.emits[len(m.emits)-1].sealed = true
 	}
+	return true
 }
 
 func (m *Machine) forget(id int64) {
