@@ -21,10 +21,8 @@ package control
 
 import (
 	"context"
-	"iter"
-	"time"
 
-	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/telegram"
 )
@@ -37,74 +35,25 @@ type Fleet interface {
 	Local(account fleet.AccountID) bool
 }
 
-// Accounts keeps the accounts as resources. Its errors are *fleet.Error where the caller can act:
-// reason ACCOUNT_UNKNOWN with CodeNotFound, ACCOUNT_EXISTS with CodeAlreadyExists.
-type Accounts interface {
-	// Create stores a new account of which id, labels and spec are given, and returns it as
-	// stored.
-	Create(ctx context.Context, account *v1.Account) (*v1.Account, error)
-	// Get reads one account.
-	Get(ctx context.Context, id fleet.AccountID) (*v1.Account, error)
-	// List reads accounts in the order of their ids.
-	List(ctx context.Context, opts ListOptions) ([]*v1.Account, error)
-}
+// What the methods need of the rest of the house is declared beside them.
+type (
+	// Accounts keeps the accounts as resources.
+	Accounts = methods.Accounts
+	// ListOptions selects accounts.
+	ListOptions = methods.ListOptions
+	// Events reads the event log.
+	Events = methods.Events
+	// SubscribeOptions selects events.
+	SubscribeOptions = methods.SubscribeOptions
+	// Event is one event of the log.
+	Event = methods.Event
+	// StateChange is the payload of an event of kind KindAccountState.
+	StateChange = methods.StateChange
+)
 
-// ListOptions selects accounts.
-type ListOptions struct {
-	// After is the id behind which the page begins; empty = the beginning.
-	After fleet.AccountID
-	// Limit is how many accounts to return at most, > 0.
-	Limit int
-	// Match selects accounts by their labels; nil = all.
-	Match func(labels map[string]string) bool
-}
-
-// Begin is the position of the oldest retained event.
-const Begin = "begin"
-
-// Events reads the event log.
-type Events interface {
-	// Subscribe fixes the position before it returns; the sequence then yields events in the
-	// order of the log, waits for further ones, and ends when ctx is done. It is pulled: a slow
-	// consumer holds no memory. An error ends the sequence.
-	Subscribe(ctx context.Context, opts SubscribeOptions) (iter.Seq2[Event, error], error)
-}
-
-// SubscribeOptions selects events.
-type SubscribeOptions struct {
-	// Accounts that are wanted; empty = all.
-	Accounts []fleet.AccountID
-	// Kinds that are wanted, with a trailing * for any rest; empty = all.
-	Kinds []string
-	// From is the cursor of the last event handled, Begin, or empty for what happens next.
-	From string
-	// UntilNow ends the sequence behind the last event that was there when Subscribe returned.
-	UntilNow bool
-}
-
-// Event is one event of the log.
-type Event struct {
-	// Cursor is the position after the event.
-	Cursor  string
-	Account fleet.AccountID
-	// Kind and ID are those of the log's record.
-	Kind string
-	ID   string
-	Time time.Time
-	// Payload is what tlupdates.Encode wrote; for kind "account.state" it is the JSON of a
-	// StateChange; empty for none.
-	Payload []byte
-}
-
-// StateChange is the payload of an event of kind KindAccountState. The states are named as in
-// the contract without prefix, in lower case: new, connecting, unauthorized, online, ...
-type StateChange struct {
-	From    string `json:"from,omitempty"`
-	To      string `json:"to"`
-	Reason  string `json:"reason,omitempty"`
-	Message string `json:"message,omitempty"`
-}
-
-// KindAccountState is the kind of the events that report an account's state.
-const KindAccountState = "account.state"
-
+const (
+	// Begin is the position of the oldest retained event.
+	Begin = methods.Begin
+	// KindAccountState is the kind of the events that report an account's state.
+	KindAccountState = methods.KindAccountState
+)

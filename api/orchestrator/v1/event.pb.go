@@ -27,7 +27,7 @@ type SubscribeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only events of these accounts; empty = of all.
 	Accounts []string `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
-	// Only events of these kinds; a trailing * matches the rest (message.*); empty = all.
+	// Only events of these kinds; a trailing * matches the rest (message_*); empty = all.
 	Kinds []string `protobuf:"bytes,2,rep,name=kinds,proto3" json:"kinds,omitempty"`
 	// Where to begin: Event.cursor of the last event that was handled; `begin` = the oldest
 	// retained one; empty = with the next one that happens.
@@ -238,8 +238,9 @@ type Event struct {
 	Cursor string `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	// The account.
 	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
-	// Stable name of what happened: message.new, message.edited, message.deleted, gap,
-	// account.state, or update.<TL constructor> for the rest.
+	// Stable name of what happened: message_new, message_edited, message_deleted, callback_query,
+	// inline_query, inline_send, shipping_query, pre_checkout_query, typing, user_status, read,
+	// reaction, participant, join_request, poll, gap, account_state, or raw for the rest.
 	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	// Equal for repetitions of one event of one account; consumers drop ids that they know.
 	Id string `protobuf:"bytes,4,opt,name=id,proto3" json:"id,omitempty"`
@@ -256,9 +257,9 @@ type Event struct {
 	//	*Event_AccountState
 	//	*Event_Update
 	Payload isEvent_Payload `protobuf_oneof:"payload"`
-	// The serialized TL update; empty for events that are ours.
+	// The serialized TL update, or the message itself for messages; empty for events that are ours.
 	Tl []byte `protobuf:"bytes,12,opt,name=tl,proto3" json:"tl,omitempty"`
-	// The TL update as JSON, in the form of RawService.Invoke; empty for events that are ours.
+	// The same as JSON, in the form of RawService.Invoke; empty for events that are ours.
 	Json          string `protobuf:"bytes,13,opt,name=json,proto3" json:"json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -508,7 +509,7 @@ func (x *MessagesDeleted) GetIds() []int32 {
 // Gap tells that updates were lost and cannot be fetched.
 type Gap struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which counter has the gap: `common`, `secret`, `channel:<id>`, or `log` when events were no
+	// Which counter has the gap: `pts`, `qts`, `seq`, `channel/<id>`, or `log` when events were no
 	// longer retained.
 	Box string `protobuf:"bytes,1,opt,name=box,proto3" json:"box,omitempty"`
 	// What was lost and why, one sentence.

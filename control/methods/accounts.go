@@ -1,0 +1,147 @@
+package methods
+
+import (
+	"context"
+	"encoding/base64"
+	"strings"
+
+	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// Limits of account resources.
+const (
+	maxLabels       = 32
+	maxLabelLength  = 63
+	maxDC           = 1000 // test DCs and simulators may count higher than Telegram's 5
+	defaultPageSize = 100
+	maxPageSize     = 1000
+)
+
+func createAccount(ctx context.Context, host *Host, req *v1.CreateAccountRequest) (*v1.CreateAccountReply, error) {
+	if err := fleet.AccountID(req.GetId()).Validate(); err != nil {
+		return nil, err
+	}
+	if err := checkLabels(req.GetLabels()); err != nil {
+		return nil, err
+	}
+	if dc := req.GetSpec().GetDc(); dc < 0 || dc > maxDC {
+		return nil, invalid("spec.dc", "use 0 for the default", "must be 0 to %d (got %d)", maxDC, dc)
+	}
+	account := &v1.Account{Id: req.GetId(), Labels: req.GetLabels(), Spec: req.GetSpec()}
+	if account.Spec == nil {
+		account.Spec = &v1.AccountSpec{}
+	}
+	stored, err := host.Accounts.Create(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	return &v1.CreateAccountReply{Account: stored}, nil
+}
+
+func getAccount(ctx context.Context, host *Host, req *v1.GetAccountRequest) (*v1.GetAccountReply, error) {
+	id := fleet.AccountID(req.GetId())
+	if err := id.Validate(); err != nil {
+		return nil, err
+	}
+	account, err := host.Accounts.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &v1.GetAccountReply{Account: account}, nil
+}
+
+func listAccounts(ctx context.Context, host *Host, req *v1.ListAccountsRequest) (*v1.ListAccountsReply, error) {
+	match, err := parseSelector(req.GetSelector())
+	if err != nil {
+		return nil, err
+	}
+	size := int(req.GetPageSize())
+	switch {
+	case size < 0 || size > maxPageSize:
+		return nil, invalid("page_size", "ask for further pages with page_token", "must be 0 to %d (got %d)", maxPageSize, size)
+	case size == 0:
+		size = defaultPageSize
+	}
+	after, err := base64.RawURLEncoding.DecodeString(req.GetPageToken())
+	if err != nil {
+		return nil, invalid("page_token", "give next_page_token of the former page, unchanged", "is no token (got %q)", req.GetPageToken())
+	}
+	// one more than wanted tells whether there is a next page
+	list, err := host.Accounts.List(ctx, ListOptions{After: fleet.AccountID(after), Limit: size + 1, Match: match})
+	if err != nil {
+		return nil, err
+	}
+	reply := &v1.ListAccountsReply{Accounts: list}
+	if len(list) > size {
+		reply.Accounts = list[:size]
+		reply.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(list[size-1].GetId()))
+	}
+	return reply, nil
+}
+
+func checkLabels(labels map[string]string) error {
+	if len(labels) > maxLabels {
+		return invalid("labels", "drop some", "must be at most %d (got %d)", maxLabels, len(labels))
+	}
+	for key, value := range labels {
+		if !validLabel(key) || key == "" {
+			return invalid("labels", "use letters, digits, . - _ and /", "has the invalid key %q", key)
+		}
+		if !validLabel(value) {
+			return invalid("labels."+key, "use letters, digits, . - _ and /", "is invalid (got %q)", value)
+		}
+	}
+	return nil
+}
+
+func validLabel(s string) bool {
+	for _, r := range s {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		if !letter && !strings.ContainsRune(".-_/", r) {
+			return false
+		}
+	}
+	return len(s) <= maxLabelLength
+}
+
+// parseSelector reads comma-separated `key=value`, `key!=value`, `key`, `!key`; nil for all.
+func parseSelector(text string) (func(map[string]string) bool, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil //nolint:nilnil // no selector is a valid one
+	}
+	var terms []func(map[string]string) bool
+	for term := range strings.SplitSeq(text, ",") {
+		term = strings.TrimSpace(term)
+		key, value, pair := strings.Cut(term, "=")
+		wanted := true
+		if pair {
+			key, value = strings.TrimSpace(key), strings.TrimSpace(strings.TrimPrefix(value, "="))
+			if rest, negated := strings.CutSuffix(key, "!"); negated {
+				key, wanted = strings.TrimSpace(rest), false
+			}
+		} else if rest, negated := strings.CutPrefix(term, "!"); negated {
+			key, wanted = strings.TrimSpace(rest), false
+		}
+		if key == "" || !validLabel(key) || !validLabel(value) {
+			return nil, invalid("selector", "write key=value, key!=value, key or !key, separated by commas", "has the invalid term %q", term)
+		}
+		terms = append(terms, func(labels map[string]string) bool {
+			got, has := labels[key]
+			return (has && (!pair || got == value)) == wanted
+		})
+	}
+	return func(labels map[string]string) bool {
+		for _, term := range terms {
+			if !term(labels) {
+				return false
+			}
+		}
+		return true
+	}, nil
+}
+
+// invalid is the error for a bad field of a request.
+func invalid(field, remedy, format string, args ...any) error {
+	return fleet.Errorf(fleet.CodeInvalidArgument, "FIELD_INVALID", field+": "+format, args...).WithRemedy(remedy)
+}

@@ -1,0 +1,109 @@
+package methods
+
+import (
+	"context"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/telegram"
+)
+
+func requestCode(ctx context.Context, env telegram.Env, req *v1.RequestCodeRequest) (*v1.RequestCodeReply, error) {
+	code, err := telegram.RequestCode(ctx, env, req.GetPhoneNumber())
+	if err != nil {
+		return nil, err
+	}
+	return &v1.RequestCodeReply{Code: loginCode(code), User: userOf(code.User)}, nil
+}
+
+func resendCode(ctx context.Context, env telegram.Env, req *v1.ResendCodeRequest) (*v1.ResendCodeReply, error) {
+	code, err := telegram.ResendCode(ctx, env, req.GetToken())
+	if err != nil {
+		return nil, err
+	}
+	return &v1.ResendCodeReply{Code: loginCode(code), User: userOf(code.User)}, nil
+}
+
+func cancelCode(ctx context.Context, env telegram.Env, req *v1.CancelCodeRequest) (*v1.CancelCodeReply, error) {
+	if err := telegram.CancelCode(ctx, env, req.GetToken()); err != nil {
+		return nil, err
+	}
+	return &v1.CancelCodeReply{}, nil
+}
+
+func signIn(ctx context.Context, env telegram.Env, req *v1.SignInRequest) (*v1.SignInReply, error) {
+	res, err := telegram.SignIn(ctx, env, req.GetToken(), req.GetCode())
+	if err != nil {
+		return nil, err
+	}
+	switch res.Outcome {
+	case telegram.PasswordRequired:
+		return &v1.SignInReply{
+			Outcome:  v1.SignInOutcome_SIGN_IN_OUTCOME_PASSWORD_REQUIRED,
+			Password: &v1.PasswordChallenge{Hint: res.Hint, HasRecovery: res.HasRecovery},
+		}, nil
+	case telegram.SignUpRequired:
+		return &v1.SignInReply{Outcome: v1.SignInOutcome_SIGN_IN_OUTCOME_SIGN_UP_REQUIRED}, nil
+	}
+	return &v1.SignInReply{Outcome: v1.SignInOutcome_SIGN_IN_OUTCOME_SIGNED_IN, User: userOf(res.User)}, nil
+}
+
+func checkPassword(ctx context.Context, env telegram.Env, req *v1.CheckPasswordRequest) (*v1.CheckPasswordReply, error) {
+	user, err := telegram.CheckPassword(ctx, env, []byte(req.GetPassword()))
+	if err != nil {
+		return nil, err
+	}
+	return &v1.CheckPasswordReply{User: userOf(user)}, nil
+}
+
+func botSignIn(ctx context.Context, env telegram.Env, req *v1.BotSignInRequest) (*v1.BotSignInReply, error) {
+	user, err := telegram.BotSignIn(ctx, env, req.GetBotToken())
+	if err != nil {
+		return nil, err
+	}
+	return &v1.BotSignInReply{User: userOf(user)}, nil
+}
+
+func getAuthorization(ctx context.Context, env telegram.Env, _ *v1.GetAuthorizationRequest) (*v1.GetAuthorizationReply, error) {
+	a, err := telegram.IsAuthorized(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	return &v1.GetAuthorizationReply{Authorized: a.OK, Reason: a.Reason, Remedy: a.Remedy}, nil
+}
+
+func logOut(ctx context.Context, env telegram.Env, _ *v1.LogOutRequest) (*v1.LogOutReply, error) {
+	confirmed, _, err := telegram.LogOut(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	return &v1.LogOutReply{Confirmed: confirmed}, nil
+}
+
+func getMe(ctx context.Context, env telegram.Env, _ *v1.GetMeRequest) (*v1.GetMeReply, error) {
+	user, err := telegram.GetMe(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	return &v1.GetMeReply{User: userOf(user)}, nil
+}
+
+func loginCode(code telegram.SentCode) *v1.LoginCode {
+	if code.User != nil {
+		return nil
+	}
+	out := &v1.LoginCode{
+		Token: code.Token, Type: codeType(code.Type), NextType: codeType(code.NextType),
+		Length: int32(code.Length), Pattern: code.Pattern,
+	}
+	if code.Timeout > 0 {
+		out.Timeout = durationpb.New(code.Timeout)
+	}
+	return out
+}
+
+func codeType(t telegram.CodeType) v1.CodeType {
+	return v1.CodeType(v1.CodeType_value["CODE_TYPE_"+strings.ToUpper(string(t))])
+}

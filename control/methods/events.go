@@ -1,0 +1,181 @@
+package methods
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/gotd/td/bin"
+	"github.com/gotd/td/tg"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/telegram"
+	"github.com/telefleet/orchestrator/telegram/rawjson"
+	"github.com/telefleet/orchestrator/telegram/tlupdates"
+	"github.com/telefleet/orchestrator/updates"
+)
+
+// maxFilters bounds the lists of a subscription.
+const maxFilters = 1000
+
+func subscribe(ctx context.Context, host *Host, req *v1.SubscribeRequest, send func(*v1.SubscribeReply) error) error {
+	opts := SubscribeOptions{Kinds: req.GetKinds(), From: req.GetPosition(), UntilNow: req.GetUntilNow()}
+	if n := max(len(req.GetAccounts()), len(req.GetKinds())); n > maxFilters {
+		return invalid("accounts, kinds", "subscribe to all and drop what is not wanted", "must have at most %d entries (got %d)", maxFilters, n)
+	}
+	for _, id := range req.GetAccounts() {
+		account := fleet.AccountID(id)
+		if err := account.Validate(); err != nil {
+			return err
+		}
+		if _, err := host.Accounts.Get(ctx, account); err != nil {
+			return err
+		}
+		opts.Accounts = append(opts.Accounts, account)
+	}
+	events, err := host.Events.Subscribe(ctx, opts)
+	if err != nil {
+		return err
+	}
+	started := &v1.SubscribeReply{Item: &v1.SubscribeReply_Started{Started: &v1.SubscriptionStarted{}}}
+	if err := send(started); err != nil {
+		return err
+	}
+	for event, err := range events {
+		if err != nil {
+			return err
+		}
+		item := &v1.SubscribeReply_Event{Event: eventOf(event, peersOf(host, event.Account), req.GetRaw())}
+		if err := send(&v1.SubscribeReply{Item: item}); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func peersOf(host *Host, account fleet.AccountID) getter {
+	if host.Peers != nil {
+		if p := host.Peers(account); p != nil {
+			return p
+		}
+	}
+	return nobody{}
+}
+
+// eventOf converts an event. What cannot be read is handed out as raw, never dropped.
+func eventOf(e Event, peers getter, raw bool) *v1.Event {
+	out := &v1.Event{Cursor: e.Cursor, Account: string(e.Account), Kind: e.Kind, Id: e.ID}
+	if !e.Time.IsZero() {
+		out.Time = timestamppb.New(e.Time)
+	}
+	if e.Kind == KindAccountState {
+		out.Payload = stateOf(e.Payload)
+		return out
+	}
+	if len(e.Payload) == 0 {
+		return out
+	}
+	p, err := tlupdates.Decode(e.Payload)
+	if err != nil {
+		out.Tl = e.Payload
+		out.Payload = &v1.Event_Update{Update: &v1.RawUpdate{Name: "unreadable"}}
+		return out
+	}
+	fillPayload(out, p, peers)
+	_, untyped := out.Payload.(*v1.Event_Update)
+	if raw || untyped {
+		fillRaw(out, p)
+	}
+	return out
+}
+
+func fillPayload(out *v1.Event, p tlupdates.Payload, peers getter) {
+	switch {
+	case p.Gap != nil:
+		out.Payload = &v1.Event_Gap{Gap: gapOf(p.Gap)}
+	case p.Message != nil:
+		message := messageOf(p.Message, peers)
+		if out.Kind == tlupdates.KindMessageEdited {
+			out.Payload = &v1.Event_MessageEdited{MessageEdited: message}
+		} else {
+			out.Payload = &v1.Event_MessageNew{MessageNew: message}
+		}
+	case p.Update != nil:
+		switch u := p.Update.(type) {
+		case *tg.UpdateDeleteMessages:
+			out.Payload = &v1.Event_MessagesDeleted{MessagesDeleted: &v1.MessagesDeleted{Ids: ids(u.Messages)}}
+		case *tg.UpdateDeleteChannelMessages:
+			channel := tlPeerOf(&tg.PeerChannel{ChannelID: u.ChannelID}, peers)
+			out.Payload = &v1.Event_MessagesDeleted{MessagesDeleted: &v1.MessagesDeleted{Peer: channel, Ids: ids(u.Messages)}}
+		default:
+			out.Payload = &v1.Event_Update{Update: &v1.RawUpdate{Name: p.Update.TypeName()}}
+		}
+	default:
+		out.Payload = &v1.Event_Update{Update: &v1.RawUpdate{Name: rawjson.Name(p.Raw)}}
+	}
+}
+
+// fillRaw adds the TL bytes and, where the schema knows them, the JSON.
+func fillRaw(out *v1.Event, p tlupdates.Payload) {
+	var value bin.Encoder
+	switch {
+	case p.Message != nil:
+		value = p.Message
+	case p.Update != nil:
+		value = p.Update
+	default:
+		out.Tl = p.Raw
+		if text, err := rawjson.FormatTL(p.Raw); err == nil {
+			out.Json = string(text)
+		}
+		return
+	}
+	var b bin.Buffer
+	if err := value.Encode(&b); err == nil {
+		out.Tl = b.Raw()
+	}
+	if text, err := rawjson.Format(value); err == nil {
+		out.Json = string(text)
+	}
+}
+
+func gapOf(g *updates.Gap) *v1.Gap {
+	reasons := map[updates.GapReason]string{
+		updates.GapTooLong:    "Telegram keeps no updates of this gap: read the chats' histories",
+		updates.GapReset:      "Telegram replaced the position: updates in between are unknown",
+		updates.GapAccessLost: "the channel can no longer be read",
+	}
+	reason, ok := reasons[g.Reason]
+	if !ok {
+		reason = string(g.Reason)
+	}
+	return &v1.Gap{Box: g.Box.String(), Reason: reason, From: int64(g.From), To: int64(g.To)}
+}
+
+func stateOf(payload []byte) *v1.Event_AccountState {
+	var change StateChange
+	if err := json.Unmarshal(payload, &change); err != nil {
+		change = StateChange{Message: fmt.Sprintf("unreadable state change: %v", err)}
+	}
+	return &v1.Event_AccountState{AccountState: &v1.AccountStateChanged{
+		From: AccountState(change.From), To: AccountState(change.To), Reason: change.Reason, Message: change.Message,
+	}}
+}
+
+// AccountState is the contract's value for a state's name in lower case: new, online, ...
+func AccountState(name string) v1.AccountState {
+	return v1.AccountState(v1.AccountState_value["ACCOUNT_STATE_"+strings.ToUpper(name)])
+}
+
+func ids(list []int) []int32 {
+	out := make([]int32, 0, len(list))
+	for _, id := range list {
+		out = append(out, int32(id))
+	}
+	return out
+}
+
+var _ getter = telegram.Peers(nil)

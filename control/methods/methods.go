@@ -1,0 +1,155 @@
+// Package methods holds the control API's RPCs, one function each:
+//
+//	func(ctx context.Context, env telegram.Env, req *v1.SendMessageRequest) (*v1.SendMessageReply, error)
+//
+// # Usage
+//
+// Write the function and add it to the list in All. Its request type tells which RPC it serves;
+// a test fails while an RPC has none. Functions convert between messages of api and values of
+// package telegram; what is done at Telegram is in package telegram.
+//
+// # Concurrency
+//
+// Functions keep no state.
+//
+// # Errors
+//
+// Errors that callers can act on are *fleet.Error; the server turns them into codes and details.
+package methods
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/telegram"
+)
+
+// Method is one RPC with the function that serves it. Exactly one of Unary and Stream is set.
+type Method struct {
+	// Descriptor is the RPC.
+	Descriptor protoreflect.MethodDescriptor
+	// New makes an empty request.
+	New func() proto.Message
+	// Unary answers a call.
+	Unary func(ctx context.Context, host *Host, req proto.Message) (proto.Message, error)
+	// Stream answers a server-streaming call.
+	Stream func(ctx context.Context, host *Host, req proto.Message, send func(proto.Message) error) error
+}
+
+// Procedure is the RPC's path: /package.Service/Method.
+func (m Method) Procedure() string {
+	return fmt.Sprintf("/%s/%s", m.Descriptor.Parent().FullName(), m.Descriptor.Name())
+}
+
+// All lists the methods.
+func All() []Method {
+	return []Method{
+		hosted(createAccount), hosted(getAccount), hosted(listAccounts),
+		routed(requestCode), routed(resendCode), routed(cancelCode), routed(signIn), routed(checkPassword),
+		routed(botSignIn), routed(getAuthorization), routed(logOut),
+		routed(getMe), routed(resolvePeer), routed(sendMessage), routed(getHistory), routed(invoke),
+		streamed(subscribe),
+	}
+}
+
+// request is a pointer to a request message of type T.
+type request[T any] interface {
+	*T
+	proto.Message
+}
+
+// accountRequest is a request with the field account = 1, which routes it.
+type accountRequest[T any] interface {
+	request[T]
+	GetAccount() string
+}
+
+// routed registers a method of one account, which runs where the account is owned.
+func routed[Req, Rep any, PReq accountRequest[Req], PRep request[Rep]](
+	fn func(context.Context, telegram.Env, PReq) (PRep, error),
+) Method {
+	return hosted(func(ctx context.Context, host *Host, req PReq) (PRep, error) {
+		env, err := host.Env(ctx, fleet.AccountID(req.GetAccount()))
+		if err != nil {
+			return nil, err
+		}
+		return fn(ctx, env, req)
+	})
+}
+
+// hosted registers a method that any node answers.
+func hosted[Req, Rep any, PReq request[Req], PRep request[Rep]](
+	fn func(context.Context, *Host, PReq) (PRep, error),
+) Method {
+	m := described[Req, PReq]()
+	m.Unary = func(ctx context.Context, host *Host, req proto.Message) (proto.Message, error) {
+		typed, ok := req.(PReq)
+		if !ok {
+			return nil, fmt.Errorf("%s: got a %T", m.Procedure(), req)
+		}
+		reply, err := fn(ctx, host, typed)
+		if err != nil {
+			return nil, err
+		}
+		return reply, nil
+	}
+	return m
+}
+
+// streamed registers a method that answers with a stream.
+func streamed[Req, Rep any, PReq request[Req], PRep request[Rep]](
+	fn func(context.Context, *Host, PReq, func(PRep) error) error,
+) Method {
+	m := described[Req, PReq]()
+	m.Stream = func(ctx context.Context, host *Host, req proto.Message, send func(proto.Message) error) error {
+		typed, ok := req.(PReq)
+		if !ok {
+			return fmt.Errorf("%s: got a %T", m.Procedure(), req)
+		}
+		return fn(ctx, host, typed, func(reply PRep) error { return send(reply) })
+	}
+	return m
+}
+
+func described[Req any, PReq request[Req]]() Method {
+	empty := PReq(new(Req))
+	return Method{
+		Descriptor: rpcOf(empty.ProtoReflect().Descriptor()),
+		New:        func() proto.Message { return PReq(new(Req)) },
+	}
+}
+
+// rpcOf finds the RPC that takes a request; nil when there is none.
+func rpcOf(req protoreflect.MessageDescriptor) protoreflect.MethodDescriptor {
+	var found protoreflect.MethodDescriptor
+	for rpc := range RPCs() {
+		if rpc.Input().FullName() == req.FullName() {
+			found = rpc
+		}
+	}
+	return found
+}
+
+// RPCs yields every RPC of the contract.
+func RPCs() func(yield func(protoreflect.MethodDescriptor) bool) {
+	pkg := v1.File_orchestrator_v1_fleet_proto.Package()
+	return func(yield func(protoreflect.MethodDescriptor) bool) {
+		protoregistry.GlobalFiles.RangeFilesByPackage(pkg, func(f protoreflect.FileDescriptor) bool {
+			for i := range f.Services().Len() {
+				rpcs := f.Services().Get(i).Methods()
+				for j := range rpcs.Len() {
+					if !yield(rpcs.Get(j)) {
+						return false
+					}
+				}
+			}
+			return true
+		})
+	}
+}

@@ -1,0 +1,92 @@
+package methods
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/telegram"
+)
+
+// Host is what the methods find on the node that serves a call.
+type Host struct {
+	// Env is an account's environment, once this node owns it; see control's router.
+	Env func(ctx context.Context, account fleet.AccountID) (telegram.Env, error)
+	// Peers are the peers of an account, nil when this node does not own it.
+	Peers    func(account fleet.AccountID) telegram.Peers
+	Accounts Accounts
+	Events   Events
+}
+
+// Accounts keeps the accounts as resources. Its errors are *fleet.Error where the caller can act:
+// reason ACCOUNT_UNKNOWN with CodeNotFound, ACCOUNT_EXISTS with CodeAlreadyExists.
+type Accounts interface {
+	// Create stores a new account of which id, labels and spec are given, and returns it as
+	// stored.
+	Create(ctx context.Context, account *v1.Account) (*v1.Account, error)
+	// Get reads one account.
+	Get(ctx context.Context, id fleet.AccountID) (*v1.Account, error)
+	// List reads accounts in the order of their ids.
+	List(ctx context.Context, opts ListOptions) ([]*v1.Account, error)
+}
+
+// ListOptions selects accounts.
+type ListOptions struct {
+	// After is the id behind which the page begins; empty = the beginning.
+	After fleet.AccountID
+	// Limit is how many accounts to return at most, > 0.
+	Limit int
+	// Match selects accounts by their labels; nil = all.
+	Match func(labels map[string]string) bool
+}
+
+// Begin is the position of the oldest retained event.
+const Begin = "begin"
+
+// Events reads the event log.
+type Events interface {
+	// Subscribe fixes the position before it returns; the sequence then yields events in the
+	// order of the log, waits for further ones, and ends when ctx is done. It is pulled: a slow
+	// consumer holds no memory. An error ends the sequence.
+	Subscribe(ctx context.Context, opts SubscribeOptions) (iter.Seq2[Event, error], error)
+}
+
+// SubscribeOptions selects events.
+type SubscribeOptions struct {
+	// Accounts that are wanted; empty = all.
+	Accounts []fleet.AccountID
+	// Kinds that are wanted, with a trailing * for any rest; empty = all.
+	Kinds []string
+	// From is the cursor of the last event handled, Begin, or empty for what happens next.
+	From string
+	// UntilNow ends the sequence behind the last event that was there when Subscribe returned.
+	UntilNow bool
+}
+
+// Event is one event of the log.
+type Event struct {
+	// Cursor is the position after the event.
+	Cursor  string
+	Account fleet.AccountID
+	// Kind and ID are those of the log's record.
+	Kind string
+	ID   string
+	Time time.Time
+	// Payload is what tlupdates.Encode wrote; for kind "account_state" it is the JSON of a
+	// StateChange; empty for none.
+	Payload []byte
+}
+
+// StateChange is the payload of an event of kind KindAccountState. The states are named as in
+// the contract without prefix, in lower case: new, connecting, unauthorized, online, ...
+type StateChange struct {
+	From    string `json:"from,omitempty"`
+	To      string `json:"to"`
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+// KindAccountState is the kind of the events that report an account's state.
+const KindAccountState = "account_state"
