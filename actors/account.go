@@ -247,6 +247,7 @@ func (a *account) setState(ctx actor.Context, s State, reason, message, remedy s
 	if s == a.state && reason == a.status.Reason && a.status.State == s {
 		return
 	}
+	a.toStream(ctx, &stateChanged{From: a.state, To: s, Reason: reason, Message: message})
 	a.state = s
 	a.status.Account, a.status.State, a.status.Since = a.id, s, a.deps.Now()
 	a.status.Reason, a.status.Message, a.status.Remedy = reason, message, remedy

@@ -120,6 +120,9 @@ func (s *shared) dial(ctx context.Context, dc int, side bool) (*transport.Conn, 
 		}
 	}
 	options := s.deps.DCs.Select(dc, dcs.Want{Media: side})
+	if len(options) == 0 && side { // most DCs have no addresses of their own for media
+		options = s.deps.DCs.Select(dc, anyAddress)
+	}
 	if len(options) == 0 {
 		return nil, fmt.Errorf("no address of DC %d is known", dc)
 	}

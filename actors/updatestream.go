@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"time"
@@ -113,6 +114,9 @@ func (s *updateStream) Receive(ctx actor.Context) {
 	case *syncUpdates:
 		s.syncs = append(s.syncs, m.done)
 		s.step(ctx, updates.TooLong{})
+	case *stateChanged:
+		s.stateEvent(m)
+		s.append(ctx)
 	case *drainStream:
 		s.draining = true
 	}
@@ -233,6 +237,30 @@ func (s *updateStream) emit(ctx actor.Context, e updates.Emit) {
 		s.pending = append(s.pending, records...)
 	}
 	s.msgIDs = append(s.msgIDs, e.MsgIDs...)
+}
+
+// kindAccountState is the kind of the events by which an account tells of itself.
+const kindAccountState = "account_state"
+
+// stateChanged is an account's change of state; its JSON is the payload of the event.
+type stateChanged struct {
+	From    State  `json:"from,omitempty"`
+	To      State  `json:"to"`
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+func (s *updateStream) stateEvent(m *stateChanged) {
+	payload, err := json.Marshal(m)
+	if err != nil {
+		s.log.Error("state event is not encoded", "error", err.Error())
+		return
+	}
+	now := s.deps.Now()
+	s.pending = append(s.pending, eventlog.Record{
+		Account: s.id, Kind: kindAccountState, Time: now, Payload: payload,
+		ID: "state:" + s.src.Token + ":" + strconv.FormatInt(now.UnixNano(), 36),
+	})
 }
 
 // append starts the next append, unless one is under way.
