@@ -3,6 +3,7 @@ package simulator_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/gotd/td/tgerr"
 
 	"github.com/telefleet/orchestrator/simulator"
+	"github.com/telefleet/orchestrator/simulator/mtserver"
 )
 
 // patience bounds a test against a hang; nothing is judged by it.
@@ -223,6 +225,87 @@ func TestForeignClientSeesRefusals(t *testing.T) {
 			t.Errorf("wrong password: got %v", err)
 		}
 		_, err = client.Auth().Password(ctx, "right")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestForeignManagerRecoversFromFaults has gotd's update manager put back together what the
+// simulator drops, repeats and reorders.
+func TestForeignManagerRecoversFromFaults(t *testing.T) {
+	ctx, sim := startSimulator(t, simulator.Config{DCs: []int{1}, Seed: 11})
+	ann := addUser(t, sim, simulator.UserSpec{Phone: "+15550001", FirstName: "Ann"})
+	bob := addUser(t, sim, simulator.UserSpec{Phone: "+15550002", FirstName: "Bob"})
+	heard := collector{make(chan string, 1000)}
+	manager := updates.New(updates.Config{Handler: heard})
+	client := foreignClient(t, sim, 1, manager)
+	err := client.Run(ctx, func(ctx context.Context) error {
+		flow := auth.NewFlow(auth.Constant(ann.Phone, "", codeOf(sim, ann.Phone)), auth.SendCodeOptions{})
+		if err := client.Auth().IfNecessary(ctx, flow); err != nil {
+			return err
+		}
+		runCtx, stop := context.WithCancel(ctx)
+		started, ended := make(chan struct{}), make(chan error, 1)
+		go func() {
+			ended <- manager.Run(runCtx, client.API(), ann.ID, updates.AuthOptions{OnStart: func(context.Context) { close(started) }})
+		}()
+		defer func() { stop(); <-ended }()
+		select {
+		case <-started:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		sim.Faults().SetPush(mtserver.PushFaults{Drop: 0.3, Reorder: 0.2, Repeat: 0.2})
+		missing := map[string]bool{}
+		say := func(text string) error { _, err := sim.World().Say(bob.ID, ann.ID, text); return err }
+		for i := range 40 {
+			text := fmt.Sprint("message ", i)
+			missing[text] = true
+			if err := say(text); err != nil {
+				return err
+			}
+		}
+		nudge := time.NewTicker(time.Second) // the last one may be dropped too: a later one shows the gap
+		defer nudge.Stop()
+		for len(missing) > 0 {
+			select {
+			case text := <-heard.texts:
+				delete(missing, text)
+			case <-nudge.C:
+				if err := say("nudge"); err != nil {
+					return err
+				}
+			case <-ctx.Done():
+				return fmt.Errorf("missing %v: %w", missing, ctx.Err())
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := sim.Faults().Counters(); c.Dropped == 0 || c.Reordered == 0 || c.Repeated == 0 {
+		t.Errorf("faults did not happen: %+v", c)
+	}
+}
+
+func TestRefusedMethodFailsAsOftenAsAsked(t *testing.T) {
+	ctx, sim := startSimulator(t, simulator.Config{DCs: []int{1}, Seed: 12})
+	if err := sim.Refuse("messages.noSuchMethod", 420, "FLOOD_WAIT_1", 1); err == nil {
+		t.Error("an unknown method was accepted")
+	}
+	client := foreignClient(t, sim, 1, nil)
+	err := client.Run(ctx, func(ctx context.Context) error {
+		if err := sim.Refuse("help.getNearestDc", 420, "FLOOD_WAIT_7", 1); err != nil {
+			return err
+		}
+		_, err := client.API().HelpGetNearestDC(ctx)
+		if d, ok := tgerr.AsFloodWait(err); !ok || d != 7*time.Second {
+			t.Errorf("got %v", err)
+		}
+		_, err = client.API().HelpGetNearestDC(ctx)
 		return err
 	})
 	if err != nil {

@@ -137,6 +137,17 @@ func (s *Simulator) AddBot(spec BotSpec) (Bot, error) { return s.world.AddBot(sp
 // LoginCode returns the last login code sent to this phone.
 func (s *Simulator) LoginCode(phone string) (string, bool) { return s.world.LoginCode(phone) }
 
+// Refuse answers the next n calls of a method such as "messages.sendMessage" with an error,
+// for example 420 FLOOD_WAIT_5 or 500 AUTH_RESTART, before the model sees them.
+func (s *Simulator) Refuse(method string, code int, message string, n int) error {
+	id, ok := s.world.Constructor(method)
+	if !ok {
+		return fmt.Errorf("refuse: method: is not modelled (got %q)", method)
+	}
+	s.Faults().RPCError(id, code, message, n)
+	return nil
+}
+
 // World returns the model half, for scripted people and for looking inside.
 func (s *Simulator) World() *model.World { return s.world }
 

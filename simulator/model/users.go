@@ -64,6 +64,7 @@ type user struct {
 	home               int
 	bot                bool
 	deactivated        bool
+	online             bool
 	password           *password
 	logoutTokens       map[string]bool
 	box                box
@@ -189,7 +190,7 @@ func (w *World) viewUser(viewer *user, id int64, min bool) tg.UserClass {
 	if u.bot {
 		v.BotInfoVersion, v.BotChatHistory = 1, true
 	} else if id != serviceUserID {
-		v.Status = &tg.UserStatusRecently{}
+		v.Status = w.status(u)
 	}
 	if id == serviceUserID {
 		v.Verified, v.Support = true, true
@@ -212,6 +213,31 @@ func (w *World) registerUsers() {
 	on(w, 0, (*call).getFullUser)
 	on(w, 0, (*call).resolveUsername)
 	on(w, userOnly, (*call).resolvePhone)
+	on(w, userOnly, (*call).updateStatus)
+}
+
+// updateStatus shows the user as online or offline to those who write with them. Nobody is
+// owed it.
+func (c *call) updateStatus(q *tg.AccountUpdateStatusRequest) (bin.Encoder, error) {
+	c.user.online = !q.Offline
+	update := &tg.UpdateShort{Date: c.w.now(), Update: &tg.UpdateUserStatus{UserID: c.user.id, Status: c.w.status(c.user)}}
+	for p := range c.user.dialogs {
+		if p.kind != kindUser || p == c.user.peer() || c.w.users[p.id].bot {
+			continue
+		}
+		for _, k := range c.w.users[p.id].logins {
+			c.w.encodeTo(k, update)
+		}
+	}
+	return &tg.BoolTrue{}, nil
+}
+
+func (w *World) status(u *user) tg.UserStatusClass {
+	const shown = 300 // seconds
+	if u.online {
+		return &tg.UserStatusOnline{Expires: w.now() + shown}
+	}
+	return &tg.UserStatusRecently{}
 }
 
 func (c *call) getUsers(q *tg.UsersGetUsersRequest) (bin.Encoder, error) {

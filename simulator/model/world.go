@@ -30,6 +30,7 @@ package model
 import (
 	"encoding/hex"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -179,6 +180,19 @@ func (w *World) SetDCs(dcs []DC) {
 // Ledger returns the list of what every account is owed.
 func (w *World) Ledger() *Ledger { return &w.ledger }
 
+// Constructor returns the constructor id of a modelled method such as
+// "messages.sendMessage"; false if it is not modelled.
+func (w *World) Constructor(name string) (uint32, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, m := range w.table {
+		if m.name == name {
+			return id, true
+		}
+	}
+	return 0, false
+}
+
 // Methods returns the names of the modelled methods.
 func (w *World) Methods() []string {
 	w.mu.Lock()
@@ -187,6 +201,7 @@ func (w *World) Methods() []string {
 	for _, m := range w.table {
 		names = append(names, m.name)
 	}
+	slices.Sort(names)
 	return names
 }
 
