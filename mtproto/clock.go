@@ -20,9 +20,9 @@ func (c *clock) server(now time.Time) time.Time { return now.Add(c.offset) }
 func (c *clock) nextID(now time.Time) int64 {
 	t := c.server(now)
 	fraction := int64(t.Nanosecond()) * wire.MsgIDFactor / int64(time.Second)
-	id := t.Unix()*wire.MsgIDFactor + fraction&^3 | 4
-	if id <= c.lastID {
-		id = c.lastID + 4
+	id := max(t.Unix()*wire.MsgIDFactor+fraction&^3, c.lastID+4)
+	if uint32(id) == 0 {
+		id += 4
 	}
 	c.lastID = id
 	return id

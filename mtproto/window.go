@@ -33,15 +33,17 @@ func (w *window) check(id int64) freshness {
 
 // add remembers a fresh id. When the window is full the lowest quarter is forgotten.
 func (w *window) add(id int64) {
+	w.quiet++
 	if len(w.ids) >= windowSize {
-		w.forget(windowSize / 4)
+		if w.forget(windowSize / 4); id <= w.floor {
+			return // forgotten at once
+		}
 	}
 	at := len(w.ids)
 	if at > 0 && id < w.ids[at-1] {
 		at, _ = slices.BinarySearch(w.ids, id)
 	}
 	w.ids = slices.Insert(w.ids, at, id)
-	w.quiet++
 }
 
 func (w *window) forget(n int) {
