@@ -23,7 +23,6 @@ type post struct {
 	reply    *post
 	quote    string
 	copies   map[int64]int // ids by owner
-	views    int
 }
 
 // mentions says whether the message makes this user known: as its writer or by name.
@@ -191,7 +190,7 @@ func renderPost(p *post, id int, dialog peer, viewer int64, replyID int) tg.Mess
 	switch {
 	case p.from == 0:
 		m.Post = true
-		m.SetViews(max(p.views, 1))
+		m.SetViews(1)
 		m.SetForwards(0)
 	case dialog.kind != kindUser:
 		m.SetFromID(&tg.PeerUser{UserID: p.from})
