@@ -509,7 +509,7 @@ func (x *MessagesDeleted) GetIds() []int32 {
 // Gap tells that updates were lost and cannot be fetched.
 type Gap struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which counter has the gap: `pts`, `qts`, `seq`, `channel/<id>`, or `log` when events were no
+	// Which counter has the gap: `pts`, `qts`, `seq`, `channel:<id>`, or `log` when events were no
 	// longer retained.
 	Box string `protobuf:"bytes,1,opt,name=box,proto3" json:"box,omitempty"`
 	// What was lost and why, one sentence.

@@ -1,0 +1,110 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/telefleet/orchestrator/control/methods"
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// errDraining ends streams when the server shuts down.
+var errDraining = fleet.Errorf(fleet.CodeUnavailable, "SHUTTING_DOWN", "the node shuts down").
+	WithRemedy("connect again, to another node or in a moment, and go on at the last position")
+
+// dispatcher runs the methods: the one place where requests are read, calls bounded, panics
+// caught and errors typed.
+type dispatcher struct {
+	host     *methods.Host
+	log      hclog.Logger
+	timeout  time.Duration
+	draining <-chan struct{}
+}
+
+// handler serves one method over Connect, gRPC and gRPC-Web.
+func (d *dispatcher) handler(m methods.Method, opts ...connect.HandlerOption) http.Handler {
+	if m.Stream != nil {
+		return connect.NewServerStreamHandler(m.Procedure(),
+			func(ctx context.Context, req *connect.Request[payload], stream *connect.ServerStream[reply]) error {
+				return d.stream(ctx, m, req.Msg, stream)
+			}, opts...)
+	}
+	return connect.NewUnaryHandler(m.Procedure(),
+		func(ctx context.Context, req *connect.Request[payload]) (*connect.Response[reply], error) {
+			message, err := d.unary(ctx, m, req.Msg)
+			if err != nil {
+				return nil, err
+			}
+			return connect.NewResponse(&reply{message}), nil
+		}, opts...)
+}
+
+func (d *dispatcher) unary(ctx context.Context, m methods.Method, in *payload) (out proto.Message, err error) {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	start := time.Now()
+	defer func() { err = d.finish(ctx, m, start, recover(), err) }()
+	req := m.New()
+	if err := in.into(req); err != nil {
+		return nil, err
+	}
+	return m.Unary(ctx, d.host, req)
+}
+
+func (d *dispatcher) stream(ctx context.Context, m methods.Method, in *payload, stream *connect.ServerStream[reply]) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := make(chan struct{})
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-d.draining:
+			cancel(errDraining)
+		case <-stop:
+		}
+	}()
+	defer func() { close(stop); <-watched }()
+	start := time.Now()
+	defer func() { err = d.finish(ctx, m, start, recover(), err) }()
+	req := m.New()
+	if err := in.into(req); err != nil {
+		return err
+	}
+	return m.Stream(ctx, d.host, req, func(message proto.Message) error { return stream.Send(&reply{message}) })
+}
+
+// finish types the outcome of a call and logs it, without any of its content.
+func (d *dispatcher) finish(ctx context.Context, m methods.Method, start time.Time, panicked any, err error) error {
+	took := time.Since(start)
+	if panicked != nil {
+		d.log.Error("method panicked", "method", m.Procedure(), "panic", panicked, "stack", string(debug.Stack()))
+		return toConnect(nil)
+	}
+	if err == nil {
+		d.log.Debug("call done", "method", m.Procedure(), "took", took)
+		return nil
+	}
+	var sent *connect.Error // the stream's own: the caller is gone
+	if errors.As(err, &sent) {
+		d.log.Debug("call ended", "method", m.Procedure(), "took", took, "code", sent.Code().String())
+		return sent
+	}
+	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errDraining) {
+		err = errDraining
+	}
+	own := typed(err)
+	if own == nil {
+		d.log.Error("call failed", "method", m.Procedure(), "took", took, "error", err)
+		return toConnect(nil)
+	}
+	d.log.Debug("call ended", "method", m.Procedure(), "took", took, "code", string(own.Code), "reason", own.Reason)
+	return toConnect(own)
+}

@@ -1,0 +1,60 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"syscall"
+
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// checkListen says whether the address may be bound: loopback always, others only with TLS and
+// tokens.
+func checkListen(address string, secure bool) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fleet.Errorf(fleet.CodeInvalidArgument, "LISTEN_INVALID", "api.listen: must be host:port (got %q)", address).
+			WithRemedy("use 127.0.0.1:7700")
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return fleet.Errorf(fleet.CodeInvalidArgument, "LISTEN_INVALID", "api.listen: port must be 0 to 65535 (got %q)", address).
+			WithRemedy("use 127.0.0.1:7700")
+	}
+	if isLoopback(host) || secure {
+		return nil
+	}
+	return fleet.Errorf(fleet.CodeFailedPrecondition, "LISTEN_INSECURE",
+		"api.listen: is not a loopback address, which needs TLS and tokens (got %q)", address).
+		WithRemedy("listen on 127.0.0.1, or set api.tls_cert_file, api.tls_key_file and api.tokens_file")
+}
+
+// isLoopback tells hosts that only this machine reaches. Names other than localhost are not
+// trusted: they are resolved elsewhere.
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fleet.Errorf(fleet.CodeFailedPrecondition, "LISTEN_OCCUPIED", "api.listen: the address is in use (got %q)", address).
+			WithRemedy("stop the process that uses it, or choose another port")
+	case errors.Is(err, syscall.EACCES):
+		return nil, fleet.Errorf(fleet.CodePermissionDenied, "LISTEN_DENIED", "api.listen: the address may not be bound (got %q)", address).
+			WithRemedy("choose a port of 1024 or more")
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fleet.Errorf(fleet.CodeFailedPrecondition, "LISTEN_INVALID", "api.listen: the address is none of this machine's (got %q)", address).
+			WithRemedy("listen on 127.0.0.1 or on an address of this machine")
+	}
+	return nil, fleet.Errorf(fleet.CodeFailedPrecondition, "LISTEN_FAILED", "api.listen: %w", err)
+}

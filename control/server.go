@@ -1,0 +1,211 @@
+package control
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+	"connectrpc.com/grpchealth"
+	"connectrpc.com/grpcreflect"
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/telefleet/orchestrator/control/methods"
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/telegram"
+)
+
+// Defaults and limits of ours.
+const (
+	// DefaultMaxMessage is the largest request: a raw call of 1 MiB and its wrapping fit well.
+	DefaultMaxMessage = 4 << 20
+	// DefaultTimeout bounds calls that set no deadline: flood waits up to the account's
+	// threshold (60 s) are part of a call.
+	DefaultTimeout = 2 * time.Minute
+	maxReply       = 64 << 20         // 10,000 messages of history
+	maxHeader      = 64 << 10         //
+	headerTimeout  = 10 * time.Second // a client that connects and says nothing
+	idleTimeout    = 2 * time.Minute
+	maxStreams     = 1000 // concurrent calls of one HTTP/2 connection
+)
+
+// Config is what a Server needs.
+type Config struct {
+	// Listen is host:port; port 0 takes a free one. Other than loopback addresses need TLS and
+	// Tokens.
+	Listen string
+	// TLS, when set, is served instead of clear text.
+	TLS *tls.Config
+	// Tokens, when set, open the API; nobody else gets in.
+	Tokens Tokens
+	// Node is this node's name, to tell its accounts from those of others.
+	Node     string
+	Fleet    Fleet
+	Accounts Accounts
+	Events   Events
+	Log      hclog.Logger
+	// MaxMessage is the largest request in bytes; 0 = DefaultMaxMessage.
+	MaxMessage int
+	// Timeout bounds unary calls; 0 = DefaultTimeout.
+	Timeout time.Duration
+	// Methods replace those of package methods; for tests.
+	Methods []methods.Method
+}
+
+// Server is the control API on one port.
+type Server struct {
+	cfg      Config
+	http     *http.Server
+	health   *grpchealth.StaticChecker
+	services []string
+	draining chan struct{}
+	drain    sync.Once
+	done     chan struct{} // closed when serving has ended
+	failure  error         // why it ended; read after done
+
+	mu      sync.Mutex
+	started bool
+}
+
+// NewServer checks the configuration and builds a server that does not listen yet.
+func NewServer(cfg Config) (*Server, error) {
+	if cfg.Fleet == nil || cfg.Accounts == nil || cfg.Events == nil {
+		return nil, errors.New("control: Fleet, Accounts and Events are required")
+	}
+	if err := checkListen(cfg.Listen, cfg.TLS != nil && len(cfg.Tokens) > 0); err != nil {
+		return nil, err
+	}
+	if cfg.Log == nil {
+		cfg.Log = hclog.NewNullLogger()
+	}
+	if cfg.MaxMessage <= 0 {
+		cfg.MaxMessage = DefaultMaxMessage
+	}
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = DefaultTimeout
+	}
+	if cfg.Methods == nil {
+		cfg.Methods = methods.All()
+	}
+	s := &Server{cfg: cfg, draining: make(chan struct{}), done: make(chan struct{})}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(cfg.TLS == nil)
+	s.http = &http.Server{
+		Handler: guard(s.mux(), cfg.Tokens), TLSConfig: cfg.TLS, Protocols: &protocols,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: cfg.Log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+	}
+	return s, nil
+}
+
+// mux mounts the methods, health and reflection.
+func (s *Server) mux() *http.ServeMux {
+	route := &router{fleet: s.cfg.Fleet, accounts: s.cfg.Accounts, node: s.cfg.Node}
+	d := &dispatcher{
+		host: &methods.Host{
+			Env: route.env, Accounts: s.cfg.Accounts, Events: s.cfg.Events,
+			Peers: func(id fleet.AccountID) telegram.Peers { return route.peers(context.Background(), id) },
+		},
+		log: s.cfg.Log, timeout: s.cfg.Timeout, draining: s.draining,
+	}
+	opts := []connect.HandlerOption{connect.WithReadMaxBytes(s.cfg.MaxMessage), connect.WithSendMaxBytes(maxReply)}
+	for _, c := range codecs {
+		opts = append(opts, connect.WithCodec(c))
+	}
+	mux := http.NewServeMux()
+	for _, m := range s.cfg.Methods {
+		mux.Handle(m.Procedure(), d.handler(m, opts...))
+		if service := string(m.Descriptor.Parent().FullName()); !slices.Contains(s.services, service) {
+			s.services = append(s.services, service)
+		}
+	}
+	slices.Sort(s.services)
+	s.health = grpchealth.NewStaticChecker(s.services...)
+	mux.Handle(grpchealth.NewHandler(s.health))
+	reflector := grpcreflect.NewStaticReflector(append(slices.Clone(s.services), grpchealth.HealthV1ServiceName)...)
+	mux.Handle(grpcreflect.NewHandlerV1(reflector))
+	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector))
+	mux.HandleFunc("/", unknown)
+	return mux
+}
+
+// unknown answers calls of methods that do not exist.
+func unknown(w http.ResponseWriter, r *http.Request) {
+	errs := connect.NewErrorWriter()
+	if !errs.IsSupported(r) {
+		http.NotFound(w, r)
+		return
+	}
+	err := fleet.Errorf(fleet.CodeUnimplemented, "METHOD_UNKNOWN", "there is no method %s", r.URL.Path).
+		WithRemedy("list the methods by reflection, or update the node")
+	_ = errs.Write(w, r, toConnect(err))
+}
+
+// Start listens and serves until Shutdown. It returns the address once calls are taken; an
+// occupied port is an error.
+func (s *Server) Start() (net.Addr, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started {
+		return nil, errors.New("control: the server was started before")
+	}
+	l, err := listen(context.Background(), s.cfg.Listen)
+	if err != nil {
+		return nil, err
+	}
+	s.started = true
+	go func() { // ends with Shutdown, which waits for it
+		defer close(s.done)
+		err := s.serve(l)
+		if !errors.Is(err, http.ErrServerClosed) {
+			s.failure = fmt.Errorf("serve api: %w", err)
+			s.cfg.Log.Error("api stopped serving", "error", err)
+		}
+	}()
+	return l.Addr(), nil
+}
+
+func (s *Server) serve(l net.Listener) error {
+	if s.cfg.TLS != nil {
+		return s.http.ServeTLS(l, "", "")
+	}
+	return s.http.Serve(l)
+}
+
+// Done is closed when the server no longer serves; Err then says why.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// Err is why serving ended by itself; nil after Shutdown. Valid once Done is closed.
+func (s *Server) Err() error { return s.failure }
+
+// Shutdown refuses new calls, ends streams with UNAVAILABLE, lets unary calls finish until ctx
+// ends, and then closes what is left. It may be called more than once.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	started := s.started
+	s.mu.Unlock()
+	if !started {
+		return nil
+	}
+	s.drain.Do(func() {
+		for _, service := range append([]string{""}, s.services...) {
+			s.health.SetStatus(service, grpchealth.StatusNotServing)
+		}
+		close(s.draining)
+	})
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("shut down api: %w", err), s.http.Close())
+	}
+	<-s.done
+	return err
+}
