@@ -35,18 +35,17 @@ type house struct {
 func newHouse(t *testing.T) *house {
 	h := &house{t: t, envs: map[fleet.AccountID]*fakeEnv{}, list: map[string]*v1.Account{}, more: make(chan struct{})}
 	h.cfg = Config{Listen: "127.0.0.1:0", Node: "n1", Fleet: h, Accounts: h, Events: events{h}, Log: hclog.NewNullLogger()}
-	h.own("a")
+	h.own("a", nil)
 	return h
 }
 
 // own adds an account that this node runs.
-func (h *house) own(id fleet.AccountID) *fakeEnv {
-	env := &fakeEnv{id: id, peers: telegram.NewPeerCache(0, nil)}
+func (h *house) own(id fleet.AccountID, on func(context.Context, bin.Encoder) (bin.Encoder, error)) {
+	env := &fakeEnv{id: id, peers: telegram.NewPeerCache(0, nil), on: on}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.envs[id] = env
 	h.list[string(id)] = &v1.Account{Id: string(id), Spec: &v1.AccountSpec{}, Status: &v1.AccountStatus{Node: "n1"}}
-	return env
 }
 
 // start runs the server and gives its URL.

@@ -261,7 +261,7 @@ func TestRouterWaitsForAnOwner(t *testing.T) {
 	url, _ := h.start()
 	go func() {
 		<-polled // the call has found no owner yet
-		h.own("c").on = answers(alice)
+		h.own("c", answers(alice))
 	}()
 	code, out := post(t, url, "UserService/GetMe", `{"account":"c"}`)
 	if code != 200 {

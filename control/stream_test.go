@@ -285,7 +285,7 @@ func (c counting) Subscribe(ctx context.Context, opts SubscribeOptions) (seq, er
 func TestAccountsPages(t *testing.T) {
 	h := newHouse(t)
 	for _, id := range []fleet.AccountID{"b", "c", "d"} {
-		h.own(id)
+		h.own(id, nil)
 		h.list[string(id)].Labels = map[string]string{"role": "bot", "id": string(id)}
 	}
 	url, _ := h.start()
