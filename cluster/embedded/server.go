@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/url"
@@ -107,6 +108,9 @@ func etcdConfig(cfg Config) (*embed.Config, error) {
 		return nil, fmt.Errorf("parse %s: %w", peerURL, err)
 	}
 	ec.ListenPeerUrls, ec.AdvertisePeerUrls = nil, []url.URL{*peer}
+	// etcd derives its cluster id from the token at the first start: a database that was
+	// lost and made anew must not look like the old one.
+	ec.InitialClusterToken = rand.Text()
 	ec.InitialCluster = ec.InitialClusterFromName(ec.Name)
 	ec.ListenClientUrls, ec.AdvertiseClientUrls = nil, []url.URL{*peer}
 	if cfg.Listen != "" {

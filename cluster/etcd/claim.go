@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/telefleet/orchestrator/cluster"
@@ -184,6 +185,9 @@ func (m *Member) claimTxn(ctx context.Context, id fleet.AccountID, s *session, f
 		Then(clientv3.OpPut(own, string(m.node), clientv3.WithLease(s.lease)),
 			clientv3.OpPut(fenceKey, encode(next))).
 		Else(clientv3.OpGet(assign)).Commit()
+	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		s.askRenewal() // which finds out for the whole node
+	}
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", errUncertain, err)
 	}

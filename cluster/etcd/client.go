@@ -8,6 +8,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 )
@@ -39,6 +40,7 @@ func Dial(cfg DialConfig) (*clientv3.Client, error) {
 		Endpoints: cfg.Endpoints, Username: cfg.Username, Password: cfg.Password, TLS: cfg.TLS,
 		DialTimeout: maxDialBackoff, DialKeepAliveTime: keepAlive, DialKeepAliveTimeout: keepAlive,
 		PermitWithoutStream: true,
+		Logger:              zap.NewNop(), // it warns of each retry; our callers log what matters
 		DialOptions: append([]grpc.DialOption{
 			grpc.WithConnectParams(grpc.ConnectParams{Backoff: retry, MinConnectTimeout: maxDialBackoff}),
 			grpc.WithChainStreamInterceptor(paceRenewals),

@@ -227,6 +227,14 @@ func (s *session) acknowledge(sent time.Time) {
 	s.acked = make(chan struct{})
 }
 
+// askRenewal makes the next renewal come now.
+func (s *session) askRenewal() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
 // end wakes those who wait for a renewal; there will be none.
 func (s *session) end() {
 	s.mu.Lock()
@@ -250,10 +258,7 @@ func (m *Member) RenewedAfter(ctx context.Context, t time.Time) error {
 		if sent.After(t) {
 			return nil
 		}
-		select {
-		case s.kick <- struct{}{}:
-		default:
-		}
+		s.askRenewal()
 		select {
 		case <-acked:
 		case <-ctx.Done():

@@ -1,0 +1,97 @@
+package etcd
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/telefleet/orchestrator/cluster"
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+func TestSpecsAreCreatedReadChangedAndDeleted(t *testing.T) {
+	w := newWorld(t)
+	ctx, a := t.Context(), w.accounts
+	made, err := a.CreateSpec(ctx, cluster.Spec{Account: "one", Labels: map[string]string{"team": "x"}, App: "web"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made.Generation != 1 || made.Desired != cluster.DesiredRunning || made.ResourceVersion == 0 || made.CreatedAt.IsZero() {
+		t.Errorf("created %+v", made)
+	}
+	if _, err := a.CreateSpec(ctx, cluster.Spec{Account: "one"}); !errors.Is(err, cluster.ErrExists) || !strings.Contains(err.Error(), "one") {
+		t.Errorf("second create: %v", err)
+	}
+	got, err := a.GetSpec(ctx, "one")
+	if diff := cmp.Diff(made, got); diff != "" || err != nil {
+		t.Errorf("read back: %v %s", err, diff)
+	}
+	got.Desired = cluster.DesiredPaused
+	changed, err := a.UpdateSpec(ctx, got)
+	if err != nil || changed.Generation != 2 || changed.ResourceVersion <= made.ResourceVersion {
+		t.Errorf("updated %+v, %v", changed, err)
+	}
+	if _, err := a.UpdateSpec(ctx, made); !errors.Is(err, cluster.ErrConflict) {
+		t.Errorf("update of an old version: %v", err)
+	}
+	w.create("two")
+	specs, err := a.ListSpecs(ctx)
+	if err != nil || len(specs) != 2 || specs[0].Account != "one" || specs[1].Account != "two" {
+		t.Errorf("list: %v, %v", specs, err)
+	}
+	if err := a.DeleteSpec(ctx, "one"); err != nil {
+		t.Error(err)
+	}
+	for name, err := range map[string]error{
+		"delete": a.DeleteSpec(ctx, "one"),
+		"get":    second(a.GetSpec(ctx, "one")),
+		"update": second(a.UpdateSpec(ctx, changed)),
+		"status": second(a.GetStatus(ctx, "one")),
+	} {
+		if !errors.Is(err, cluster.ErrNotFound) {
+			t.Errorf("%s of a deleted account: %v", name, err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestBadSpecsAreRefused(t *testing.T) {
+	w := newWorld(t)
+	for field, spec := range map[string]cluster.Spec{
+		"account": {Account: "+4912345"},
+		"desired": {Account: "a", Desired: "runing"},
+		"labels":  {Account: "a", Labels: map[string]string{"": "v"}},
+	} {
+		_, err := w.accounts.CreateSpec(t.Context(), spec)
+		var fe *fleet.Error
+		if !errors.As(err, &fe) || fe.Code != fleet.CodeInvalidArgument || !strings.HasPrefix(fe.Message, field+":") {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+}
+
+func TestUnreadableSpecIsAnError(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.client.Put(t.Context(), w.prefix+"accounts/one", "{"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.accounts.GetSpec(t.Context(), "one"); err == nil || !strings.Contains(err.Error(), "accounts/one") {
+		t.Errorf("get: %v", err)
+	}
+	if _, err := w.accounts.ListSpecs(t.Context()); err == nil {
+		t.Error("list hid it")
+	}
+}
+
+func TestListReadsPages(t *testing.T) {
+	w := newWorld(t)
+	ids := accountIDs(3)
+	w.create(ids...)
+	kvs, _, err := list(t.Context(), w.client, w.prefix+"accounts/")
+	if err != nil || len(kvs) != 3 {
+		t.Fatalf("%d keys, %v", len(kvs), err)
+	}
+}
