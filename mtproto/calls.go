@@ -89,7 +89,11 @@ func (c *calls) remove(one *call) {
 	} else {
 		delete(c.sent, one.msgID)
 	}
-	if len(c.byID) == 0 { // maps never shrink
+}
+
+// rest gives the maps back, which never shrink by themselves.
+func (c *calls) rest() {
+	if len(c.byID) == 0 {
 		c.byID, c.sent = nil, nil
 	}
 }

@@ -70,6 +70,7 @@ func (e *Engine) updateTimer() {
 // rest gives memory back that a busy time has left; it comes with each ping.
 func (e *Engine) rest() {
 	e.incoming.trim()
+	e.calls.rest()
 	const usual = 16
 	if cap(e.batch) > usual {
 		e.batch = nil
