@@ -108,7 +108,7 @@ func validLabel(s string) bool {
 // parseSelector reads comma-separated `key=value`, `key!=value`, `key`, `!key`; nil for all.
 func parseSelector(text string) (func(map[string]string) bool, error) {
 	if strings.TrimSpace(text) == "" {
-		return nil, nil //nolint:nilnil // no selector is a valid one
+		return nil, nil // no selector selects all
 	}
 	var terms []func(map[string]string) bool
 	for term := range strings.SplitSeq(text, ",") {
