@@ -1,0 +1,201 @@
+package sessionstore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// recordVersion is the version of the encoding below. It is part of what sealing binds, so
+// a blob of another version is refused, not guessed at.
+const recordVersion = 1
+
+// Limits of a record; they only keep a damaged length from being believed.
+const (
+	maxKeys  = 64
+	maxSalts = 256
+)
+
+var errShort = errors.New("ends too early")
+
+// encodeRecord writes a record in a fixed order: varints for numbers, lengths before bytes,
+// keys sorted by DC, times in milliseconds.
+func encodeRecord(r *Record) ([]byte, error) {
+	if len(r.Keys) > maxKeys {
+		return nil, fmt.Errorf("at most %d auth keys (got %d)", maxKeys, len(r.Keys))
+	}
+	b := appendBytes(nil, []byte(r.Account))
+	b = binary.AppendVarint(b, int64(r.HomeDC))
+	b = binary.AppendVarint(b, r.UserID)
+	b = appendBool(b, r.Bot)
+	b = appendTime(b, r.UpdatedAt)
+	b = appendBytes(b, r.Checkpoint)
+	b = appendBytes(b, r.FutureAuthToken)
+	b = binary.AppendUvarint(b, uint64(len(r.Keys)))
+	for _, dc := range slices.Sorted(maps.Keys(r.Keys)) {
+		k := r.Keys[dc]
+		if k.Key.Zero() {
+			return nil, fmt.Errorf("the auth key of DC %d is unset", dc)
+		}
+		if len(k.Salts) > maxSalts {
+			return nil, fmt.Errorf("at most %d salts for a DC (got %d)", maxSalts, len(k.Salts))
+		}
+		b = binary.AppendVarint(b, int64(dc))
+		b = append(b, k.Key[:]...)
+		b = binary.AppendVarint(b, int64(k.TimeOffset))
+		b = appendTime(b, k.CreatedAt)
+		b = binary.AppendUvarint(b, uint64(len(k.Salts)))
+		for _, s := range k.Salts {
+			b = appendTime(b, s.ValidSince)
+			b = appendTime(b, s.ValidUntil)
+			b = binary.BigEndian.AppendUint64(b, uint64(s.Value))
+		}
+	}
+	return b, nil
+}
+
+// decodeRecord reads what encodeRecord has written, and nothing else.
+func decodeRecord(b []byte) (*Record, error) {
+	d := decoder{b: b}
+	r := &Record{Account: fleet.AccountID(d.bytes())}
+	r.HomeDC = d.int()
+	r.UserID = d.varint()
+	r.Bot = d.bool()
+	r.UpdatedAt = d.time()
+	r.Checkpoint = d.bytes()
+	r.FutureAuthToken = d.bytes()
+	if n := d.count(maxKeys); n > 0 {
+		r.Keys = make(map[int]DCKey, n)
+		for range n {
+			dc := d.int()
+			if _, twice := r.Keys[dc]; twice {
+				d.fail(fmt.Errorf("DC %d occurs twice", dc))
+			}
+			r.Keys[dc] = d.dcKey()
+		}
+	}
+	if d.err == nil && len(d.b) > 0 {
+		d.fail(fmt.Errorf("%d bytes too many", len(d.b)))
+	}
+	if d.err != nil {
+		return nil, fmt.Errorf("decode record: %w", d.err)
+	}
+	return r, nil
+}
+
+func appendBytes(b, v []byte) []byte { return append(binary.AppendUvarint(b, uint64(len(v))), v...) }
+
+func appendBool(b []byte, v bool) []byte {
+	if v {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
+// appendTime writes milliseconds since 1970, and the smallest number for the zero time.
+func appendTime(b []byte, t time.Time) []byte {
+	if t.IsZero() {
+		return binary.AppendVarint(b, math.MinInt64)
+	}
+	return binary.AppendVarint(b, t.UnixMilli())
+}
+
+// decoder reads from b; after the first error it yields zeros.
+type decoder struct {
+	b   []byte
+	err error
+}
+
+func (d *decoder) fail(err error) {
+	if d.err == nil {
+		d.err, d.b = err, nil
+	}
+}
+
+func (d *decoder) take(n uint64) []byte {
+	if n > uint64(len(d.b)) {
+		d.fail(errShort)
+		return nil
+	}
+	v := d.b[:n]
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.b)
+	if n <= 0 {
+		d.fail(errShort)
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.fail(errShort)
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) int() int { return int(d.varint()) }
+
+func (d *decoder) count(limit uint64) int {
+	n := d.uvarint()
+	if n > limit {
+		d.fail(fmt.Errorf("%d elements, at most %d", n, limit))
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) bytes() []byte {
+	n := d.uvarint()
+	if n == 0 {
+		return nil
+	}
+	return slices.Clone(d.take(n))
+}
+
+func (d *decoder) bool() bool {
+	v := d.take(1)
+	if len(v) == 1 && v[0] > 1 {
+		d.fail(fmt.Errorf("bool is %d", v[0]))
+	}
+	return len(v) == 1 && v[0] == 1
+}
+
+func (d *decoder) time() time.Time {
+	ms := d.varint()
+	if ms == math.MinInt64 || d.err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+func (d *decoder) dcKey() (k DCKey) {
+	copy(k.Key[:], d.take(uint64(len(k.Key))))
+	k.TimeOffset = time.Duration(d.varint())
+	k.CreatedAt = d.time()
+	if n := d.count(maxSalts); n > 0 {
+		k.Salts = make([]Salt, n)
+		for i := range k.Salts {
+			k.Salts[i].ValidSince = d.time()
+			k.Salts[i].ValidUntil = d.time()
+			if v := d.take(8); len(v) == 8 {
+				k.Salts[i].Value = int64(binary.BigEndian.Uint64(v))
+			}
+		}
+	}
+	return k
+}
