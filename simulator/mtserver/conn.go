@@ -108,7 +108,26 @@ func (c *conn) handle(payload []byte, quick bool, end int64) error {
 	if quick {
 		c.enqueue(queued{quick: p.token})
 	}
+	c.awaitEnd(k, end)
 	return k.receive(c, p, end)
+}
+
+// awaitEnd gives the end of the connection, which may be right behind a suspicious frame,
+// a little time to arrive.
+func (c *conn) awaitEnd(k *authKey, end int64) {
+	k.mu.Lock()
+	id := k.identity()
+	k.mu.Unlock()
+	for range 10 {
+		if !c.srv.referee.suspects(id, c, end) || c.sock.ended() {
+			return
+		}
+		select {
+		case <-c.done:
+			return
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
 }
 
 // unencrypted answers a message of the key exchange.

@@ -82,12 +82,8 @@ func TestTransports(t *testing.T) {
 			if err := o.Handshake(cd.ObfuscatedTag(), 2, mtproxy.Secret{}); err != nil {
 				t.Fatal(err)
 			}
-			obfuscated := struct {
-				net.Conn
-				*obfuscated2.Obfuscated2
-			}{nc, o}
 			protocol := transport.NewProtocol(func() transport.Codec { return codec.NoHeader{Codec: cd} })
-			if c.tr, err = protocol.Handshake(obfuscatedConn{nc, obfuscated.Obfuscated2}); err != nil {
+			if c.tr, err = protocol.Handshake(obfuscatedConn{nc, o}); err != nil {
 				t.Fatal(err)
 			}
 			c.overTransport()
@@ -107,17 +103,16 @@ func (c obfuscatedConn) Write(p []byte) (int, error) { return c.o.Write(p) }
 func (c *client) overTransport() {
 	c.t.Helper()
 	for range 20 { // many paddings
-		frame := c.transportEcho(4)
-		_ = frame
+		c.transportEcho(4)
 	}
 	c.transportEcho(4 << 10)
 	c.transportEcho(1 << 20)
-	c.key, _ = crypto.AuthKey{Value: crypto.Key{1}}.Value.WithID(), 0
+	c.key = crypto.Key{1}.WithID()
 	c.call(tl(idEcho))
 	c.transportError(-404)
 }
 
-func (c *client) transportEcho(n int) []byte {
+func (c *client) transportEcho(n int) {
 	c.t.Helper()
 	body := append(tl(idEcho), make([]byte, n)...)
 	id := c.call(body)
@@ -142,7 +137,7 @@ func (c *client) transportEcho(n int) []byte {
 				if !bytes.Equal(m.body[12:], body) {
 					c.t.Fatal("the echo differs")
 				}
-				return frame
+				return
 			}
 		}
 	}
@@ -534,7 +529,7 @@ func TestTemporaryKeyMustBeBound(t *testing.T) {
 	perm.mustEcho()
 }
 
-func TestSeededServerStarts(t *testing.T) {
+func TestBadConfigIsRefused(t *testing.T) {
 	_, err := Start(context.Background(), Config{DCs: []int{1, 1}}, newHandler())
 	if err == nil {
 		t.Fatal("two DCs of one id")

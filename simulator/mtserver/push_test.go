@@ -104,6 +104,7 @@ func TestDroppedPushIsLost(t *testing.T) {
 	if got := c.pushed(); got != 2 {
 		t.Fatalf("pushed %d", got)
 	}
+	c.sync()
 	d := c.again() // not even a new connection brings it
 	d.lastID, d.content, d.ackAll = c.lastID, c.content, true
 	d.mustEcho()

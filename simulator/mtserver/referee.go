@@ -18,6 +18,11 @@ type ConnLog struct {
 	Frames    int
 }
 
+// inFlight is how long the last bytes of a connection that its client has already ended may
+// travel behind the first frame of a newer one. A packet can overtake another one even
+// within one machine.
+const inFlight = 100 * time.Millisecond
+
 // RefereeCounts are the sums over all keys.
 type RefereeCounts struct {
 	// Duplicated counts keys killed: an older connection sent after the first frame of
@@ -26,12 +31,16 @@ type RefereeCounts struct {
 	// Overlaps counts connections whose first frame came while an older connection of
 	// the same key was still open. An overlap alone kills nothing.
 	Overlaps int
+	// Excused counts frames that came late but were already under way, on a connection that
+	// the client had ended by then.
+	Excused int
 }
 
 // Referee logs which connections used which auth key, and judges logged-in keys: two
 // home-DC connections of one key that send in parallel cost the key its life, as at
-// Telegram (406 AUTH_KEY_DUPLICATED). Only bytes that had reached the machine before the
-// newer connection's first frame are excused. Safe for concurrent use.
+// Telegram (406 AUTH_KEY_DUPLICATED). Excused are bytes that had reached the machine before
+// the newer connection's first frame, and for 100 ms the last bytes of a connection that
+// the client has already ended. Safe for concurrent use.
 type Referee struct {
 	mu     sync.Mutex
 	now    func() time.Time
@@ -52,6 +61,7 @@ type refereeConn struct {
 	// excused is the count of bytes of this connection that had arrived when a newer
 	// connection sent its first frame; -1 while there is none.
 	excused int64
+	newerAt time.Time
 }
 
 const refereeLogs = 512 // connections remembered per key
@@ -118,6 +128,22 @@ func (r *Referee) setHome(keyID int64, home bool) {
 	r.key(keyID).home = home
 }
 
+// suspects says that this frame would kill the key, unless its connection has ended.
+func (r *Referee) suspects(keyID int64, c *conn, end int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := r.keys[keyID]
+	if k == nil || !k.home || k.dead {
+		return false
+	}
+	if rc := k.find(c); rc != nil {
+		return rc.late(end)
+	}
+	return len(k.conns) > 0 && k.conns[len(k.conns)-1].log.ConnID > c.id
+}
+
+func (rc *refereeConn) late(end int64) bool { return rc.excused >= 0 && end > rc.excused }
+
 // frame records one encrypted frame that ended after `end` bytes of its connection. It
 // returns whether the key is dead and whether this frame killed it.
 func (r *Referee) frame(keyID int64, c *conn, end int64) (dead, killed bool) {
@@ -132,7 +158,11 @@ func (r *Referee) frame(keyID int64, c *conn, end int64) (dead, killed bool) {
 	}
 	rc.log.LastSent = now
 	rc.log.Frames++
-	if k.home && !k.dead && rc.excused >= 0 && end > rc.excused {
+	if k.home && !k.dead && rc.late(end) {
+		if now.Sub(rc.newerAt) <= inFlight && c.sock.ended() {
+			r.counts.Excused++
+			return false, false
+		}
 		k.dead, killed = true, true
 		r.counts.Duplicated++
 	}
@@ -156,11 +186,11 @@ func (r *Referee) judgeOpening(keyID int64, k *refereeKey, first *refereeConn) {
 		switch {
 		case other == first:
 		case other.log.ConnID > first.log.ConnID:
-			first.excused = early // a newer one has sent before
+			first.excused, first.newerAt = early, other.log.FirstSent // a newer one has sent before
 		case other.log.Closed.IsZero():
 			overlap = true
 			if other.excused < 0 {
-				other.excused = other.conn.sock.arrived()
+				other.excused, other.newerAt = other.conn.sock.arrived(), first.log.FirstSent
 			}
 		}
 	}

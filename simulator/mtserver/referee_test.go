@@ -36,6 +36,7 @@ func TestOlderConnectionThatSendsKillsTheKey(t *testing.T) {
 	if got := <-r.handler.killed; got != a.keyID() {
 		t.Fatalf("killed %d", got)
 	}
+	a.session = 4242 // answers of a session go to its newest connection
 	for _, c := range []*client{b, a} {
 		if code, text := c.rpcError(c.call(tl(idEcho))); code != 406 || text != "AUTH_KEY_DUPLICATED" {
 			t.Fatalf("%d %s", code, text)
@@ -147,12 +148,10 @@ func TestSideConnectionsOfOtherKeysMayRunInParallel(t *testing.T) {
 	r := start(t, nil)
 	a := r.dial() // not logged in here
 	b := a.again()
+	b.session = 4242
 	for range 5 {
 		a.mustEcho()
-		b.continueFrom(a)
-		b.send(ping(1), false)
 		b.sync()
-		a.continueFrom(b)
 	}
 	r.MarkHome(a.keyID())
 	r.ClearHome(a.keyID())

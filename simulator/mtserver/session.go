@@ -223,9 +223,10 @@ func (s *session) boundAnswers() {
 	}
 }
 
-// attach moves the session to a connection.
+// attach moves the session to a connection, unless it has a newer one: a late frame of an
+// older connection must not draw the answers back to it.
 func (s *session) attach(c *conn) (moved bool) {
-	if s.conn == c {
+	if s.conn != nil && s.conn.id >= c.id {
 		return false
 	}
 	if s.conn != nil {

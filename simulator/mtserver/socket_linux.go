@@ -73,3 +73,14 @@ func (s *socket) arrived() int64 {
 	})
 	return s.read + int64(waiting)
 }
+
+// ended says that the peer has closed or reset the connection.
+func (s *socket) ended() bool {
+	ended := true
+	_ = s.raw.Control(func(fd uintptr) {
+		const established = 1 // TCP_ESTABLISHED
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		ended = err == nil && info.State != established
+	})
+	return ended
+}

@@ -24,3 +24,5 @@ func (s *socket) Read(p []byte) (int, error) {
 }
 
 func (s *socket) arrived() int64 { return s.read.Load() }
+
+func (s *socket) ended() bool { return false }
