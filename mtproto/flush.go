@@ -120,11 +120,11 @@ func (e *Engine) noteContainer(before, packetID int64, batch []*call) {
 func (e *Engine) serviceSize() (size, messages int) {
 	const (
 		small = 64 // one message with its header
-		usual = 5  // ping, acks, salts, state request, request to resend
+		usual = 6  // ping, acks, salts, state request, two requests to resend
 	)
 	o := &e.out
 	messages = usual + len(o.replies) + min(len(o.drops), maxDropsPerPacket) + min(len(o.repeat), maxRepeatsPerPacket)
-	size = messages*small + 8*(len(e.acks.waiting)+len(o.ask)+len(o.refetch))
+	size = messages*small + 8*(len(e.acks.waiting)+len(o.ask)+len(o.refetch)+len(o.answers))
 	for _, reply := range o.replies {
 		size += len(reply.info)
 	}

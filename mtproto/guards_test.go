@@ -12,7 +12,7 @@ import (
 	"github.com/gotd/td/proto"
 )
 
-// The guards G1 ... G9 close what other clients leave open (PROTOCOL.md, section 10).
+// The guards G1 ... G9 close what gotd v0.161.0 leaves open.
 
 // rig is an engine with a socket, and its server.
 type rig struct {

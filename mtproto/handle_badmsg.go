@@ -2,6 +2,7 @@ package mtproto
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/telefleet/orchestrator/mtproto/wire"
@@ -69,30 +70,30 @@ func (e *Engine) onBadMsg(now time.Time, serverMsgID int64, body []byte) error {
 	if salted {
 		salt = r.Int64()
 	}
-	if r.Err() != nil {
+	if r.Err() != nil || badID == 0 {
 		return r.Err()
 	}
 	refused, requests := e.takeRefused(badID)
 	if len(refused)+len(requests) == 0 && !e.recent.has(badID) {
-		return nil // not ours
+		return nil // not ours, or answered long ago
 	}
 	late := badID <= e.refusedUpTo // sent before we knew of an earlier refusal
 	e.refusedUpTo = max(e.refusedUpTo, e.clock.lastID)
 	often := !late && e.refusals.exceeded(now, maxRefusals, refusalPeriod)
-	switch {
-	case often:
-		e.calls.requeue(refused)
-		e.closeSocket(NewSession, errors.Join(errRefusedOften, &BadMsgError{Code: code}))
-	case salted:
+	problem := &BadMsgError{Code: code}
+	if salted {
 		if server := e.clock.server(now); !late || e.salts.current(server) != salt {
 			e.salts.replace(salt)
 			e.dirty = true
 		}
 		e.calls.requeue(refused)
-	default:
-		e.react(now, serverMsgID, &BadMsgError{Code: code}, refused)
+	} else {
+		e.react(now, serverMsgID, problem, refused)
 	}
 	e.askAgain(requests)
+	if often {
+		e.closeSocket(NewSession, fmt.Errorf("%w: %w", errRefusedOften, problem))
+	}
 	return nil
 }
 
@@ -102,8 +103,8 @@ func (e *Engine) takeRefused(badID int64) ([]*call, []request) {
 	return ones, e.out.takeRefused(badID)
 }
 
-// react is the table of reactions in PROTOCOL.md, section 3. A refused message was not
-// executed, so its calls may be sent again even if they are not idempotent, except for 20.
+// react does what each code asks for. A refused message was not executed, so its calls may be
+// sent again even if they are not idempotent; only 20 says that nobody knows.
 func (e *Engine) react(now time.Time, serverMsgID int64, problem *BadMsgError, refused []*call) {
 	switch problem.Code {
 	case badIDTooLow:

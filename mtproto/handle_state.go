@@ -64,7 +64,7 @@ func (e *Engine) learnStates(ids []int64, info []byte) {
 			lost = append(lost, one)
 		case stateReceived:
 			if info[i]&stateAnswerMade != 0 {
-				e.refetch(one.msgID)
+				e.out.answers = addID(e.out.answers, one.msgID)
 			}
 		}
 	}
@@ -72,10 +72,12 @@ func (e *Engine) learnStates(ids []int64, info []byte) {
 	e.calls.requeue(lost)
 }
 
-func (e *Engine) refetch(id int64) {
-	if len(e.out.refetch) < wire.MaxIDs && !contains(e.out.refetch, id) {
-		e.out.refetch = append(e.out.refetch, id)
+// addID adds an id to those of one message to be sent.
+func addID(ids []int64, id int64) []int64 {
+	if len(ids) >= wire.MaxIDs || contains(ids, id) {
+		return ids
 	}
+	return append(ids, id)
 }
 
 // onDetailedInfo takes msg_detailed_info#276d3ec6 msg_id:long answer_msg_id:long bytes:int
@@ -96,7 +98,7 @@ func (e *Engine) onDetailedInfo(now time.Time, body []byte) error {
 	switch {
 	case e.acks.held(answer):
 	case wanted && e.incoming.check(answer) == fresh:
-		e.refetch(answer)
+		e.out.refetch = addID(e.out.refetch, answer)
 	default:
 		e.acks.add(now, answer)
 	}

@@ -330,7 +330,8 @@ func (m *model) serve(one proto.Message) {
 		m.send(proto.Message{Body: encodeTL(&mt.FutureSalts{ReqMsgID: one.ID, Now: now, Salts: []mt.FutureSalt{
 			{ValidSince: now - 900, ValidUntil: now + 1800, Salt: m.salt},
 		}})})
-	case mt.MsgResendReqTypeID, mt.RPCDropAnswerRequestTypeID, mt.MsgsStateInfoTypeID:
+	case idResendAnswers: // the new socket brings them anyway
+	case mt.RPCDropAnswerRequestTypeID, mt.MsgsStateInfoTypeID:
 	default:
 		m.t.Fatalf("unexpected message %#x", constructor(one.Body))
 	}

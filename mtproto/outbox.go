@@ -11,6 +11,7 @@ import (
 type outbox struct {
 	ask     []int64      // calls whose state we want to know: msgs_state_req
 	refetch []int64      // messages of the server that we want again: msg_resend_req
+	answers []int64      // calls whose answers we want again: msg_resend_ans_req
 	drops   []int64      // calls given up: rpc_drop_answer
 	repeat  []*call      // calls that the server wants again under their old ids
 	replies []stateReply // msgs_state_info
@@ -96,7 +97,7 @@ func (e *Engine) askAgain(refused []request) {
 func (e *Engine) urgent(now time.Time) bool {
 	o := &e.out
 	return e.ping.wanted || e.acks.due(now) ||
-		len(o.ask)+len(o.refetch)+len(o.drops)+len(o.repeat)+len(o.replies) > 0
+		len(o.ask)+len(o.refetch)+len(o.answers)+len(o.drops)+len(o.repeat)+len(o.replies) > 0
 }
 
 // addService puts all that the engine has to say into a packet.
@@ -121,11 +122,13 @@ func (e *Engine) addService(now time.Time, p *wire.Packet) {
 		p.End(wire.AppendInt64s(wire.AppendUint32(p.Body(), wire.IDMsgsStateReq), ids))
 		o.requests = append(o.requests, request{kind: askState, msgID: id, ids: ids})
 	}
-	for len(o.refetch) > 0 {
-		n := min(len(o.refetch), wire.MaxIDs)
+	if len(o.refetch) > 0 {
 		e.begin(now, p, true)
-		p.End(wire.AppendInt64s(wire.AppendUint32(p.Body(), wire.IDMsgResendReq), o.refetch[:n]))
-		o.refetch = o.refetch[n:]
+		p.End(wire.AppendInt64s(wire.AppendUint32(p.Body(), wire.IDMsgResendReq), o.refetch))
+	}
+	if len(o.answers) > 0 {
+		e.begin(now, p, true)
+		p.End(wire.AppendInt64s(wire.AppendUint32(p.Body(), wire.IDMsgResendAnsReq), o.answers))
 	}
 	for _, reply := range o.replies {
 		e.begin(now, p, false)
@@ -137,7 +140,7 @@ func (e *Engine) addService(now time.Time, p *wire.Packet) {
 		e.begin(now, p, true)
 		p.End(wire.AppendInt64(wire.AppendUint32(p.Body(), wire.IDRPCDropAnswer), req))
 	}
-	o.ask, o.refetch, o.replies = nil, nil, nil
+	o.ask, o.refetch, o.answers, o.replies = nil, nil, nil, nil
 	if o.drops = o.drops[len(drops):]; len(o.drops) == 0 {
 		o.drops = nil
 	}

@@ -484,6 +484,11 @@ func (s *scenario) describeBody(m proto.Message) string {
 		var req mt.MsgResendReq
 		s.must(req.Decode(b))
 		return "msg_resend_req " + names(req.MsgIDs)
+	case idResendAnswers:
+		_, _ = b.ID()
+		var ids mt.MsgResendReq
+		s.must(ids.DecodeBare(b))
+		return "msg_resend_ans_req " + names(ids.MsgIDs)
 	case mt.MsgsStateInfoTypeID:
 		var info mt.MsgsStateInfo
 		s.must(info.Decode(b))

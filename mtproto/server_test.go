@@ -119,6 +119,8 @@ func encodeTL(object bin.Encoder) []byte {
 	return b.Buf
 }
 
+const idResendAnswers = 0x8610baeb // msg_resend_ans_req, which gotd does not have
+
 // The API objects of the tests: a constructor and a text.
 const (
 	idQuery  = 0x11111111

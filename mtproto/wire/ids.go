@@ -22,6 +22,7 @@ const (
 	IDMsgsStateInfo       = 0x04deb57d
 	IDMsgsAllInfo         = 0x8cc0d131
 	IDMsgResendReq        = 0x7d861a08
+	IDMsgResendAnsReq     = 0x8610baeb // in the documents, not in the schema
 	IDMsgDetailedInfo     = 0x276d3ec6
 	IDMsgNewDetailedInfo  = 0x809db6df
 	IDDestroySession      = 0xe7512126
