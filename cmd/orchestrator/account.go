@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
@@ -44,11 +43,11 @@ func newAccountAdd(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := c.fleet.CreateAccount(cmd.Context(), connect.NewRequest(&v1.CreateAccountRequest{Id: args[0], Labels: labels}))
+			r, err := c.fleet.CreateAccount(cmd.Context(), &v1.CreateAccountRequest{Id: args[0], Labels: labels})
 			if err != nil {
 				return err
 			}
-			return g.print(cmd.OutOrStdout(), r.Msg.GetAccount(), func() table { return accountTable(r.Msg.GetAccount()) })
+			return g.print(cmd.OutOrStdout(), r.GetAccount(), func() table { return accountTable(r.GetAccount()) })
 		},
 	}
 	cmd.Flags().StringToStringVarP(&labels, "label", "l", nil, "label key=value, may be repeated")
@@ -68,14 +67,14 @@ func newAccountList(g *globals) *cobra.Command {
 			}
 			all := &v1.ListAccountsReply{}
 			for token := ""; ; {
-				r, err := c.fleet.ListAccounts(cmd.Context(), connect.NewRequest(&v1.ListAccountsRequest{
+				r, err := c.fleet.ListAccounts(cmd.Context(), &v1.ListAccountsRequest{
 					Selector: selector, PageSize: 1000, PageToken: token,
-				}))
+				})
 				if err != nil {
 					return err
 				}
-				all.Accounts = append(all.Accounts, r.Msg.GetAccounts()...)
-				if token = r.Msg.GetNextPageToken(); token == "" {
+				all.Accounts = append(all.Accounts, r.GetAccounts()...)
+				if token = r.GetNextPageToken(); token == "" {
 					break
 				}
 			}
@@ -96,11 +95,11 @@ func newAccountGet(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := c.fleet.GetAccount(cmd.Context(), connect.NewRequest(&v1.GetAccountRequest{Id: args[0]}))
+			r, err := c.fleet.GetAccount(cmd.Context(), &v1.GetAccountRequest{Id: args[0]})
 			if err != nil {
 				return err
 			}
-			a := r.Msg.GetAccount()
+			a := r.GetAccount()
 			return g.print(cmd.OutOrStdout(), a, func() table {
 				t := accountTable(a)
 				if m := a.GetStatus().GetMessage(); m != "" {

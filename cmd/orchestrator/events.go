@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 
-	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -50,7 +49,7 @@ waits for more, from now on unless --from says otherwise. -o json prints one eve
 
 // subscribe reads events until the stream ends or handle fails.
 func subscribe(ctx context.Context, c *api, request *v1.SubscribeRequest, handle func(*v1.Event) error) error {
-	stream, err := c.events.Subscribe(ctx, connect.NewRequest(request))
+	stream, err := c.events.Subscribe(ctx, request)
 	if err != nil {
 		return err
 	}

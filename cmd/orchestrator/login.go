@@ -77,11 +77,11 @@ func (l *login) run(ctx context.Context, account string) (*v1.User, error) {
 		if err != nil {
 			return nil, err
 		}
-		r, err := c.auth.BotSignIn(ctx, connect.NewRequest(&v1.BotSignInRequest{Account: account, BotToken: token}))
+		r, err := c.auth.BotSignIn(ctx, &v1.BotSignInRequest{Account: account, BotToken: token})
 		if err != nil {
 			return nil, err
 		}
-		return r.Msg.GetUser(), nil
+		return r.GetUser(), nil
 	}
 	return l.user(ctx, c, account)
 }
@@ -93,15 +93,15 @@ func (l *login) user(ctx context.Context, c *api, account string) (*v1.User, err
 			return nil, err
 		}
 	}
-	asked, err := c.auth.RequestCode(ctx, connect.NewRequest(&v1.RequestCodeRequest{Account: account, PhoneNumber: l.phone}))
+	asked, err := c.auth.RequestCode(ctx, &v1.RequestCodeRequest{Account: account, PhoneNumber: l.phone})
 	if err != nil {
 		return nil, err
 	}
-	if u := asked.Msg.GetUser(); u != nil {
+	if u := asked.GetUser(); u != nil {
 		return u, nil
 	}
 	for {
-		r, err := l.trySignIn(ctx, c, account, asked.Msg.GetCode())
+		r, err := l.trySignIn(ctx, c, account, asked.GetCode())
 		switch {
 		case l.again(err, "PHONE_CODE_INVALID", "PHONE_CODE_EMPTY"):
 			continue
@@ -132,11 +132,11 @@ func (l *login) trySignIn(ctx context.Context, c *api, account string, code *v1.
 			return nil, err
 		}
 	}
-	r, err := c.auth.SignIn(ctx, connect.NewRequest(&v1.SignInRequest{Account: account, Token: code.GetToken(), Code: text}))
+	r, err := c.auth.SignIn(ctx, &v1.SignInRequest{Account: account, Token: code.GetToken(), Code: text})
 	if err != nil {
 		return nil, err
 	}
-	return r.Msg, nil
+	return r, nil
 }
 
 func (l *login) password(ctx context.Context, c *api, account, hint string) (*v1.User, error) {
@@ -149,14 +149,14 @@ func (l *login) password(ctx context.Context, c *api, account, hint string) (*v1
 		if err != nil {
 			return nil, err
 		}
-		r, err := c.auth.CheckPassword(ctx, connect.NewRequest(&v1.CheckPasswordRequest{Account: account, Password: password}))
+		r, err := c.auth.CheckPassword(ctx, &v1.CheckPasswordRequest{Account: account, Password: password})
 		if l.passwordFile == "" && os.Getenv(envPassword) == "" && l.again(err, "PASSWORD_HASH_INVALID") {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		return r.Msg.GetUser(), nil
+		return r.GetUser(), nil
 	}
 }
 

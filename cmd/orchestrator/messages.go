@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
@@ -39,11 +38,11 @@ func newSend(g *globals) *cobra.Command {
 			if reply != 0 {
 				m.Reply = &v1.InputReply{MessageId: reply}
 			}
-			r, err := c.messages.SendMessage(cmd.Context(), connect.NewRequest(&v1.SendMessageRequest{Account: args[0], Peer: args[1], Message: m}))
+			r, err := c.messages.SendMessage(cmd.Context(), &v1.SendMessageRequest{Account: args[0], Peer: args[1], Message: m})
 			if err != nil {
 				return err
 			}
-			sent := r.Msg.GetMessage()
+			sent := r.GetMessage()
 			return g.print(cmd.OutOrStdout(), sent, func() table { return messageTable(sent) })
 		},
 	}
@@ -64,13 +63,13 @@ func newHistory(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := c.messages.GetHistory(cmd.Context(), connect.NewRequest(&v1.GetHistoryRequest{
+			r, err := c.messages.GetHistory(cmd.Context(), &v1.GetHistoryRequest{
 				Account: args[0], Peer: args[1], Limit: limit, OffsetId: offset,
-			}))
+			})
 			if err != nil {
 				return err
 			}
-			return g.print(cmd.OutOrStdout(), r.Msg, func() table { return messageTable(r.Msg.GetMessages()...) })
+			return g.print(cmd.OutOrStdout(), r, func() table { return messageTable(r.GetMessages()...) })
 		},
 	}
 	cmd.Flags().Int32Var(&limit, "limit", 20, "how many messages at most")
@@ -144,13 +143,13 @@ fields, wrong types and missing fields are named. The answer is JSON.`,
 			if err != nil {
 				return err
 			}
-			r, err := c.raw.Invoke(cmd.Context(), connect.NewRequest(&v1.InvokeRequest{
+			r, err := c.raw.Invoke(cmd.Context(), &v1.InvokeRequest{
 				Account: args[0], Request: &v1.InvokeRequest_Json{Json: request},
-			}))
+			})
 			if err != nil {
 				return err
 			}
-			return g.printJSON(cmd.OutOrStdout(), []byte(r.Msg.GetJson()))
+			return g.printJSON(cmd.OutOrStdout(), []byte(r.GetJson()))
 		},
 	}
 	return cmd

@@ -183,6 +183,9 @@ func (c *call) sendCode(q *tg.AuthSendCodeRequest) (bin.Encoder, error) {
 func (w *World) send(code *loginCode) *tg.AuthSentCode {
 	code.code = fmt.Sprintf("%0*d", codeLength, w.rng.IntN(100_000))
 	code.expires, code.tries = w.cfg.Now().Add(w.cfg.CodeLife), 0
+	if w.cfg.CodeSent != nil {
+		w.cfg.CodeSent(code.phone, code.code)
+	}
 	w.lastCode[code.phone] = code.code
 	sent := &tg.AuthSentCode{PhoneCodeHash: code.hash}
 	u := w.phones[code.phone]

@@ -64,6 +64,8 @@ type Config struct {
 	LedgerSize        int           // entries remembered. Default 1,000,000
 	// Plain sends every update in full form with full users. By default forms vary.
 	Plain bool
+	// CodeSent is told of each login code, for a person at a terminal. It must not block. Optional.
+	CodeSent func(phone, code string)
 }
 
 func (c *Config) fill() {

@@ -1,0 +1,305 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/telefleet/orchestrator/actors"
+	"github.com/telefleet/orchestrator/cluster"
+	"github.com/telefleet/orchestrator/cluster/embedded"
+	clusteretcd "github.com/telefleet/orchestrator/cluster/etcd"
+	"github.com/telefleet/orchestrator/configs"
+	"github.com/telefleet/orchestrator/control"
+	"github.com/telefleet/orchestrator/eventlog"
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/backoff"
+	"github.com/telefleet/orchestrator/internal/pacer"
+	"github.com/telefleet/orchestrator/mtproto/transport"
+	"github.com/telefleet/orchestrator/sessionstore"
+	"github.com/telefleet/orchestrator/sessionstore/peers"
+	"github.com/telefleet/orchestrator/telegram"
+	"github.com/telefleet/orchestrator/telegram/dcs"
+)
+
+// floodWait is the longest wait asked by Telegram that a call waits out by itself.
+const floodWait = 60 * time.Second
+
+// node is one running process of the fleet: stores, ownership, accounts and API, joined.
+type node struct {
+	log      hclog.Logger
+	lock     *embedded.DirLock
+	etcd     *embedded.Server
+	events   *eventlog.Log
+	witness  *clusteretcd.Witness
+	accounts *clusteretcd.Accounts
+	member   *clusteretcd.Member
+	fleet    *actors.Fleet
+	server   *control.Server
+	addr     string
+	drain    time.Duration
+	group    *errgroup.Group
+	stop     context.CancelFunc
+	keys     sessionstore.Keyring
+	sessions sessionstore.Store
+}
+
+// nodeOptions are what demo sets differently from serve.
+type nodeOptions struct {
+	dcs dcs.List
+	// throwaway says that the data directory goes with the process: nothing is synced to disk.
+	throwaway bool
+	log       hclog.Logger
+}
+
+// startNode starts everything below the API, then the API. ctx bounds the start only.
+func startNode(ctx context.Context, cfg configs.Config, o nodeOptions) (n *node, err error) {
+	n = &node{log: o.log, drain: time.Duration(cfg.DrainTimeout)}
+	defer func() {
+		if err != nil {
+			n.abort()
+			n = nil
+		}
+	}()
+	if n.lock, err = embedded.Lock(cfg.DataDir); err != nil {
+		return n, err
+	}
+	if n.etcd, err = embedded.Start(ctx, embedded.Config{
+		Dir: cfg.DataDir, Lock: n.lock, Log: o.log.Named("etcd"), UnsafeNoFsync: o.throwaway,
+	}); err != nil {
+		return n, err
+	}
+	if err = n.openStores(ctx, cfg, o); err != nil {
+		return n, err
+	}
+	if err = n.startFleet(ctx, cfg, o); err != nil {
+		return n, err
+	}
+	err = n.serveAPI(cfg)
+	return n, err
+}
+
+func (n *node) openStores(ctx context.Context, cfg configs.Config, o nodeOptions) error {
+	var err error
+	if n.witness, err = clusteretcd.OpenWitness(clusteretcd.WitnessConfig{
+		Dir: cfg.DataDir, ClusterID: cfg.ClusterID, Machine: clusteretcd.MachineID(),
+	}); err != nil {
+		return err
+	}
+	keyFile := cfg.Security.MasterKeyFile
+	if keyFile == "" {
+		keyFile = filepath.Join(cfg.DataDir, "master.key")
+	}
+	if n.keys, n.sessions, err = tmpStores(keyFile, cfg.ClusterID); err != nil {
+		return err
+	}
+	n.events, err = eventlog.Open(ctx, eventlog.Config{
+		Dir: filepath.Join(cfg.DataDir, "events"), Keys: n.keys.DataKey,
+		MaxAge: time.Duration(cfg.Events.MaxAge), MaxBytes: cfg.Events.MaxBytes, MinFree: cfg.Events.MinFree,
+		Logger: o.log.Named("events"),
+	})
+	return err
+}
+
+func (n *node) startFleet(ctx context.Context, cfg configs.Config, o nodeOptions) error {
+	profileName := cfg.Ownership
+	if profileName == "gentle" { // one node: when its process dies, its kernel closes the sockets
+		profileName = "single"
+	}
+	profile, err := cluster.ProfileByName(profileName)
+	if err != nil {
+		return err
+	}
+	client := n.etcd.Client()
+	n.accounts = clusteretcd.NewAccounts(client, "")
+	if n.member, err = clusteretcd.Join(ctx, client, clusteretcd.Config{
+		Profile: profile, Witness: n.witness, LeaseFile: filepath.Join(cfg.DataDir, "lease"), Log: o.log.Named("cluster"),
+	}); err != nil {
+		return err
+	}
+	peerStore, err := peers.NewKV(ctx, n.events.JetStream(), peers.Config{Keys: n.keys.DataKey})
+	if err != nil {
+		return err
+	}
+	deps := actorDeps(cfg, profile, o)
+	deps.Sessions, deps.Events, deps.Peers = n.sessions, eventLog{n.events}, peerStore
+	deps.Report = n.report
+	if n.fleet, err = actors.Start(deps); err != nil {
+		return err
+	}
+	run, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	n.group, run = errgroup.WithContext(run)
+	n.group.Go(func() error { return n.member.Run(run, n.handler()) })
+	return nil
+}
+
+// actorDeps is what the configuration says about connections.
+func actorDeps(cfg configs.Config, profile cluster.Profile, o nodeOptions) actors.Deps {
+	framing := transport.Intermediate
+	if cfg.Telegram.Transport.Framing == "abridged" {
+		framing = transport.Abridged
+	}
+	pace := pacer.New(map[string]pacer.Limit{
+		"node": {PerSecond: cfg.Pace.DialsPerSecond, Burst: int(cfg.Pace.DialsPerSecond)},
+		"dc":   {PerSecond: cfg.Pace.DialsPerDCSecond, Burst: int(cfg.Pace.DialsPerDCSecond)},
+	})
+	app := cfg.Telegram.App
+	return actors.Deps{
+		DCs: o.dcs, DefaultDC: cfg.Telegram.DefaultDC,
+		App: telegram.AppProfile{
+			APIID: cfg.Telegram.APIID, APIHash: cfg.Telegram.APIHash, Layer: app.Layer, DeviceModel: app.DeviceModel,
+			SystemVersion: app.SystemVersion, AppVersion: app.AppVersion, SystemLangCode: app.SystemLangCode,
+			LangPack: app.LangPack, LangCode: app.LangCode,
+		},
+		Transport: transport.Options{
+			Framing: framing, Obfuscated: cfg.Telegram.Transport.Obfuscated, UserTimeout: profile.DisconnectDelay,
+		},
+		Ping: actors.Ping{Interval: profile.PingInterval, Disconnect: profile.DisconnectDelay},
+		Pace: func(ctx context.Context, dc int) error {
+			return pace.Wait(ctx, pacer.Key{Class: "node"}, pacer.Key{Class: "dc", Name: strconv.Itoa(dc)})
+		},
+		Redial:    backoff.Policy{Base: time.Second, Max: time.Minute, Factor: 2},
+		FloodWait: floodWait,
+		Rand:      rand.Reader, Now: time.Now, Log: o.log,
+	}
+}
+
+// handler joins ownership with the accounts.
+func (n *node) handler() cluster.Handler {
+	return cluster.Handler{
+		Owned: func(_ context.Context, g cluster.Grant) {
+			n.fleet.Owned(actors.Grant{
+				Account: g.Account, Fence: g.Fence, Check: g.Guard.Check, NotBefore: g.NotBefore,
+				Renewed: func(ctx context.Context) error { return n.member.RenewedAfter(ctx, time.Now()) },
+			})
+		},
+		Lost: func(g cluster.Grant, reason cluster.LostReason) {
+			n.log.Debug("account is handed over", "account", string(g.Account), "reason", string(reason))
+			n.fleet.Lost(g.Account, time.Now().Add(n.drain), func() { go n.release(g, reason) })
+		},
+		Fenced: func() {
+			n.log.Error("ownership was not renewed in time: all sockets are closed", "sockets", n.fleet.Fenced())
+		},
+	}
+}
+
+func (n *node) release(g cluster.Grant, reason cluster.LostReason) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := n.member.Release(ctx, g); err != nil && reason != cluster.LostFenced {
+		n.log.Warn("account is not released; its lease will end", "account", string(g.Account), "error", err.Error())
+	}
+}
+
+// report stores what an account tells of itself.
+func (n *node) report(ctx context.Context, fence fleet.Fence, s actors.Status) error {
+	message := s.Message
+	if s.Remedy != "" {
+		message += ": " + s.Remedy
+	}
+	return n.accounts.PutStatus(ctx, fence, cluster.Status{
+		Account: s.Account, Node: n.member.Node(), State: string(s.State), Reason: s.Reason, Message: message,
+		UserID: s.UserID, Bot: s.Bot, HomeDC: s.HomeDC, UpdatedAt: s.Since,
+	})
+}
+
+func (n *node) serveAPI(cfg configs.Config) error {
+	c := control.Config{
+		Listen: cfg.API.Listen, Node: string(n.member.Node()), Log: n.log.Named("api"),
+		Fleet: localFleet{n}, Accounts: resources{n.accounts}, Events: feed{n.events},
+	}
+	if cfg.API.TLSCert != "" {
+		cert, err := tls.LoadX509KeyPair(cfg.API.TLSCert, cfg.API.TLSKey)
+		if err != nil {
+			return fmt.Errorf("api.tls_cert_file: %w", err)
+		}
+		c.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	}
+	if cfg.API.TokensFile != "" {
+		tokens, err := control.LoadTokens(cfg.API.TokensFile)
+		if err != nil {
+			return err
+		}
+		c.Tokens = tokens
+	}
+	server, err := control.NewServer(c)
+	if err != nil {
+		return err
+	}
+	addr, err := server.Start()
+	if err != nil {
+		return err
+	}
+	n.server, n.addr = server, addr.String()
+	return nil
+}
+
+// Wait blocks until ctx ends or something that the node cannot live without has failed.
+func (n *node) Wait(ctx context.Context) error {
+	failed := make(chan error, 1)
+	go func() { failed <- n.group.Wait() }()
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-failed:
+		return fmt.Errorf("cluster membership ended: %w", err)
+	case err := <-n.etcd.Err():
+		return fmt.Errorf("etcd ended: %w", err)
+	}
+}
+
+// Shutdown refuses new calls, drains the accounts, saves, closes and leaves.
+func (n *node) Shutdown(ctx context.Context) error {
+	var errs []error
+	note := func(what string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", what, err))
+		}
+	}
+	served := make(chan error, 1)
+	go func() { served <- n.server.Shutdown(ctx) }()
+	note("leave the cluster", n.member.Leave(ctx))
+	note("stop the API", <-served)
+	note("stop the accounts", n.fleet.Shutdown(ctx))
+	n.stop()
+	if err := n.group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		note("end membership", err)
+	}
+	note("close the event log", n.events.Close(ctx))
+	n.etcd.Close()
+	note("unlock the data directory", n.lock.Close())
+	return errors.Join(errs...)
+}
+
+// abort takes down a node that has not come up.
+func (n *node) abort() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if n.fleet != nil {
+		_ = n.fleet.Shutdown(ctx) //nolint:errcheck // the first error is the one that matters
+	}
+	if n.stop != nil {
+		n.stop()
+		_ = n.group.Wait() //nolint:errcheck // the first error is the one that matters
+	} else if n.member != nil {
+		_ = n.member.Leave(ctx) //nolint:errcheck // the first error is the one that matters
+	}
+	if n.events != nil {
+		_ = n.events.Close(ctx) //nolint:errcheck // the first error is the one that matters
+	}
+	if n.etcd != nil {
+		n.etcd.Close()
+	}
+	if n.lock != nil {
+		_ = n.lock.Close() //nolint:errcheck // the first error is the one that matters
+	}
+}

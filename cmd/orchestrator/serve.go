@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+
+	"github.com/telefleet/orchestrator/configs"
+	"github.com/telefleet/orchestrator/telegram/dcs"
+)
+
+// startTimeout bounds the start of a node; a large event log takes a while to open.
+const startTimeout = 2 * time.Minute
+
+func newServe() *cobra.Command {
+	var config string
+	cmd := &cobra.Command{
+		Use:     "serve",
+		Short:   "Run a node",
+		Example: "  orchestrator serve --config configs/single.yaml",
+		Args:    exactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if config == "" {
+				return usageError{fmt.Errorf("--config is missing"), "for example --config configs/single.yaml"}
+			}
+			cfg, err := configs.Load(config)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&config, "config", "", "configuration file")
+	return cmd
+}
+
+func serve(ctx context.Context, cfg configs.Config, out, errOut io.Writer) error {
+	list, err := dcList(cfg.Telegram)
+	if err != nil {
+		return err
+	}
+	log := newLogger(cfg.Log, errOut)
+	startCtx, cancel := context.WithTimeout(ctx, startTimeout)
+	n, err := startNode(startCtx, cfg, nodeOptions{dcs: list, log: log})
+	cancel()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "API on %s\n", n.url(cfg.API.TLSCert != ""))
+	failed := n.Wait(ctx)
+	log.Info("shutting down")
+	end, cancel := context.WithTimeout(context.Background(), n.drain+time.Second)
+	defer cancel()
+	if err := n.Shutdown(end); err != nil && failed == nil {
+		return err
+	}
+	return failed
+}
+
+func (n *node) url(secure bool) string {
+	if secure {
+		return "https://" + n.addr
+	}
+	return "http://" + n.addr
+}
+
+// dcList is the list of DCs that the configuration names.
+func dcList(t configs.Telegram) (dcs.List, error) {
+	switch t.Network {
+	case "file":
+		return dcs.Load(t.DCFile)
+	case "test":
+		return dcs.Test(), nil
+	}
+	return dcs.Production(), nil
+}
+
+func newLogger(c configs.Log, w io.Writer) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{
+		Name: "orchestrator", Level: hclog.LevelFromString(c.Level), JSONFormat: c.JSON, Output: w,
+	})
+}
