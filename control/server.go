@@ -18,7 +18,6 @@ import (
 
 	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/fleet"
-	"github.com/telefleet/orchestrator/telegram"
 )
 
 // Defaults and limits of ours.
@@ -112,8 +111,7 @@ func (s *Server) mux() *http.ServeMux {
 	route := &router{fleet: s.cfg.Fleet, accounts: s.cfg.Accounts, node: s.cfg.Node}
 	d := &dispatcher{
 		host: &methods.Host{
-			Env: route.env, Accounts: s.cfg.Accounts, Events: s.cfg.Events,
-			Peers: func(id fleet.AccountID) telegram.Peers { return route.peers(context.Background(), id) },
+			Env: route.env, Peers: route.peers, Accounts: s.cfg.Accounts, Events: s.cfg.Events,
 		},
 		log: s.cfg.Log, timeout: s.cfg.Timeout, draining: s.draining,
 	}

@@ -104,13 +104,14 @@ func TestEventPayloads(t *testing.T) {
 		{Kind: tlupdates.KindUserStatus, Payload: stored(t, tlupdates.Payload{Update: &tg.UpdateUserStatus{UserID: 1, Status: &tg.UserStatusRecently{}}})},
 		{Kind: tlupdates.KindRaw, Payload: stored(t, tlupdates.Payload{Raw: unknown.Buf})},
 		{Kind: "broken", Payload: []byte{9}},
+		{Kind: updates.KindGap, Payload: stored(t, updates.Gap{Reason: "these events are no longer retained"})},
 	} {
 		e.Account = "a"
 		h.append(e)
 	}
 	url, _ := h.start()
 	got := collect(t, url, &v1.SubscribeRequest{Position: Begin, UntilNow: true})
-	if len(got) != 8 {
+	if len(got) != 9 {
 		t.Fatalf("%d events", len(got))
 	}
 	if m := got[0].GetMessageEdited(); m.GetId() != 6 || m.GetPeer().GetId() != -4 || m.GetEditDate().GetSeconds() != 9 {
@@ -133,6 +134,9 @@ func TestEventPayloads(t *testing.T) {
 	}
 	if got[6].GetUpdate().GetName() != "0xdeadbeef" || len(got[6].GetTl()) != 4 || got[6].GetJson() != "" {
 		t.Errorf("raw: %v", got[6])
+	}
+	if g := got[8].GetGap(); g.GetBox() != "log" || g.GetReason() != "these events are no longer retained" {
+		t.Errorf("gap of the log: %v", g)
 	}
 	if got[7].GetUpdate().GetName() != "unreadable" || len(got[7].GetTl()) != 1 {
 		t.Errorf("broken: %v", got[7])
@@ -318,3 +322,32 @@ func TestAccountsPages(t *testing.T) {
 type seq = iter.Seq2[Event, error]
 
 func asConnect(err error, target **connect.Error) bool { return errors.As(err, target) }
+
+// starting is a fleet whose account is owned here and does not run.
+type starting struct {
+	*house
+	asked chan struct{}
+}
+
+func (s starting) Env(ctx context.Context, _ fleet.AccountID) (telegram.Env, error) {
+	s.asked <- struct{}{}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestAccountThatDoesNotRunDoesNotHoldUpItsEvents(t *testing.T) {
+	h := newHouse(t)
+	s := starting{h, make(chan struct{}, 1000)}
+	h.cfg.Fleet = s
+	for range 500 {
+		h.append(messageEvent(t, "c", "x"))
+	}
+	url, _ := h.start()
+	got := collect(t, url, &v1.SubscribeRequest{Position: Begin, UntilNow: true})
+	if len(got) != 500 || got[0].GetMessageNew().GetPeer().GetId() != 1002 {
+		t.Errorf("%d events", len(got))
+	}
+	if n := len(s.asked); n > 2 {
+		t.Errorf("the account was asked for %d times", n)
+	}
+}

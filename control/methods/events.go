@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
@@ -40,6 +41,7 @@ func subscribe(ctx context.Context, host *Host, req *v1.SubscribeRequest, send f
 	if err != nil {
 		return err
 	}
+	peers := &peerFinder{host: host, found: map[fleet.AccountID]foundPeers{}}
 	started := &v1.SubscribeReply{Item: &v1.SubscribeReply_Started{Started: &v1.SubscriptionStarted{}}}
 	if err := send(started); err != nil {
 		return err
@@ -48,7 +50,7 @@ func subscribe(ctx context.Context, host *Host, req *v1.SubscribeRequest, send f
 		if err != nil {
 			return err
 		}
-		item := &v1.SubscribeReply_Event{Event: eventOf(event, peersOf(host, event.Account), req.GetRaw())}
+		item := &v1.SubscribeReply_Event{Event: eventOf(event, peers.of(ctx, event.Account), req.GetRaw())}
 		if err := send(&v1.SubscribeReply{Item: item}); err != nil {
 			return err
 		}
@@ -56,13 +58,42 @@ func subscribe(ctx context.Context, host *Host, req *v1.SubscribeRequest, send f
 	return ctx.Err()
 }
 
-func peersOf(host *Host, account fleet.AccountID) getter {
-	if host.Peers != nil {
-		if p := host.Peers(account); p != nil {
-			return p
+// peerFinder finds the names for the peers of events. They are an extra: an account that is not
+// running here has none, and asking for it must not hold up the stream.
+type peerFinder struct {
+	host  *Host
+	found map[fleet.AccountID]foundPeers
+}
+
+type foundPeers struct {
+	peers getter
+	at    time.Time
+}
+
+const (
+	peersWait  = 20 * time.Millisecond // for an account that is starting
+	peersFresh = 5 * time.Second       // an account may start, restart or move meanwhile
+	maxFound   = 10_000                // accounts remembered by one stream
+)
+
+func (f *peerFinder) of(ctx context.Context, account fleet.AccountID) getter {
+	now := time.Now()
+	if known, ok := f.found[account]; ok && now.Sub(known.at) < peersFresh {
+		return known.peers
+	}
+	if len(f.found) >= maxFound {
+		clear(f.found)
+	}
+	found := foundPeers{peers: nobody{}, at: now}
+	if f.host.Peers != nil {
+		wait, cancel := context.WithTimeout(ctx, peersWait)
+		defer cancel()
+		if p := f.host.Peers(wait, account); p != nil {
+			found.peers = p
 		}
 	}
-	return nobody{}
+	f.found[account] = found
+	return found.peers
 }
 
 // eventOf converts an event. What cannot be read is handed out as raw, never dropped.
@@ -152,7 +183,11 @@ func gapOf(g *updates.Gap) *v1.Gap {
 	if !ok {
 		reason = string(g.Reason)
 	}
-	return &v1.Gap{Box: g.Box.String(), Reason: reason, From: int64(g.From), To: int64(g.To)}
+	box := g.Box.String()
+	if g.Box == (updates.Box{}) { // the log's own: events that are no longer retained
+		box = "log"
+	}
+	return &v1.Gap{Box: box, Reason: reason, From: int64(g.From), To: int64(g.To)}
 }
 
 func stateOf(payload []byte) *v1.Event_AccountState {

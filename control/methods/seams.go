@@ -14,8 +14,8 @@ import (
 type Host struct {
 	// Env is an account's environment, once this node owns it; see control's router.
 	Env func(ctx context.Context, account fleet.AccountID) (telegram.Env, error)
-	// Peers are the peers of an account, nil when this node does not own it.
-	Peers    func(account fleet.AccountID) telegram.Peers
+	// Peers are the peers of an account, nil when this node does not run it.
+	Peers    func(ctx context.Context, account fleet.AccountID) telegram.Peers
 	Accounts Accounts
 	Events   Events
 }
