@@ -21,6 +21,10 @@ import (
 // witnessEvery is how often an append also writes the witness (one fsync).
 const witnessEvery = 5 * time.Second
 
+// reconnectWait is the pause between attempts to reach an external store; as much again is
+// added at random.
+const reconnectWait = 250 * time.Millisecond
+
 // reviewTimeout bounds the look at the epochs after a reconnect.
 const reviewTimeout = 30 * time.Second
 
@@ -141,6 +145,10 @@ func (l *Log) startEpoch(ctx context.Context) error {
 func (l *Log) openExternal(ctx context.Context) error {
 	opts := []nats.Option{
 		nats.Name("eventlog"), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
+		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			l.cfg.Logger.Warn("event log: connection", "error", err)
+		}),
 		nats.ReconnectHandler(func(*nats.Conn) { l.reviewAfterReconnect() }),
 	}
 	if l.cfg.CredentialsFile != "" {

@@ -99,7 +99,7 @@ func (s *store) publish(ctx context.Context, account fleet.AccountID, body []byt
 	}}
 	for {
 		reply, err := s.request(ctx, m)
-		if errors.Is(err, nats.ErrNoResponders) { // no leader: nothing was stored
+		if unsent(err) {
 			if !sleep(ctx, noStreamWait) {
 				return 0, &refusedError{err}
 			}
@@ -110,6 +110,13 @@ func (s *store) publish(ctx context.Context, account fleet.AccountID, body []byt
 		}
 		return parseAck(reply.Data)
 	}
+}
+
+// unsent tells errors after which nothing was done: the stream has no leader, or the connection
+// is down (it keeps no buffer).
+func unsent(err error) bool {
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrReconnectBufExceeded) ||
+		errors.Is(err, jetstream.ErrNoStreamResponse)
 }
 
 func parseAck(data []byte) (uint64, error) {
@@ -154,6 +161,9 @@ func (s *store) leaderGet(ctx context.Context, query map[string]any) (rawRecord,
 		return rawRecord{}, false, fmt.Errorf("read record: %w", err)
 	}
 	reply, err := s.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+s.name, req)
+	for unsent(err) && sleep(ctx, noStreamWait) {
+		reply, err = s.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+s.name, req)
+	}
 	if err != nil {
 		return rawRecord{}, false, fmt.Errorf("read record: %w", err)
 	}

@@ -1,0 +1,72 @@
+package eventlog
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// One account: each append waits for its acknowledgement.
+func BenchmarkAppendInTurn(b *testing.B) {
+	l := openLog(b, testConfig(b))
+	w := claim(b, l, "a", 1)
+	rec := event("1")
+	rec.Payload = make([]byte, 300)
+	for b.Loop() {
+		if _, err := w.Append(context.Background(), rec); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "appends/s")
+}
+
+// 64 accounts at once, with one follower that reads everything.
+func BenchmarkAppendManyAccounts(b *testing.B) {
+	l := openLog(b, testConfig(b))
+	const accounts = 64
+	var ws [accounts]*Writer
+	for i := range ws {
+		ws[i] = claim(b, l, fleet.AccountID(fmt.Sprint("a", i)), 1)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var read atomic.Int64
+	tail := l.Subscribe(ctx, SubscribeOptions{From: FromNew(), Follow: true})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for _, err := range tail {
+			if err != nil {
+				return
+			}
+			if read.Add(1) == int64(b.N) {
+				return
+			}
+		}
+	})
+	b.ResetTimer()
+	var next atomic.Int64
+	var writers sync.WaitGroup
+	for _, w := range ws {
+		writers.Go(func() {
+			for next.Add(1) <= int64(b.N) {
+				rec := event("1")
+				rec.Payload = make([]byte, 300)
+				if _, err := w.Append(context.Background(), rec); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	writers.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "appends/s")
+	if !b.Failed() {
+		wg.Wait() // the follower has all of them
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "delivered/s")
+	}
+	cancel()
+	wg.Wait()
+}
