@@ -347,7 +347,7 @@ func TestAccountThatDoesNotRunDoesNotHoldUpItsEvents(t *testing.T) {
 	if len(got) != 500 || got[0].GetMessageNew().GetPeer().GetId() != 1002 {
 		t.Errorf("%d events", len(got))
 	}
-	if n := len(s.asked); n > 2 {
+	if n := len(s.asked); n > 20 { // once every few seconds, not once an event
 		t.Errorf("the account was asked for %d times", n)
 	}
 }
