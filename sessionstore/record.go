@@ -83,26 +83,26 @@ type Record struct {
 	// Bot says that the account is a bot.
 	Bot bool
 	// Checkpoint is the update stream's state and log position, opaque here.
-	Checkpoint []byte
+	Checkpoint []byte `json:"-"`
 	// FutureAuthToken lets a later login skip the code (auth.loggedOut). A secret.
-	FutureAuthToken []byte
+	FutureAuthToken []byte `json:"-"`
 	// UpdatedAt is when the record was last saved, by the writer's wall clock. Save sets it.
 	UpdatedAt time.Time
 }
 
 // Authorised reports whether the record belongs to a logged-in account.
-func (r *Record) Authorised() bool { return r.UserID != 0 }
+func (r Record) Authorised() bool { return r.UserID != 0 }
 
 // String names the account and counts the rest; no secrets.
-func (r *Record) String() string {
+func (r Record) String() string {
 	return fmt.Sprintf("session of %s: home DC %d, %d keys, authorised %t", r.Account, r.HomeDC, len(r.Keys), r.Authorised())
 }
 
 // GoString is String.
-func (r *Record) GoString() string { return r.String() }
+func (r Record) GoString() string { return r.String() }
 
 // Format implements fmt.Formatter: no verb prints checkpoint or tokens.
-func (r *Record) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, r.String()) }
+func (r Record) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, r.String()) }
 
 // LogValue implements slog.LogValuer without secrets.
-func (r *Record) LogValue() slog.Value { return slog.StringValue(r.String()) }
+func (r Record) LogValue() slog.Value { return slog.StringValue(r.String()) }

@@ -1,0 +1,270 @@
+package sessionstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+func secretKey() (k AuthKey) {
+	for i := range k {
+		k[i] = 0xAB
+	}
+	return k
+}
+
+// TestSecretsDoNotPrint: no verb, logger or encoder shows a key.
+func TestSecretsDoNotPrint(t *testing.T) {
+	key := secretKey()
+	rec := &Record{Account: "a", Keys: map[int]DCKey{2: {Key: key}}, FutureAuthToken: []byte("\xab\xab\xab"), Checkpoint: []byte("\xab\xab\xab")}
+	master, err := NewMasterKey(bytes.Repeat([]byte{0xAB}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	log := slog.New(slog.NewJSONHandler(&out, nil))
+	for _, v := range []any{key, &key, rec, *rec, rec.Keys, rec.Keys[2], master, Masters{Current: master}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%q", "%d"} {
+			fmt.Fprintf(&out, verb+"\n", v)
+		}
+		log.Info("value", "v", v)
+	}
+	if b, err := json.Marshal(rec.Keys); err == nil {
+		out.Write(b)
+	}
+	text := strings.ToLower(out.String())
+	for _, leak := range []string{"abab", "171 171", "171,171", "0xab, 0xab", "\xab\xab", `\xab\xab`, "q6ur"} {
+		if i := strings.Index(text, leak); i >= 0 {
+			t.Errorf("%q shows in %.200q", leak, text[max(0, i-50):])
+		}
+	}
+	if !strings.Contains(text, key.ID().String()) {
+		t.Error("the key id is not shown")
+	}
+}
+
+func TestKeyIDIsTheLowHalfOfSHA1(t *testing.T) {
+	// SHA-1 of 256 zero bytes is b376885ac8452b6cbf9ced81b1080bfd570d9b91; the id is its last
+	// eight bytes, little-endian.
+	var zero AuthKey
+	want := KeyID(binary.LittleEndian.Uint64([]byte{0xb1, 0x08, 0x0b, 0xfd, 0x57, 0x0d, 0x9b, 0x91}))
+	if got := zero.ID(); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func drawRecord(t *rapid.T) *Record {
+	draw := func(name string) []byte { return rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, name) }
+	at := func(name string) time.Time {
+		ms := rapid.Int64Range(-1, 1<<42).Draw(t, name)
+		if ms < 0 {
+			return time.Time{}
+		}
+		return time.UnixMilli(ms).UTC()
+	}
+	r := &Record{
+		Account: fleet.AccountID(rapid.StringMatching(`[a-z0-9-]{1,64}`).Draw(t, "account")),
+		HomeDC:  rapid.IntRange(-5, 10005).Draw(t, "home"), UserID: rapid.Int64().Draw(t, "user"), Bot: rapid.Bool().Draw(t, "bot"),
+		Checkpoint: draw("checkpoint"), FutureAuthToken: draw("token"), UpdatedAt: at("updated"), Keys: map[int]DCKey{},
+	}
+	for range rapid.IntRange(0, 5).Draw(t, "keys") {
+		k := DCKey{TimeOffset: time.Duration(rapid.Int64().Draw(t, "offset")), CreatedAt: at("created")}
+		k.Key[0] = 1
+		copy(k.Key[1:], rapid.SliceOfN(rapid.Byte(), 255, 255).Draw(t, "key"))
+		for range rapid.IntRange(0, 4).Draw(t, "salts") {
+			k.Salts = append(k.Salts, Salt{at("since"), at("until"), rapid.Int64().Draw(t, "salt")})
+		}
+		r.Keys[rapid.IntRange(-5, 10005).Draw(t, "dc")] = k
+	}
+	return r
+}
+
+func TestEncodingRoundTrips(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := drawRecord(t)
+		b, err := encodeRecord(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := decodeRecord(b)
+		if diff := cmp.Diff(r, got, cmpopts.EquateEmpty(), cmp.Comparer(func(a, b AuthKey) bool { return a == b })); diff != "" || err != nil {
+			t.Fatalf("%v %s", err, diff)
+		}
+		cut := rapid.IntRange(0, len(b)-1).Draw(t, "cut")
+		if _, err := decodeRecord(b[:cut]); err == nil {
+			t.Fatal("a truncated record was decoded")
+		}
+		if _, err := decodeRecord(append(b, 0)); err == nil {
+			t.Fatal("a longer record was decoded")
+		}
+	})
+}
+
+func FuzzDecodeRecord(f *testing.F) {
+	b, err := encodeRecord(&Record{Account: "a", Keys: map[int]DCKey{2: {Key: secretKey(), Salts: make([]Salt, 2)}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := decodeRecord(b)
+		if err != nil {
+			return
+		}
+		if again, err := encodeRecord(r); err == nil && len(again) > len(b) {
+			t.Errorf("%d bytes decode to a record of %d", len(b), len(again))
+		}
+	})
+}
+
+// TestSealBindsItsContext: another cluster, account, kind or version does not open it.
+func TestSealBindsItsContext(t *testing.T) {
+	aead, err := newAEAD(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blob, err := seal(aead, associated("c", "a", kindRecord, 1), []byte("plain"), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := unseal(aead, associated("c", "a", kindRecord, 1), blob, 1); err != nil || string(plain) != "plain" {
+		t.Fatalf("%q, %v", plain, err)
+	}
+	for name, ad := range map[string][]byte{
+		"cluster": associated("d", "a", kindRecord, 1), "account": associated("c", "b", kindRecord, 1),
+		"kind": associated("c", "a", kindDataKey, 1), "version": associated("c", "a", kindRecord, 2),
+		"shifted": associated("ca", "", kindRecord, 1),
+	} {
+		if _, err := unseal(aead, ad, blob, 1); !errors.Is(err, errBlob) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestMasterKeyFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "master.key")
+	if _, err := LoadMasterKey(path, false); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing: %v", err)
+	}
+	made, err := LoadMasterKey(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 || info.Size() != 32 {
+		t.Errorf("file %v, %v", info, err)
+	}
+	again, err := LoadMasterKey(path, true)
+	if err != nil || again.id != made.id {
+		t.Errorf("read again: %v, %v", again, err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	var fe *fleet.Error
+	if _, err := LoadMasterKey(path, false); !errors.As(err, &fe) || !strings.Contains(fe.Remedy, "chmod 600") {
+		t.Errorf("readable by others: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadMasterKey(path, true); err == nil || !strings.Contains(err.Error(), "32 bytes (got 5)") {
+		t.Errorf("truncated: %v", err)
+	}
+}
+
+func TestPassphrase(t *testing.T) {
+	salt := make([]byte, SaltSize)
+	a, err := MasterKeyFromPassphrase([]byte("correct horse battery"), salt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := MasterKeyFromPassphrase([]byte("correct horse batterz"), salt)
+	if err != nil || a.id == b.id {
+		t.Errorf("two passphrases, one key; %v", err)
+	}
+	if _, err := MasterKeyFromPassphrase([]byte("short"), salt); err == nil {
+		t.Error("a short passphrase was accepted")
+	}
+	if _, err := MasterKeyFromPassphrase([]byte("correct horse battery"), salt[:3]); err == nil {
+		t.Error("a short salt was accepted")
+	}
+}
+
+func TestMasterKeyRotation(t *testing.T) {
+	older, err := NewMasterKey(bytes.Repeat([]byte{1}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer, err := NewMasterKey(bytes.Repeat([]byte{2}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, both, after := Masters{Current: older}, Masters{Current: newer, Old: []*MasterKey{older}}, Masters{Current: newer}
+	_, wrapped, err := before.NewDataKey("c", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := both.DataKey("c", "a", wrapped); err != nil {
+		t.Errorf("during rotation: %v", err)
+	}
+	if _, err := after.DataKey("c", "a", wrapped); !errors.Is(err, ErrMasterKey) {
+		t.Errorf("with the wrong master key: %v", err)
+	}
+	rewrapped, err := both.Rewrap("c", "a", wrapped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := after.DataKey("c", "a", rewrapped); err != nil {
+		t.Errorf("after rotation: %v", err)
+	}
+	if again, err := both.Rewrap("c", "a", rewrapped); err != nil || again != nil {
+		t.Errorf("wrapped twice: %v", err)
+	}
+	for name, bad := range map[string][]byte{"short": wrapped[:5], "flipped": append(bytes.Clone(wrapped[:len(wrapped)-1]), wrapped[len(wrapped)-1]^1)} {
+		if _, err := before.DataKey("c", "a", bad); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := before.DataKey("c", "b", wrapped); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("of another account: %v", err)
+	}
+}
+
+func BenchmarkSealOpen(b *testing.B) {
+	ring, err := NewMemoryKeyring("bench")
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := Sealer{Keyring: ring, ClusterID: "bench"}
+	rec := &Record{Account: "a", HomeDC: 2, Keys: map[int]DCKey{2: {Key: secretKey(), Salts: make([]Salt, 32)}}, Checkpoint: make([]byte, 4096)}
+	for b.Loop() {
+		blob, err := s.Seal(b.Context(), rec)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := s.Open(b.Context(), "a", blob); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
