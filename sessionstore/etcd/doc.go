@@ -1,4 +1,22 @@
-// Package etcd keeps session records and wrapped data keys in etcd: session/<id> (sealed),
-// keys/<key id> (which account has an auth key) and dek/<id> (data key, wrapped by the
-// master key).
+// Package etcd keeps session records and wrapped data keys in etcd:
+//
+//	session/<id>     the sealed record
+//	keys/<key id>    the account that has this auth key
+//	dek/<id>         the account's data key, wrapped by the master key
+//	master/salt      the salt of the master passphrase
+//
+// # Usage
+//
+//	salt, err := etcd.PassphraseSalt(ctx, client, "")        // only with a passphrase
+//	ring := etcd.NewKeyring(client, etcd.KeyringConfig{Masters: masters, ClusterID: id})
+//	store := etcd.NewStore(client, "", sessionstore.Sealer{Keyring: ring, ClusterID: id})
+//
+// # Concurrency
+//
+// Store and Keyring are safe for concurrent use.
+//
+// # Errors
+//
+// Those of package sessionstore; anything else means that etcd did not answer. A write
+// whose answer was lost may have taken effect: writing the same record again is harmless.
 package etcd

@@ -1,11 +1,13 @@
 package peers
 
 import (
+	"cmp"
 	"context"
 	"crypto/cipher"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +20,9 @@ import (
 // maxConflicts bounds the merges of one page write; each one means that another writer got in
 // between, of which there is at most the account's former owner.
 const maxConflicts = 16
+
+// conflictWait grows with each conflict, so that a replica that is behind catches up.
+const conflictWait = 5 * time.Millisecond
 
 // callTimeout bounds a call whose ctx has no deadline.
 const callTimeout = 15 * time.Second
@@ -91,25 +96,36 @@ func (s *kv) Load(ctx context.Context, account fleet.AccountID) ([]Peer, error) 
 	ctx, cancel := limit(ctx)
 	defer cancel()
 	refs, err := s.pages(ctx, account)
-	if err != nil {
-		return nil, fmt.Errorf("load peers of %s: %w", account, err)
+	for range maxConflicts {
+		if err != nil {
+			break
+		}
+		var ps []Peer
+		if ps, err = s.readAll(ctx, account, refs); err != nil {
+			break
+		}
+		// A split meanwhile may have moved peers to pages that were not listed yet.
+		before := refs
+		if refs, err = s.pages(ctx, account); err == nil && slices.Equal(before, refs) {
+			return ps, nil
+		}
 	}
+	if err == nil {
+		err = fmt.Errorf("its pages changed %d times meanwhile", maxConflicts)
+	}
+	return nil, fmt.Errorf("load peers of %s: %w", account, err)
+}
+
+func (s *kv) readAll(ctx context.Context, account fleet.AccountID, refs []pageRef) ([]Peer, error) {
 	var out []Peer
-	at := make(map[Key]int)
 	for _, ref := range refs { // ascending in bits: a later split is the newer sighting
 		p, err := s.read(ctx, account, ref)
 		if err != nil {
-			return nil, fmt.Errorf("load peers of %s: %w", account, err)
+			return nil, err
 		}
-		for _, peer := range p.peers {
-			if i, ok := at[peer.Key()]; ok {
-				out[i] = Merge(out[i], peer)
-				continue
-			}
-			at[peer.Key()] = len(out)
-			out = append(out, peer)
-		}
+		out = append(out, p.peers...)
 	}
+	out, _ = mergeInto(nil, out)
 	return out, nil
 }
 
@@ -157,7 +173,10 @@ func (s *kv) put(ctx context.Context, account fleet.AccountID, bits uint, ps []P
 
 // merge writes one page by revision, and reads and merges again on a conflict.
 func (s *kv) merge(ctx context.Context, account fleet.AccountID, ref pageRef, ps []Peer) error {
-	for range maxConflicts {
+	for i := range maxConflicts {
+		if err := pause(ctx, time.Duration(i)*conflictWait); err != nil {
+			return err
+		}
 		p, err := s.read(ctx, account, ref)
 		if err != nil {
 			return err
@@ -259,7 +278,7 @@ func (s *kv) pages(ctx context.Context, account fleet.AccountID) ([]pageRef, err
 	if err != nil {
 		return nil, fmt.Errorf("list pages: %w", err)
 	}
-	byBits := [maxBits + 1][]pageRef{}
+	var refs []pageRef
 	for subject := range info.State.Subjects {
 		parts := strings.Split(subject, ".")
 		bits, err1 := strconv.ParseUint(parts[len(parts)-2], 10, 8)
@@ -267,12 +286,11 @@ func (s *kv) pages(ctx context.Context, account fleet.AccountID) ([]pageRef, err
 		if err1 != nil || err2 != nil || bits > maxBits || n >= 1<<bits {
 			return nil, fmt.Errorf("%w: page %q", ErrCorrupt, subject)
 		}
-		byBits[bits] = append(byBits[bits], pageRef{uint(bits), uint32(n)})
+		refs = append(refs, pageRef{uint(bits), uint32(n)})
 	}
-	var refs []pageRef
-	for _, r := range byBits {
-		refs = append(refs, r...)
-	}
+	slices.SortFunc(refs, func(a, b pageRef) int {
+		return cmp.Or(cmp.Compare(a.bits, b.bits), cmp.Compare(a.page, b.page))
+	})
 	return refs, nil
 }
 
@@ -329,6 +347,17 @@ func (s *kv) key(ctx context.Context, account fleet.AccountID) (cipher.AEAD, err
 		return nil, fmt.Errorf("data key: %w", ErrNoKey)
 	}
 	return key, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func limit(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -1,0 +1,234 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/sessionstore"
+)
+
+// attempts bounds the repetitions of a write that met another one. Only the owner and its
+// predecessor ever meet, so a second try decides.
+const attempts = 4
+
+// errBusy is returned when they do not suffice.
+var errBusy = errors.New("changed by others again and again")
+
+// Store is sessionstore.Store on etcd.
+type Store struct {
+	client *clientv3.Client
+	prefix string
+	sealer sessionstore.Sealer
+}
+
+// NewStore makes a store whose keys have a prefix, normally none.
+func NewStore(client *clientv3.Client, prefix string, sealer sessionstore.Sealer) *Store {
+	return &Store{client: client, prefix: prefix, sealer: sealer}
+}
+
+func (s *Store) session(id fleet.AccountID) string    { return s.prefix + "session/" + string(id) }
+func (s *Store) authKeys() string                     { return s.prefix + "keys/" }
+func (s *Store) authKey(id sessionstore.KeyID) string { return s.authKeys() + id.String() }
+
+// Load implements sessionstore.Store.
+func (s *Store) Load(ctx context.Context, id fleet.AccountID) (*sessionstore.Record, error) {
+	resp, err := s.client.Get(ctx, s.session(id))
+	if err != nil {
+		return nil, fmt.Errorf("load session of %s: %w", id, err)
+	}
+	if len(resp.Kvs) == 0 {
+		return nil, sessionstore.NotFound(id)
+	}
+	return s.sealer.Open(ctx, id, resp.Kvs[0].Value)
+}
+
+// Save implements sessionstore.Store.
+func (s *Store) Save(ctx context.Context, fence fleet.Fence, rec *sessionstore.Record) error {
+	return s.save(ctx, fence, rec, false)
+}
+
+// ReplaceKey implements sessionstore.Store.
+func (s *Store) ReplaceKey(ctx context.Context, fence fleet.Fence, rec *sessionstore.Record) error {
+	return s.save(ctx, fence, rec, true)
+}
+
+func (s *Store) save(ctx context.Context, fence fleet.Fence, rec *sessionstore.Record, replace bool) error {
+	stamped := *rec
+	stamped.UpdatedAt = time.Now()
+	blob, err := s.sealer.Seal(ctx, &stamped)
+	if err != nil {
+		return err
+	}
+	ids := rec.KeyIDs()
+	for range attempts {
+		was, err := s.read(ctx, fence, rec.Account, ids)
+		if err != nil {
+			return err
+		}
+		if !replace {
+			if err := s.admit(ctx, was.session, rec); err != nil {
+				return err
+			}
+		}
+		stored, err := s.write(ctx, fence, rec.Account, blob, was)
+		if err != nil || stored {
+			return err
+		}
+	}
+	return fmt.Errorf("save session of %s: %w", rec.Account, errBusy)
+}
+
+// stored is what a write is decided on.
+type stored struct {
+	session *mvccpb.KeyValue                        // nil when absent
+	keys    map[sessionstore.KeyID]*mvccpb.KeyValue // of the new record, nil when free
+	mine    map[string]*mvccpb.KeyValue             // other keys that the account has now
+}
+
+// read reads at one revision and decides what can be decided before writing.
+func (s *Store) read(ctx context.Context, fence fleet.Fence, id fleet.AccountID, ids map[sessionstore.KeyID]bool) (stored, error) {
+	if fence.CreateRevision <= 0 {
+		return stored{}, sessionstore.Fenced(id, fence)
+	}
+	order := make([]sessionstore.KeyID, 0, len(ids))
+	ops := []clientv3.Op{clientv3.OpGet(fence.Key, clientv3.WithKeysOnly()), clientv3.OpGet(s.session(id))}
+	for key := range ids {
+		order = append(order, key)
+		ops = append(ops, clientv3.OpGet(s.authKey(key)))
+	}
+	resp, err := s.client.Txn(ctx).Then(ops...).Commit()
+	if err != nil {
+		return stored{}, fmt.Errorf("read session of %s: %w", id, err)
+	}
+	first := func(i int) *mvccpb.KeyValue {
+		if kvs := resp.Responses[i].GetResponseRange().Kvs; len(kvs) > 0 {
+			return kvs[0]
+		}
+		return nil
+	}
+	if own := first(0); own == nil || own.CreateRevision != fence.CreateRevision {
+		return stored{}, sessionstore.Fenced(id, fence)
+	}
+	was := stored{session: first(1), keys: make(map[sessionstore.KeyID]*mvccpb.KeyValue, len(ids))}
+	for i, key := range order {
+		kv := first(2 + i)
+		if kv != nil && fleet.AccountID(kv.Value) != id {
+			return stored{}, sessionstore.KeyInUse(id, fleet.AccountID(kv.Value), key)
+		}
+		was.keys[key] = kv
+	}
+	was.mine, err = s.givenUp(ctx, id, was, resp.Header.Revision)
+	return was, err
+}
+
+// givenUp finds the account's entries in keys/ that the new record does not have. The old
+// record says which they may be; when it cannot be read, all of keys/ is searched.
+func (s *Store) givenUp(ctx context.Context, id fleet.AccountID, was stored, rev int64) (map[string]*mvccpb.KeyValue, error) {
+	if was.session == nil {
+		return nil, nil
+	}
+	mine := make(map[string]*mvccpb.KeyValue)
+	note := func(kvs []*mvccpb.KeyValue) {
+		for _, kv := range kvs {
+			if fleet.AccountID(kv.Value) == id {
+				mine[string(kv.Key)] = kv
+			}
+		}
+	}
+	old, err := s.sealer.Open(ctx, id, was.session.Value)
+	if err != nil && !errors.Is(err, sessionstore.ErrCorrupt) {
+		return nil, err
+	}
+	if err != nil {
+		resp, err := s.client.Get(ctx, s.authKeys(), clientv3.WithPrefix(), clientv3.WithRev(rev))
+		if err != nil {
+			return nil, fmt.Errorf("search auth keys of %s: %w", id, err)
+		}
+		note(resp.Kvs)
+	} else {
+		for key := range old.KeyIDs() {
+			resp, err := s.client.Get(ctx, s.authKey(key), clientv3.WithRev(rev))
+			if err != nil {
+				return nil, fmt.Errorf("read auth keys of %s: %w", id, err)
+			}
+			note(resp.Kvs)
+		}
+	}
+	for key := range was.keys {
+		delete(mine, s.authKey(key))
+	}
+	return mine, nil
+}
+
+// admit compares with the record that is to be replaced; a damaged one is not overwritten.
+func (s *Store) admit(ctx context.Context, session *mvccpb.KeyValue, rec *sessionstore.Record) error {
+	if session == nil {
+		return nil
+	}
+	old, err := s.sealer.Open(ctx, rec.Account, session.Value)
+	if err != nil {
+		return fmt.Errorf("not overwritten: %w", err)
+	}
+	return sessionstore.Admit(old, rec)
+}
+
+// write stores the blob, or deletes when it is nil, if nothing that was read has changed. It
+// reports false when something has.
+func (s *Store) write(ctx context.Context, fence fleet.Fence, id fleet.AccountID, blob []byte, was stored) (bool, error) {
+	conds := []clientv3.Cmp{
+		clientv3.Compare(clientv3.CreateRevision(fence.Key), "=", fence.CreateRevision),
+		clientv3.Compare(clientv3.ModRevision(s.session(id)), "=", mod(was.session)),
+	}
+	var ops []clientv3.Op
+	if blob == nil {
+		ops = append(ops, clientv3.OpDelete(s.session(id)))
+	} else {
+		ops = append(ops, clientv3.OpPut(s.session(id), string(blob)))
+	}
+	for key, kv := range was.keys {
+		conds = append(conds, clientv3.Compare(clientv3.ModRevision(s.authKey(key)), "=", mod(kv)))
+		if kv == nil {
+			ops = append(ops, clientv3.OpPut(s.authKey(key), string(id)))
+		}
+	}
+	for key, kv := range was.mine {
+		conds = append(conds, clientv3.Compare(clientv3.ModRevision(key), "=", kv.ModRevision))
+		ops = append(ops, clientv3.OpDelete(key))
+	}
+	resp, err := s.client.Txn(ctx).If(conds...).Then(ops...).Commit()
+	if err != nil {
+		return false, fmt.Errorf("write session of %s: %w", id, err)
+	}
+	return resp.Succeeded, nil
+}
+
+func mod(kv *mvccpb.KeyValue) int64 {
+	if kv == nil {
+		return 0
+	}
+	return kv.ModRevision
+}
+
+// Delete implements sessionstore.Store.
+func (s *Store) Delete(ctx context.Context, fence fleet.Fence, id fleet.AccountID) error {
+	for range attempts {
+		was, err := s.read(ctx, fence, id, nil)
+		if err != nil {
+			return err
+		}
+		if was.session == nil {
+			return nil
+		}
+		done, err := s.write(ctx, fence, id, nil, was)
+		if err != nil || done {
+			return err
+		}
+	}
+	return fmt.Errorf("delete session of %s: %w", id, errBusy)
+}
