@@ -2,10 +2,12 @@ package etcd
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/telefleet/orchestrator/cluster"
 	"github.com/telefleet/orchestrator/fleet"
@@ -88,10 +90,23 @@ func TestUnreadableSpecIsAnError(t *testing.T) {
 
 func TestListReadsPages(t *testing.T) {
 	w := newWorld(t)
-	ids := accountIDs(3)
-	w.create(ids...)
-	kvs, _, err := list(t.Context(), w.client, w.prefix+"accounts/")
-	if err != nil || len(kvs) != 3 {
-		t.Fatalf("%d keys, %v", len(kvs), err)
+	const n = 2*pageSize + 1
+	for part := range slices.Chunk(accountIDs(n), 100) {
+		var ops []clientv3.Op
+		for _, id := range part {
+			ops = append(ops, clientv3.OpPut(w.prefix+"accounts/"+string(id), encode(cluster.Spec{Account: id})))
+		}
+		if _, err := w.client.Txn(t.Context()).Then(ops...).Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	specs, err := w.accounts.ListSpecs(t.Context())
+	if err != nil || len(specs) != n {
+		t.Fatalf("%d accounts, %v", len(specs), err)
+	}
+	for i, s := range specs[1:] {
+		if s.Account <= specs[i].Account {
+			t.Fatalf("%s after %s", s.Account, specs[i].Account)
+		}
 	}
 }

@@ -98,7 +98,7 @@ func (w *world) create(ids ...fleet.AccountID) {
 func accountIDs(n int) []fleet.AccountID {
 	ids := make([]fleet.AccountID, n)
 	for i := range ids {
-		ids[i] = fleet.AccountID(fmt.Sprintf("a%03d", i))
+		ids[i] = fleet.AccountID(fmt.Sprintf("a%04d", i))
 	}
 	return ids
 }

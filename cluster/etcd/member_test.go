@@ -358,8 +358,8 @@ func TestCordonedNodeGetsNothingNew(t *testing.T) {
 	w := newWorld(t)
 	cfg := Config{MovesPerSecond: 1000}
 	a := w.join(dial(t, endpoint), cfg)
-	w.create("a000")
-	a.awaitOwned(0, "a000")
+	w.create("a0000")
+	a.awaitOwned(0, "a0000")
 	b := w.join(dial(t, endpoint), cfg)
 	if err := b.m.Cordon(t.Context(), a.m.Node(), true); err != nil {
 		t.Fatal(err)

@@ -91,11 +91,11 @@ func TestTablesSurviveCutsAndCompaction(t *testing.T) {
 	w := newWorld(t)
 	p := newProxy(t)
 	n := w.join(dial(t, p.addr()), Config{})
-	w.create("a000")
-	n.awaitOwned(0, "a000")
+	w.create("a0000")
+	n.awaitOwned(0, "a0000")
 	p.hole(true, true)
-	w.create("a001")
-	if err := w.accounts.DeleteSpec(t.Context(), "a000"); err != nil {
+	w.create("a0001")
+	if err := w.accounts.DeleteSpec(t.Context(), "a0000"); err != nil {
 		t.Fatal(err)
 	}
 	resp, err := w.client.Get(t.Context(), "x")
@@ -107,12 +107,12 @@ func TestTablesSurviveCutsAndCompaction(t *testing.T) {
 	}
 	p.cut()
 	p.hole(false, false)
-	n.awaitOwned(0, "a001")
+	n.awaitOwned(0, "a0001")
 	lost, _ := n.awaitKind(0, "lost")
-	if lost.grant.Account != "a000" || lost.reason != cluster.LostDeleted {
+	if lost.grant.Account != "a0000" || lost.reason != cluster.LostDeleted {
 		t.Errorf("lost %s: %s", lost.grant, lost.reason)
 	}
-	if _, err := n.m.Owner("a999"); !errors.Is(err, cluster.ErrNoOwner) {
+	if _, err := n.m.Owner("a9999"); !errors.Is(err, cluster.ErrNoOwner) {
 		t.Errorf("owner of nothing: %v", err)
 	}
 }
