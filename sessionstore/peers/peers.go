@@ -102,8 +102,8 @@ func Merge(old, seen Peer) Peer {
 			old.Username = seen.Username
 		}
 		return old
-	case seen.AccessHash == 0:
-		seen.AccessHash, seen.Min = old.AccessHash, old.Min && old.AccessHash != 0
+	case seen.AccessHash == 0 && old.AccessHash != 0:
+		seen.AccessHash, seen.Min = old.AccessHash, old.Min
 	}
 	return seen
 }
