@@ -264,3 +264,43 @@ func TestPassphraseSaltIsMadeOnce(t *testing.T) {
 		t.Errorf("%x, then %x, %v", a, b, err)
 	}
 }
+
+// hooked runs a function before one transaction, counted from 1.
+type hooked struct {
+	clientv3.KV
+	count, at int
+	hook      func()
+}
+
+func (h *hooked) Txn(ctx context.Context) clientv3.Txn {
+	if h.count++; h.count == h.at {
+		h.hook()
+	}
+	return h.KV.Txn(ctx)
+}
+
+// TestOwnerThatChangesDuringAWriteFencesIt: the token is compared by the writing
+// transaction itself, not only before it.
+func TestOwnerThatChangesDuringAWriteFencesIt(t *testing.T) {
+	w := newWorld(t)
+	stale := w.own(t, "a")
+	rec := storetest.Record("a", 1)
+	if err := w.store.Save(t.Context(), stale, rec); err != nil {
+		t.Fatal(err)
+	}
+	for name, write := range map[string]func(*etcd.Store, fleet.Fence) error{
+		"save":   func(s *etcd.Store, f fleet.Fence) error { return s.Save(t.Context(), f, storetest.Record("a", 1)) },
+		"delete": func(s *etcd.Store, f fleet.Fence) error { return s.Delete(t.Context(), f, "a") },
+	} {
+		stale := w.own(t, "a")
+		c := clientv3.NewCtxClient(t.Context())
+		c.KV = &hooked{KV: client.KV, at: 2, hook: func() { w.own(t, "a") }} // 1 reads, 2 writes
+		store := etcd.NewStore(c, w.prefix, sessionstore.Sealer{Keyring: w.ring, ClusterID: "c"})
+		if err := write(store, stale); !errors.Is(err, sessionstore.ErrFenced) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := w.store.Load(t.Context(), "a"); err != nil {
+		t.Errorf("after stale writes: %v", err)
+	}
+}
