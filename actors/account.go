@@ -224,6 +224,7 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 	}
 	a.loaded, a.record = m.loaded, m.loaded.record
 	a.cache.Store(m.loaded.peers)
+	a.userID.Store(a.record.UserID)
 	if a.record.HomeDC == 0 {
 		a.record.HomeDC = a.deps.DefaultDC
 	}

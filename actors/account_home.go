@@ -124,10 +124,10 @@ func (a *account) homeFailed(system *actor.ActorSystem, sup actor.Supervisor, ch
 	case end.action == endKeyUnknown && a.authorized():
 		a.log.Warn("server does not know the auth key; the key is kept and tried again", "dc", h.link.dc)
 	case end.action == endKeyUnknown:
-		h.link.key, h.link.stale = nil, true // a key that nobody signed in with: make another
-		for _, c := range h.link.orphans() {
-			h.link.held = append(h.link.held, c)
-		}
+		// A key that nobody has signed in with: make another. Nothing of a user's hangs on the
+		// calls that were sent under it, and the server refused to read them.
+		h.link.key, h.link.stale = nil, true
+		h.link.held = h.link.collect(true)
 	case end.action == endNewSession:
 		h.link.stale = true
 	}

@@ -205,6 +205,7 @@ func (a *account) signedIn(ctx actor.Context, m *signedIn) {
 	}
 	a.record.UserID, a.record.Bot = m.userID, m.bot
 	a.status.UserID, a.status.Bot = m.userID, m.bot
+	a.userID.Store(m.userID)
 	a.save(ctx, m.saved)
 	a.online(ctx)
 }
@@ -213,6 +214,7 @@ func (a *account) signedIn(ctx actor.Context, m *signedIn) {
 func (a *account) signedOut(ctx actor.Context, m *signedOut) {
 	a.record.UserID, a.record.Bot, a.record.Checkpoint = 0, false, nil
 	a.record.FutureAuthToken = m.futureToken
+	a.userID.Store(0)
 	a.record.Keys = nil
 	a.replaceKey = true
 	a.save(ctx, m.saved)

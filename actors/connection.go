@@ -128,9 +128,42 @@ func (c *connection) Receive(ctx actor.Context) {
 			c.announce(ctx)
 		}
 	case *closeConnection:
-		c.asked = true
-		c.close(ctx, nil)
+		c.leave(ctx)
+	case *leaveTimeout:
+		if m.gen == c.gen {
+			c.close(ctx, nil)
+		}
 	}
+}
+
+// leaveTimeoutAfter is how long a server may take to end a connection that we have ended.
+const leaveTimeoutAfter = time.Second
+
+// leave ends the connection for good: what is due is written, then our half is closed, and the
+// server's end is awaited, so that nothing of it can arrive after the next connection's first
+// packet.
+func (c *connection) leave(ctx actor.Context) {
+	c.asked = true
+	if c.phase != phaseReady && c.phase != phaseOpening {
+		c.close(ctx, nil)
+		return
+	}
+	c.step(ctx, mtproto.Flush{})
+	if !c.writing {
+		c.halfClose(ctx)
+	}
+}
+
+func (c *connection) halfClose(ctx actor.Context) {
+	if c.phase == phaseClosing || c.phase == phaseEnded {
+		return
+	}
+	if err := c.conn.CloseWrite(); err != nil {
+		c.close(ctx, nil)
+		return
+	}
+	self, root, gen := ctx.Self(), ctx.ActorSystem().Root, c.gen
+	time.AfterFunc(leaveTimeoutAfter, func() { root.Send(self, &leaveTimeout{gen: gen}) })
 }
 
 func (c *connection) started(ctx actor.Context) {
@@ -210,6 +243,7 @@ func (c *connection) open(ctx actor.Context) {
 	}
 	c.phase = phaseOpening
 	c.step(ctx, mtproto.SocketUp{})
+	c.flushSoon(ctx)
 	if c.link.inited {
 		c.ready(ctx)
 		return
@@ -289,12 +323,10 @@ func (c *connection) close(ctx actor.Context, reason error) {
 		c.phase, c.end = phaseClosing, reason
 		c.stopTimer()
 		c.stopReader()
-		c.detach()
-		if errors.Is(reason, errFenced) {
-			_ = c.conn.Abort() //nolint:errcheck // closing is all that matters
-		} else {
-			_ = c.conn.Close() //nolint:errcheck // closing is all that matters
-		}
+		c.detach(ctx)
+		// Bytes that the kernel still holds must not reach the server after the first packet of
+		// the next connection: two of them in parallel cost the key.
+		_ = c.conn.Abort() //nolint:errcheck // closing is all that matters
 		c.acc.sockets.Remove(c.conn)
 	}
 	c.finish(ctx)

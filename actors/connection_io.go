@@ -65,17 +65,22 @@ func (c *connection) frameRead(ctx actor.Context, m *frameRead) {
 }
 
 // step gives one input to the engine and carries out its effects in order. An input that comes
-// up while effects are carried out waits for the last of them.
+// up while effects are carried out waits for the last of them. The engine takes inputs without
+// a socket too: calls wait in it, and what was processed must not be forgotten.
 func (c *connection) step(ctx actor.Context, in mtproto.Input) {
-	if c.link.engine == nil || c.phase == phaseEnded || c.phase == phaseClosing {
+	if c.link.engine == nil {
 		return
 	}
 	c.inputs = append(c.inputs, in)
+	c.drainInputs(ctx)
+}
+
+func (c *connection) drainInputs(ctx actor.Context) {
 	if c.stepping {
 		return
 	}
 	c.stepping = true
-	for len(c.inputs) > 0 && c.phase != phaseClosing && c.phase != phaseEnded {
+	for len(c.inputs) > 0 {
 		next := c.inputs[0]
 		c.inputs = c.inputs[1:]
 		for _, effect := range c.link.engine.Step(c.acc.deps.Now(), next) {
@@ -83,23 +88,15 @@ func (c *connection) step(ctx actor.Context, in mtproto.Input) {
 		}
 	}
 	c.inputs, c.stepping = nil, false
-	if c.phase == phaseClosing {
-		c.detach()
-	}
 }
 
-// detach tells the engine that its socket is gone.
-func (c *connection) detach() {
-	if c.link.engine == nil || c.stepping {
+// detach tells the engine that its socket is gone, before anything else.
+func (c *connection) detach(ctx actor.Context) {
+	if c.link.engine == nil {
 		return
 	}
-	for _, effect := range c.link.engine.Step(c.acc.deps.Now(), mtproto.SocketDown{}) {
-		if e, ok := effect.(mtproto.CallDone); ok {
-			if call := c.link.take(e.ID); call != nil {
-				call.done(e.Result, engineError(call.method, e.Err))
-			}
-		}
-	}
+	c.inputs = append([]mtproto.Input{mtproto.SocketDown{}}, c.inputs...)
+	c.drainInputs(ctx)
 }
 
 func (c *connection) effect(ctx actor.Context, effect mtproto.Effect) {
@@ -152,6 +149,7 @@ func (c *connection) announced(ctx actor.Context, e mtproto.CallDone) {
 	case errors.As(e.Err, &refused):
 		ctx.Send(ctx.Parent(), &callRefused{dc: c.link.dc, err: refused})
 		c.close(ctx, &connError{c.link.dc, endReconnect, engineError("initConnection", e.Err)})
+	case c.phase == phaseClosing || c.phase == phaseEnded:
 	case e.Err != nil:
 		c.close(ctx, &connError{c.link.dc, endReconnect, e.Err})
 	case constructor(e.Result) != tg.ConfigTypeID:
@@ -204,7 +202,7 @@ func (c *connection) remember(ctx actor.Context, e mtproto.Persist) {
 
 func (c *connection) setTimer(ctx actor.Context, at time.Time) {
 	c.stopTimer()
-	if at.IsZero() {
+	if at.IsZero() || c.phase == phaseClosing || c.phase == phaseEnded {
 		return
 	}
 	wait := max(0, at.Sub(c.acc.deps.Now()))
@@ -218,7 +216,7 @@ func (c *connection) setTimer(ctx actor.Context, at time.Time) {
 
 // write queues a frame; a writer goroutine lives only while bytes are queued.
 func (c *connection) write(ctx actor.Context, frame []byte) {
-	if c.phase == phaseClosing || c.phase == phaseEnded {
+	if c.conn == nil || c.phase == phaseClosing || c.phase == phaseEnded {
 		return
 	}
 	c.outbox = append(c.outbox, frame)
@@ -258,4 +256,7 @@ func (c *connection) written(ctx actor.Context, m *framesWritten) {
 		return
 	}
 	c.startWriter(ctx)
+	if c.asked && !c.writing {
+		c.halfClose(ctx)
+	}
 }

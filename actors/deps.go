@@ -94,6 +94,7 @@ type shared struct {
 	// reader is closed when the reader of the last home socket has ended: it survives restarts
 	// of the account, so that two home sockets never overlap.
 	reader atomic.Pointer[chan struct{}]
+	userID atomic.Int64 // of the signed-in user, 0 while there is none
 	// cache is the account's peers, nil until they are loaded.
 	cache atomic.Pointer[peers.Cache]
 }

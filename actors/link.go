@@ -71,14 +71,17 @@ var errSessionReplaced = errors.New("the session ended before the answer came")
 
 // orphans empties the link: calls that may be repeated in another session are returned in the
 // order they came, the others are answered with an unknown outcome.
-func (l *link) orphans() []*call {
+func (l *link) orphans() []*call { return l.collect(false) }
+
+// collect empties the link; with all set, calls are repeated that might act twice.
+func (l *link) collect(all bool) []*call {
 	var again []*call
 	if l.engine != nil {
 		for _, p := range l.engine.Unanswered() {
 			c := l.take(p.ID)
 			switch {
 			case c == nil:
-			case p.Sent && !p.Idempotent:
+			case p.Sent && !p.Idempotent && !all:
 				c.done(nil, unknownOutcome(c.method, errSessionReplaced))
 			default:
 				again = append(again, c)
@@ -87,7 +90,7 @@ func (l *link) orphans() []*call {
 	}
 	for id, c := range l.calls { // the engine lost count of them: a broken invariant, not a loss
 		delete(l.calls, id)
-		if c.idempotent {
+		if c.idempotent || all {
 			again = append(again, c)
 			continue
 		}

@@ -153,8 +153,9 @@ type (
 		gen uint64
 		err error
 	}
-	timerFired struct{ gen uint64 }
-	flushDue   struct{ gen uint64 }
+	timerFired   struct{ gen uint64 }
+	flushDue     struct{ gen uint64 }
+	leaveTimeout struct{ gen uint64 }
 )
 
 // handle is how callers reach a running account.

@@ -109,6 +109,16 @@ type lookup struct{ *shared }
 
 // Get implements telegram.Peers.
 func (l lookup) Get(kind telegram.PeerKind, id int64) (telegram.Peer, bool) {
+	self := l.userID.Load()
+	if kind == telegram.PeerUser && id == 0 {
+		id = self
+	}
+	if kind == telegram.PeerUser && id != 0 && id == self {
+		p, _ := l.get(peers.Key{Kind: peers.User, ID: id})
+		own := peerOf(p)
+		own.Kind, own.ID, own.Self = telegram.PeerUser, id, true
+		return own, true
+	}
 	p, ok := l.get(peers.Key{Kind: peers.Kind(kind), ID: id})
 	return peerOf(p), ok
 }

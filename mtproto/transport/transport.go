@@ -232,6 +232,17 @@ func (c *Conn) Close() error {
 	return c.cerr
 }
 
+// CloseWrite ends our half of the stream once the kernel has sent what it holds; ReadFrame goes on until the peer ends
+// its half too. It is how a connection is left when everything must have arrived before the next one begins. Streams
+// that cannot do it return errors.ErrUnsupported.
+func (c *Conn) CloseWrite() error {
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
+}
+
 // Abort closes the connection and drops what the kernel has not sent yet (SO_LINGER 0); the peer sees a reset. It
 // must be used where nothing more may reach the server.
 func (c *Conn) Abort() error {

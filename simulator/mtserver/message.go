@@ -106,11 +106,13 @@ func openPacket(key *crypto.Key, frame []byte) (packet, error) {
 }
 
 // sealPacket encrypts a packet for the client. padding is 0 for a lawful one that is
-// drawn here, else its exact length.
+// drawn here, else an unlawful one of about that length.
 func sealPacket(key *authKey, p packet, padding int, rnd io.Reader) ([]byte, error) {
 	n := 32 + len(p.body)
 	if padding == 0 {
 		padding = minPadding + (16-(n+minPadding)%16)%16
+	} else {
+		padding = unlawfulPadding(n, padding)
 	}
 	plain := make([]byte, 0, n+padding)
 	plain = binary.LittleEndian.AppendUint64(plain, uint64(p.salt))
@@ -134,6 +136,19 @@ func sealPacket(key *authKey, p packet, padding int, rnd io.Reader) ([]byte, err
 	}
 	ige.EncryptBlocks(block, iv[:], out[24:], plain)
 	return out, nil
+}
+
+// unlawfulPadding is the padding nearest to want that fills the last block and is too short or
+// too long.
+func unlawfulPadding(n, want int) int {
+	rest := (16 - n%16) % 16
+	switch {
+	case want < minPadding && rest < minPadding:
+		return rest
+	case rest == 0:
+		return maxPadding + 16
+	}
+	return maxPadding + rest
 }
 
 func constructorOf(b []byte) uint32 {

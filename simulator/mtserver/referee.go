@@ -188,7 +188,7 @@ func (r *Referee) judgeOpening(keyID int64, k *refereeKey, first *refereeConn) {
 		case other.log.ConnID > first.log.ConnID:
 			first.excused, first.newerAt = early, other.log.FirstSent // a newer one has sent before
 		case other.log.Closed.IsZero():
-			overlap = true
+			overlap = overlap || !other.conn.sock.ended() // ended by its client: we only have not read it yet
 			if other.excused < 0 {
 				other.excused, other.newerAt = other.conn.sock.arrived(), first.log.FirstSent
 			}

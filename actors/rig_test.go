@@ -1,0 +1,531 @@
+package actors
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gotd/td/tg"
+
+	"github.com/telefleet/orchestrator/eventlog"
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/backoff"
+	"github.com/telefleet/orchestrator/sessionstore"
+	"github.com/telefleet/orchestrator/simulator"
+	"github.com/telefleet/orchestrator/simulator/mtserver"
+	"github.com/telefleet/orchestrator/telegram"
+	"github.com/telefleet/orchestrator/telegram/dcs"
+	"github.com/telefleet/orchestrator/telegram/tlupdates"
+)
+
+// patience bounds the wait for any one thing; nothing here takes so long.
+const patience = 20 * time.Second
+
+func bounded(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// journal is an event log in memory, with the rules of the real one: a later claim fences the
+// writer, a writer has one append in flight. Its appends can be held back or made to fail.
+type journal struct {
+	mu      sync.Mutex
+	records []eventlog.Record
+	claims  map[fleet.AccountID]int
+	busy    map[fleet.AccountID]bool
+	gate    chan struct{}                                  // appends wait until it is closed
+	fail    func(fleet.AccountID, []eventlog.Record) error // asked before each append
+	failed  int
+	largest int // records in one append
+	changed chan struct{}
+}
+
+func newJournal() *journal {
+	return &journal{claims: map[fleet.AccountID]int{}, busy: map[fleet.AccountID]bool{}, changed: make(chan struct{})}
+}
+
+// shout wakes those who wait for a change; the lock is held.
+func (j *journal) shout() {
+	close(j.changed)
+	j.changed = make(chan struct{})
+}
+
+func (j *journal) Claim(_ context.Context, id fleet.AccountID, token fleet.FencingToken) (EventWriter, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.claims[id]++
+	j.busy[id] = false
+	j.records = append(j.records, eventlog.Record{
+		Account: id, Token: token, Kind: eventlog.KindOwnerChanged, Seq: uint64(len(j.records) + 1), Epoch: 1,
+	})
+	j.shout()
+	return &journalWriter{log: j, id: id, claim: j.claims[id], at: uint64(len(j.records))}, nil
+}
+
+func (j *journal) Durable() eventlog.Cursor {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return eventlog.Cursor{Epoch: 1, Seq: uint64(len(j.records))}
+}
+
+func (j *journal) PublishLive(context.Context, eventlog.Record) error { return nil }
+
+// hold keeps appends from ending until the returned function is called.
+func (j *journal) hold() (release func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	gate := make(chan struct{})
+	j.gate = gate
+	return sync.OnceFunc(func() {
+		j.mu.Lock()
+		j.gate = nil
+		j.mu.Unlock()
+		close(gate)
+	})
+}
+
+func (j *journal) setFail(f func(fleet.AccountID, []eventlog.Record) error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.fail = f
+}
+
+type journalWriter struct {
+	log   *journal
+	id    fleet.AccountID
+	claim int
+	at    uint64
+}
+
+func (w *journalWriter) Claimed() eventlog.Cursor { return eventlog.Cursor{Epoch: 1, Seq: w.at} }
+
+func (w *journalWriter) Replay(_ context.Context, from eventlog.Cursor) iter.Seq2[eventlog.Record, error] {
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	mine := slices.Clone(w.log.records[:w.at])
+	return func(yield func(eventlog.Record, error) bool) {
+		for _, r := range mine {
+			if r.Account == w.id && r.Seq > from.Seq && !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+var errTwoAppends = errors.New("two appends of one writer at a time")
+
+func (w *journalWriter) Append(ctx context.Context, recs ...eventlog.Record) (uint64, error) {
+	j := w.log
+	j.mu.Lock()
+	if j.busy[w.id] && j.claims[w.id] == w.claim {
+		j.mu.Unlock()
+		return 0, errTwoAppends
+	}
+	j.busy[w.id] = true
+	gate := j.gate
+	j.shout()
+	j.mu.Unlock()
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	defer j.shout()
+	if j.claims[w.id] != w.claim {
+		return 0, eventlog.ErrFenced
+	}
+	j.busy[w.id] = false
+	j.largest = max(j.largest, len(recs))
+	if j.fail != nil {
+		if err := j.fail(w.id, recs); err != nil {
+			j.failed++
+			return 0, err
+		}
+	}
+	for _, r := range recs {
+		r.Account, r.Seq, r.Epoch = w.id, uint64(len(j.records)+1), 1
+		j.records = append(j.records, r)
+	}
+	return uint64(len(j.records)), nil
+}
+
+// await waits until the journal satisfies the condition, which is asked with the lock held.
+func (j *journal) await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	ctx := bounded(t)
+	for {
+		j.mu.Lock()
+		done, changed := ok(), j.changed
+		j.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			t.Fatalf("%s: not seen within %v", what, patience)
+		}
+	}
+}
+
+// ids are the ids of an account's events of these kinds, in order; the lock is held.
+func (j *journal) ids(id fleet.AccountID, kinds ...string) []string {
+	var out []string
+	for _, r := range j.records {
+		if r.Account == id && slices.Contains(kinds, r.Kind) {
+			out = append(out, r.ID)
+		}
+	}
+	return out
+}
+
+// locked runs f with the journal's lock held.
+func (j *journal) locked(f func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	f()
+}
+
+// guardedSessions is a session store that refuses what the real one refuses: another home DC
+// or home key of an authorised record by a mere Save.
+type guardedSessions struct {
+	*fakeSessions
+	replaced int
+}
+
+func (g *guardedSessions) Save(ctx context.Context, fence fleet.Fence, r *sessionstore.Record) error {
+	if old := g.get(r.Account); old != nil && old.Authorised() && r.Authorised() &&
+		(old.HomeDC != r.HomeDC || old.Keys[old.HomeDC].Key != r.Keys[r.HomeDC].Key) {
+		return sessionstore.ErrKeyReplaced
+	}
+	return g.fakeSessions.Save(ctx, fence, r)
+}
+
+func (g *guardedSessions) ReplaceKey(ctx context.Context, fence fleet.Fence, r *sessionstore.Record) error {
+	g.mu.Lock()
+	g.replaced++
+	g.mu.Unlock()
+	return g.fakeSessions.Save(ctx, fence, r)
+}
+
+// rig is accounts over the simulator whose events go into a journal.
+type rig struct {
+	*simulated
+	log   *journal
+	store *guardedSessions
+	users map[fleet.AccountID]int64
+}
+
+// newRig starts a simulator and a node. Its waits between dials are short; the rest is as in
+// production.
+func newRig(t *testing.T, cfg simulator.Config, change ...func(*Deps)) *rig {
+	t.Helper()
+	sim, err := simulator.Start(context.WithoutCancel(t.Context()), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sim.Close(); err != nil {
+			t.Errorf("close simulator: %v", err)
+		}
+	})
+	r := &rig{simulated: &simulated{harness: newHarness(t), sim: sim}, log: newJournal(), users: map[fleet.AccountID]int64{}}
+	r.store = &guardedSessions{fakeSessions: r.sessions}
+	d := &r.deps
+	d.Events, d.Sessions, d.DCs = r.log, r.store, dcs.List{}
+	for _, dc := range sim.DCs() {
+		d.DCs.Options = append(d.DCs.Options, dcs.Option{ID: dc.ID, Addr: dc.Addr})
+		d.DCs.Keys = append(d.DCs.Keys, dc.Key)
+	}
+	d.Transport.Obfuscated = true
+	d.Redial = backoff.Policy{Base: 20 * time.Millisecond, Max: 200 * time.Millisecond}
+	debugLog(d)
+	for _, c := range change {
+		c(d)
+	}
+	r.start(t)
+	t.Cleanup(func() { r.shutdown(t) })
+	return r
+}
+
+// person is a user who is signed in as an account of the same name.
+func (r *rig) person(t *testing.T, id fleet.AccountID, home int) *Env {
+	t.Helper()
+	n := len(r.users) + 1
+	phone := "+1555000" + strconv.Itoa(n)
+	r.user(t, id, simulator.UserSpec{Phone: phone, FirstName: string(id), Username: "user_" + string(id), HomeDC: home})
+	me, err := telegram.GetMe(bounded(t), r.env(t, id))
+	if err != nil {
+		t.Fatalf("%s: get me: %v", id, err)
+	}
+	r.users[id] = me.ID
+	r.sync(t, id)
+	return r.env(t, id)
+}
+
+// pair is two people who know each other, both on DC 2, whose streams are even.
+func (r *rig) pair(t *testing.T) (ann, bob *Env) {
+	t.Helper()
+	ann, bob = r.person(t, "ann", 2), r.person(t, "bob", 2)
+	r.send(t, "ann", "@user_bob", "hello")
+	r.send(t, "bob", "@user_ann", "hello")
+	r.sync(t, "ann")
+	r.sync(t, "bob")
+	return ann, bob
+}
+
+// key is the one auth key with which an account is signed in.
+func (r *rig) key(t *testing.T, id fleet.AccountID) int64 {
+	t.Helper()
+	keys := r.sim.World().Keys(r.users[id])
+	if len(keys) != 1 {
+		t.Fatalf("%s: %d logins, want one", id, len(keys))
+	}
+	return keys[0]
+}
+
+// sync repeats Env.Sync while the account restarts under it.
+func (r *rig) sync(t *testing.T, id fleet.AccountID) {
+	t.Helper()
+	ctx := bounded(t)
+	for {
+		err := r.env(t, id).Sync(ctx)
+		var e *fleet.Error
+		switch {
+		case err == nil:
+			return
+		case errors.As(err, &e) && strings.HasPrefix(e.Reason, "ACCOUNT_") && ctx.Err() == nil: // no stream just now
+			r.settle(ctx, t, id)
+		default:
+			t.Fatalf("%s: sync: %v", id, err)
+		}
+	}
+}
+
+// settle waits until an account answers a call; its state then allows another Sync.
+func (r *rig) settle(ctx context.Context, t *testing.T, id fleet.AccountID) {
+	t.Helper()
+	for {
+		_, err := telegram.GetMe(ctx, r.env(t, id))
+		var e *fleet.Error
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if !errors.As(err, &e) || !strings.HasPrefix(e.Reason, "ACCOUNT_") || State(strings.ToLower(strings.TrimPrefix(e.Reason, "ACCOUNT_"))).terminal() {
+			t.Fatalf("%s: %v", id, err)
+		}
+	}
+}
+
+// chatter sends n messages from each account to the other, some at a time. Every call must
+// succeed.
+func (r *rig) chatter(t *testing.T, n int) {
+	t.Helper()
+	const workers = 8
+	ctx := bounded(t)
+	var wg sync.WaitGroup
+	for _, pair := range [][2]fleet.AccountID{{"ann", "bob"}, {"bob", "ann"}} {
+		env := r.env(t, pair[0])
+		peer, err := telegram.ResolvePeer(ctx, env, "@user_"+string(pair[1]))
+		if err != nil {
+			t.Fatalf("%s: resolve: %v", pair[0], err)
+		}
+		for w := range workers {
+			wg.Go(func() {
+				for i := w; i < n; i += workers {
+					if _, err := telegram.SendMessage(ctx, env, peer, telegram.Outgoing{Text: fmt.Sprintf("message %d", i)}); err != nil {
+						t.Errorf("%s: message %d: %v", pair[0], i, err)
+						return
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+}
+
+// verify syncs every account and compares its events with the simulator's own list: each
+// message that it was owed must be there exactly once, and no loss reported.
+func (r *rig) verify(t *testing.T) {
+	t.Helper()
+	for _, id := range slices.Sorted(maps.Keys(r.users)) {
+		r.sync(t, id)
+		r.compare(t, id)
+	}
+}
+
+func (r *rig) compare(t *testing.T, id fleet.AccountID) {
+	t.Helper()
+	want := map[string]bool{}
+	for _, e := range r.sim.Ledger().Entries(0) {
+		if e.UserID == r.users[id] && e.Kind == "message_new" {
+			want[fmt.Sprintf("%s:%s:%d", e.Box, tlupdates.KindMessageNew, e.MessageID)] = true
+		}
+	}
+	r.log.locked(func() {
+		got := map[string]int{}
+		for _, event := range r.log.ids(id, tlupdates.KindMessageNew) {
+			got[event]++
+		}
+		missing, twice, extra := 0, 0, 0
+		for event := range want {
+			if got[event] == 0 {
+				missing++
+			}
+		}
+		for event, n := range got {
+			if n > 1 {
+				twice++
+			}
+			if !want[event] {
+				extra++
+			}
+		}
+		if missing+twice+extra > 0 {
+			t.Errorf("%s: of %d messages %d are missing, %d came twice, %d were never sent", id, len(want), missing, twice, extra)
+		}
+		if gaps := r.log.ids(id, "gap"); len(gaps) > 0 {
+			t.Errorf("%s: gap events %v", id, gaps)
+		}
+	})
+}
+
+// inject does a fault once, at the next opportunity of the account's key.
+func (r *rig) inject(t *testing.T, id fleet.AccountID, f mtserver.Fault) {
+	t.Helper()
+	r.sim.Faults().Inject(r.key(t, id), f)
+}
+
+// dials counts the connections that the simulator has accepted.
+func (r *rig) dials() int64 { return r.sim.Server().Stats().Accepted }
+
+// tap hears of every query before the simulator answers it, and may refuse it. The hook runs
+// in the simulator: it must not wait for the account.
+type tap struct {
+	mu    sync.Mutex
+	seen  []string // names of methods
+	heard chan struct{}
+}
+
+func (r *rig) tap(hook func(account int64, method string) (code int, message string)) *tap {
+	p := &tap{heard: make(chan struct{})}
+	names := tg.TypesMap()
+	r.sim.Faults().SetRPCHook(func(c *mtserver.Call) (int, string) {
+		name, _, _ := strings.Cut(names[c.Constructor()], "#")
+		p.mu.Lock()
+		p.seen = append(p.seen, name)
+		close(p.heard)
+		p.heard = make(chan struct{})
+		p.mu.Unlock()
+		if hook == nil {
+			return 0, ""
+		}
+		return hook(c.KeyID, name)
+	})
+	return p
+}
+
+// count is how often a method was called.
+func (p *tap) count(method string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, name := range p.seen {
+		if name == method {
+			n++
+		}
+	}
+	return n
+}
+
+// await waits until a method was called n times.
+func (p *tap) await(t *testing.T, method string, n int) {
+	t.Helper()
+	ctx := bounded(t)
+	for {
+		p.mu.Lock()
+		heard := p.heard
+		p.mu.Unlock()
+		if p.count(method) >= n {
+			return
+		}
+		select {
+		case <-heard:
+		case <-ctx.Done():
+			t.Fatalf("%s was called %d times, want %d", method, p.count(method), n)
+		}
+	}
+}
+
+// once refuses the first n calls of a method.
+func once(n int, method string, code int, message string) func(int64, string) (int, string) {
+	var mu sync.Mutex
+	return func(_ int64, name string) (int, string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if name != method || n == 0 {
+			return 0, ""
+		}
+		n--
+		return code, message
+	}
+}
+
+// stateEvents are the changes of state that an account told of, as "state REASON".
+func (r *rig) stateEvents(t *testing.T, id fleet.AccountID) []string {
+	t.Helper()
+	var out []string
+	for _, rec := range r.log.records {
+		if rec.Account != id || rec.Kind != kindAccountState {
+			continue
+		}
+		var e stateChanged
+		if err := json.Unmarshal(rec.Payload, &e); err != nil {
+			t.Fatalf("%s: state event: %v", id, err)
+		}
+		out = append(out, strings.TrimSpace(string(e.To)+" "+e.Reason))
+	}
+	return out
+}
+
+// awaitState waits for an event that tells of a state.
+func (r *rig) awaitState(t *testing.T, id fleet.AccountID, want string) {
+	t.Helper()
+	r.log.await(t, fmt.Sprintf("%s: state event %q", id, want), func() bool {
+		return slices.Contains(r.stateEvents(t, id), want)
+	})
+}
+
+// reason is the reason of a *fleet.Error, "" for nil, else the error's text.
+func reason(err error) string {
+	var e *fleet.Error
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &e):
+		return e.Reason
+	}
+	return err.Error()
+}
+
+// nearest asks the server something harmless.
+func nearest(ctx context.Context, env *Env) (*tg.NearestDC, error) {
+	var dc tg.NearestDC
+	err := env.Invoke(ctx, &tg.HelpGetNearestDCRequest{}, &dc)
+	return &dc, err
+}
