@@ -3,8 +3,11 @@ package eventlog
 import (
 	"net"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/telefleet/orchestrator/eventlog/embedded"
 )
@@ -93,5 +96,29 @@ func TestExternalLogNeedsAServer(t *testing.T) {
 	_, err = Open(t.Context(), Config{URL: "nats://" + ln.Addr().String(), SyncInterval: time.Second, Keys: testKeys})
 	if err == nil {
 		t.Fatal("opened")
+	}
+}
+
+// A node that is not connected yet when it is asked waits instead of failing.
+func TestReviewWaitsForTheConnection(t *testing.T) {
+	dir := t.TempDir()
+	s := startNATS(t, dir, "127.0.0.1:0")
+	addr := s.Addr()
+	l := openLog(t, Config{URL: "nats://" + addr, SyncInterval: time.Second, Keys: testKeys, MinFree: -1})
+	down := make(chan struct{})
+	var once sync.Once // Close disconnects again
+	l.nc.SetDisconnectErrHandler(func(*nats.Conn, error) { once.Do(func() { close(down) }) })
+	s.Shutdown()
+	<-down
+	_, _, err := l.meta.load(testCtx(t))
+	if !unsent(err) {
+		t.Fatalf("without a connection: %v", err)
+	}
+	got := make(chan error, 1)
+	go func() { got <- l.review(testCtx(t), Cursor{}) }()
+	s = startNATS(t, dir, addr)
+	t.Cleanup(s.Shutdown)
+	if err := <-got; err != nil {
+		t.Fatal(err)
 	}
 }

@@ -19,6 +19,8 @@ const (
 	ringBytes   = 8 << 20
 	// liveRecords bounds the live events kept for one follower; the oldest is dropped.
 	liveRecords = 256
+	// tailExpiry is how long one pull of the tail waits; heartbeats come five times as often.
+	tailExpiry = 10 * time.Second
 	// tailRetry paces the repeats after the tail broke.
 	tailRetry = 200 * time.Millisecond
 )
@@ -128,7 +130,7 @@ func (h *hub) tailOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	it, err := cons.Messages()
+	it, err := cons.Messages(jetstream.PullExpiry(tailExpiry), jetstream.PullHeartbeat(tailExpiry/5))
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ const witnessEvery = 5 * time.Second
 // added at random.
 const reconnectWait = 250 * time.Millisecond
 
-// reviewTimeout bounds the look at the epochs after a reconnect.
+// reviewTimeout bounds one look at the epochs.
 const reviewTimeout = 30 * time.Second
 
 // Log is an open event log.
@@ -176,10 +176,21 @@ func (l *Log) openExternal(ctx context.Context) error {
 	return l.review(ctx, Cursor{Epoch: w.Epoch, Seq: w.Last})
 }
 
-// review compares the external store's end with the known one and opens or adopts an epoch.
+// review compares the external store's end with the known one and opens or adopts an epoch. It
+// waits for a connection that is down and for a leader.
 func (l *Log) review(ctx context.Context, known Cursor) error {
 	l.reviewMu.Lock()
 	defer l.reviewMu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
+	defer cancel()
+	err := l.reviewOnce(ctx, known)
+	for unsent(err) && sleep(ctx, noStreamWait) {
+		err = l.reviewOnce(ctx, known)
+	}
+	return err
+}
+
+func (l *Log) reviewOnce(ctx context.Context, known Cursor) error {
 	for {
 		table, revision, err := l.meta.load(ctx)
 		if err != nil {
@@ -221,15 +232,16 @@ func (l *Log) reviewAfterReconnect() {
 		return
 	}
 	defer done()
-	ctx, cancel := context.WithTimeout(l.closing, reviewTimeout)
-	defer cancel()
+	ctx := l.closing
 	known := Cursor{Seq: l.synced.known()}
 	if t := l.epochs.Load(); t == nil {
 		return // Open itself is still at it
 	} else {
 		known.Epoch = t.current()
 	}
-	if err := l.review(ctx, known); err != nil {
+	err = l.review(ctx, known)
+	l.hub.restart() // its consumer may be gone, which would show only by missing heartbeats
+	if err != nil {
 		l.cfg.Logger.Warn("event log: cannot review the epochs after a reconnect", "error", err)
 	}
 }
@@ -281,12 +293,13 @@ func (l *Log) Close(ctx context.Context) error {
 		l.mu.Unlock()
 		l.calls.Wait()
 		l.hub.stop()
-		last, err := l.store.state(ctx)
-		l.stop()
 		if l.server == nil {
+			l.stop()
 			l.closeErr = l.writeWitness()
 			return
 		}
+		last, err := l.store.state(ctx)
+		l.stop()
 		if err == nil {
 			err = syncBlocks(l.storeDir())
 		}

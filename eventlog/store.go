@@ -193,7 +193,12 @@ func (s *store) leaderGet(ctx context.Context, query map[string]any) (rawRecord,
 
 // state asks the leader.
 func (s *store) state(ctx context.Context) (streamState, error) {
+	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	defer cancel()
 	info, err := s.stream.Info(ctx)
+	for unsent(err) && sleep(ctx, noStreamWait) {
+		info, err = s.stream.Info(ctx)
+	}
 	if err != nil {
 		return streamState{}, fmt.Errorf("event log state: %w", err)
 	}

@@ -119,9 +119,16 @@ func start(ctx context.Context, cfg Config) (*server.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded nats: %w", err)
 	}
-	srv.SetLoggerV2(&logger{cfg.Logger}, false, false, false)
+	log := &logger{log: cfg.Logger, fatal: make(chan string, 1)}
+	srv.SetLoggerV2(log, false, false, false)
 	srv.Start()
 	for end := time.Now().Add(startTimeout); !srv.ReadyForConnections(100 * time.Millisecond); {
+		select {
+		case why := <-log.fatal:
+			stop(srv)
+			return nil, fmt.Errorf("embedded nats: %s", why)
+		default:
+		}
 		if ctx.Err() != nil || time.Now().After(end) || !srv.Running() {
 			stop(srv)
 			return nil, errors.Join(fmt.Errorf("embedded nats: store %s did not become ready", cfg.Dir), ctx.Err())
@@ -175,7 +182,10 @@ func stop(srv *server.Server) {
 }
 
 // logger carries the server's lines to hclog. Notices are debug: they tell of ordinary starts.
-type logger struct{ log hclog.Logger }
+type logger struct {
+	log   hclog.Logger
+	fatal chan string // the first reason
+}
 
 func (l *logger) Noticef(f string, v ...any) { l.log.Debug(fmt.Sprintf(f, v...)) }
 func (l *logger) Warnf(f string, v ...any)   { l.log.Warn(fmt.Sprintf(f, v...)) }
@@ -183,5 +193,12 @@ func (l *logger) Errorf(f string, v ...any)  { l.log.Error(fmt.Sprintf(f, v...))
 func (l *logger) Debugf(f string, v ...any)  { l.log.Trace(fmt.Sprintf(f, v...)) }
 func (l *logger) Tracef(f string, v ...any)  { l.log.Trace(fmt.Sprintf(f, v...)) }
 
-// Fatalf does not end the process: NewServer or readiness fails instead.
-func (l *logger) Fatalf(f string, v ...any) { l.log.Error(fmt.Sprintf(f, v...)) }
+// Fatalf does not end the process: start fails instead.
+func (l *logger) Fatalf(f string, v ...any) {
+	why := fmt.Sprintf(f, v...)
+	l.log.Error(why)
+	select {
+	case l.fatal <- why:
+	default:
+	}
+}
