@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"github.com/telefleet/orchestrator/internal/pacer"
 	"github.com/telefleet/orchestrator/mtproto/transport"
 	"github.com/telefleet/orchestrator/sessionstore"
+	storeetcd "github.com/telefleet/orchestrator/sessionstore/etcd"
 	"github.com/telefleet/orchestrator/sessionstore/peers"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/telegram/dcs"
@@ -72,12 +74,15 @@ func startNode(ctx context.Context, cfg configs.Config, o nodeOptions) (n *node,
 	if n.lock, err = embedded.Lock(cfg.DataDir); err != nil {
 		return n, err
 	}
+	// A master key is made only where nothing is sealed yet: a lost one is never papered over.
+	_, stat := os.Stat(filepath.Join(cfg.DataDir, "etcd"))
+	fresh := errors.Is(stat, os.ErrNotExist)
 	if n.etcd, err = embedded.Start(ctx, embedded.Config{
 		Dir: cfg.DataDir, Lock: n.lock, Log: o.log.Named("etcd"), UnsafeNoFsync: o.throwaway,
 	}); err != nil {
 		return n, err
 	}
-	if err = n.openStores(ctx, cfg, o); err != nil {
+	if err = n.openStores(ctx, cfg, o, fresh); err != nil {
 		return n, err
 	}
 	if err = n.startFleet(ctx, cfg, o); err != nil {
@@ -87,7 +92,7 @@ func startNode(ctx context.Context, cfg configs.Config, o nodeOptions) (n *node,
 	return n, err
 }
 
-func (n *node) openStores(ctx context.Context, cfg configs.Config, o nodeOptions) error {
+func (n *node) openStores(ctx context.Context, cfg configs.Config, o nodeOptions, fresh bool) error {
 	var err error
 	if n.witness, err = clusteretcd.OpenWitness(clusteretcd.WitnessConfig{
 		Dir: cfg.DataDir, ClusterID: cfg.ClusterID, Machine: clusteretcd.MachineID(),
@@ -98,9 +103,15 @@ func (n *node) openStores(ctx context.Context, cfg configs.Config, o nodeOptions
 	if keyFile == "" {
 		keyFile = filepath.Join(cfg.DataDir, "master.key")
 	}
-	if n.keys, n.sessions, err = tmpStores(keyFile, cfg.ClusterID); err != nil {
+	master, err := sessionstore.LoadMasterKey(keyFile, fresh)
+	if err != nil {
 		return err
 	}
+	client := n.etcd.Client()
+	n.keys = storeetcd.NewKeyring(client, storeetcd.KeyringConfig{
+		ClusterID: cfg.ClusterID, Masters: sessionstore.Masters{Current: master},
+	})
+	n.sessions = storeetcd.NewStore(client, "", sessionstore.Sealer{Keyring: n.keys, ClusterID: cfg.ClusterID})
 	n.events, err = eventlog.Open(ctx, eventlog.Config{
 		Dir: filepath.Join(cfg.DataDir, "events"), Keys: n.keys.DataKey,
 		MaxAge: time.Duration(cfg.Events.MaxAge), MaxBytes: cfg.Events.MaxBytes, MinFree: cfg.Events.MinFree,
