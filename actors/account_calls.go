@@ -132,6 +132,8 @@ func (a *account) callRefused(ctx actor.Context, m *callRefused) {
 		a.sideUnauthorized(ctx, m.dc, c, answer)
 	case m.err.Code == 420 && arg > 0:
 		a.flood(ctx, c, name, arg, answer)
+	case name == "RANDOM_ID_DUPLICATE": // a 500, but a success: the first one took effect
+		answer()
 	case (m.err.Code == 500 || m.err.Code < 0) && c.idempotent && c.attempts < maxAttempts:
 		c.attempts++
 		wait := callRetryBase << (c.attempts - 1)
