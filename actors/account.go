@@ -53,6 +53,7 @@ type account struct {
 	failure                   *failure // entered once the child that caused it has ended
 	streamErr                 error    // why the stream ended, while it stops
 	saveAgain                 time.Time
+	reviving                  bool // a login waits until the former session is closed and stored
 	reporting                 bool
 	replaceKey, savingReplace bool // the next save may change the key of an authorised record
 	peersDue                  bool // the timer covers the next flush of the peers
@@ -199,6 +200,11 @@ var incarnations = rand.Uint64 // distinguishes incarnations across restarts
 func (a *account) started(ctx actor.Context) {
 	a.inc, a.self = incarnations(), ctx.Self()
 	a.setState(ctx, StateNew, "", "", "")
+	a.load(ctx)
+}
+
+// load reads the session and claims the event log, in the background.
+func (a *account) load(ctx actor.Context) {
 	self, root, inc, s := ctx.Self(), ctx.ActorSystem().Root, a.inc, a.shared
 	go func() {
 		l, err := load(context.Background(), s)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/gotd/td/tg"
 	"github.com/gotd/td/tgerr"
 
 	"github.com/telefleet/orchestrator/fleet"
@@ -19,6 +20,11 @@ type floodKey uint32 // constructor of the method
 // invoke routes a call: to its connection, or into the queue.
 func (a *account) invoke(ctx actor.Context, c *call) {
 	if a.draining && !c.internal || a.state.terminal() || a.ended {
+		if a.canSignIn() && opensLogin(c.typeID) {
+			a.queue = append(a.queue, c)
+			a.revive(ctx)
+			return
+		}
 		c.done(nil, a.refusal())
 		return
 	}
@@ -157,11 +163,17 @@ func (a *account) follow(ctx actor.Context, c *call, name string, dc int, answer
 	case name == "FILE_MIGRATE" || name == "STATS_MIGRATE":
 		c.dc = dc
 		a.invoke(ctx, c)
+	case c.typeID == tg.AuthExportAuthorizationRequestTypeID: // part of a move itself
+		answer()
 	default:
 		a.queue = append(a.queue, c)
-		a.migrate(ctx, dc)
-		if a.home != nil && a.home.ready { // another call has moved the home already
+		switch {
+		case a.home != nil && a.home.ready && a.home.link.dc == dc: // another call has moved the home already
 			a.sendQueue(ctx)
+		case a.authorized():
+			a.moveLogin(ctx, dc)
+		default:
+			a.migrate(ctx, dc)
 		}
 	}
 }
@@ -190,6 +202,8 @@ func (a *account) flood(ctx actor.Context, c *call, name string, seconds int, an
 func (a *account) lost(ctx actor.Context, name string) {
 	r := remedies[name]
 	a.stop(ctx, r.state, name, "Telegram answered "+name, r.remedy)
+	a.forgetLogin()
+	a.save(ctx, nil)
 }
 
 // splitError parts Telegram's FLOOD_WAIT_30 into FLOOD_WAIT and 30.

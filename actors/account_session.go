@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
@@ -176,9 +177,57 @@ func (a *account) sessionSaved(ctx actor.Context, m *sessionSaved) {
 	if a.dirty {
 		a.save(ctx, nil)
 	}
+	if a.reviving {
+		a.revive(ctx)
+	}
 	if a.draining {
 		a.drainStep(ctx)
 	}
+}
+
+// forgetLogin drops what belonged to a session that Telegram has ended. Its keys go too: the
+// next login makes new ones.
+func (a *account) forgetLogin() {
+	a.record.UserID, a.record.Bot, a.record.Checkpoint, a.record.Keys = 0, false, nil, nil
+	a.userID.Store(0)
+	a.replaceKey = true
+}
+
+// canSignIn reports whether a login may start from the account's terminal state.
+func (a *account) canSignIn() bool {
+	switch a.state {
+	case StateLoggedOut, StateConflict, StateBanned:
+		return !a.draining && !a.ended
+	}
+	return false
+}
+
+// opensLogin reports whether a method begins a login.
+func opensLogin(method uint32) bool {
+	switch method {
+	case tg.AuthSendCodeRequestTypeID, tg.AuthImportBotAuthorizationRequestTypeID, tg.AuthExportLoginTokenRequestTypeID:
+		return true
+	}
+	return false
+}
+
+// revive connects an account whose session had ended, because somebody signs in again. It
+// waits until everything of the former session is closed and stored.
+func (a *account) revive(ctx actor.Context) {
+	a.reviving = true
+	switch {
+	case a.home != nil:
+		a.stopHome(ctx, a.revive)
+		return
+	case a.stream != nil:
+		a.stopStream(ctx)
+		return
+	case a.saving || a.dirty:
+		return // sessionSaved goes on
+	}
+	a.reviving = false
+	a.loaded = nil
+	a.load(ctx)
 }
 
 // cloneRecord copies what the account goes on changing; keys are never changed in place.
@@ -212,11 +261,8 @@ func (a *account) signedIn(ctx actor.Context, m *signedIn) {
 
 // signedOut forgets a session whose key the server has revoked.
 func (a *account) signedOut(ctx actor.Context, m *signedOut) {
-	a.record.UserID, a.record.Bot, a.record.Checkpoint = 0, false, nil
+	a.forgetLogin()
 	a.record.FutureAuthToken = m.futureToken
-	a.userID.Store(0)
-	a.record.Keys = nil
-	a.replaceKey = true
 	a.save(ctx, m.saved)
 	a.stop(ctx, StateLoggedOut, "SIGNED_OUT", "the account was signed out", "sign in again with `orchestrator login`")
 }

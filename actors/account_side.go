@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -19,6 +20,8 @@ type sideConn struct {
 	authorized bool
 	importing  bool
 	closing    bool
+	known      bool // the key was there before
+	home       bool // it is to become the home connection
 	queue      []*call
 	next       func(actor.Context)
 }
@@ -30,19 +33,50 @@ func (a *account) invokeSide(ctx actor.Context, c *call) {
 			c.done(nil, unknownDC(c.dc))
 			return
 		}
-		l := newLink(c.dc, true, nil)
-		if key, ok := a.record.Keys[c.dc]; ok {
-			l.key = &key
-		}
-		side = &sideConn{dc: c.dc, link: l}
-		side.pid = a.spawnConnection(ctx, l, "side-")
-		a.sides[c.dc] = side
+		side = a.startSide(ctx, c.dc)
 	}
 	if side.ready && !side.closing {
 		ctx.Send(side.pid, &invoke{c})
 		return
 	}
 	side.queue = append(side.queue, c)
+}
+
+func (a *account) startSide(ctx actor.Context, dc int) *sideConn {
+	l := newLink(dc, true, nil)
+	key, known := a.record.Keys[dc]
+	if known {
+		l.key = &key
+	}
+	side := &sideConn{dc: dc, link: l, known: known}
+	side.pid = a.spawnConnection(ctx, l, "side-")
+	a.sides[dc] = side
+	return side
+}
+
+// moveLogin moves the home of a signed-in account: the login is imported over a side
+// connection before the home follows, because Telegram does not move it by itself.
+func (a *account) moveLogin(ctx actor.Context, dc int) {
+	side := a.sides[dc]
+	if side == nil {
+		side = a.startSide(ctx, dc)
+	}
+	side.home = true
+	if side.authorized {
+		a.migrate(ctx, dc)
+	}
+}
+
+// stay ends a move that did not succeed: the calls that asked for it hear why.
+func (a *account) stay(err error) {
+	if a.home == nil || !a.home.ready {
+		return // the queue waits for the connection
+	}
+	queue := a.queue
+	a.queue = nil
+	for _, c := range queue {
+		c.done(nil, err)
+	}
 }
 
 func (a *account) sideReady(ctx actor.Context, side *sideConn) {
@@ -99,12 +133,18 @@ func (a *account) authorizationImported(ctx actor.Context, m *authorizationImpor
 		return
 	}
 	side.importing = false
-	if m.err != nil {
+	switch {
+	case m.err != nil && side.home && side.known: // it may be signed in there since it was at home there
+		a.migrate(ctx, side.dc)
+	case m.err != nil:
 		a.failSide(ctx, side, m.err)
-		return
+	case side.home:
+		side.authorized = true
+		a.migrate(ctx, side.dc)
+	default:
+		side.authorized = true
+		a.sideOpen(ctx, side)
 	}
-	side.authorized = true
-	a.sideOpen(ctx, side)
 }
 
 func (a *account) sideOpen(ctx actor.Context, side *sideConn) {
@@ -134,6 +174,9 @@ func (a *account) failSide(ctx actor.Context, side *sideConn, err error) {
 		c.done(nil, err)
 	}
 	side.queue = nil
+	if side.home {
+		a.stay(err)
+	}
 	a.stopSide(ctx, side)
 }
 
@@ -151,8 +194,11 @@ func (a *account) sideEnded(ctx actor.Context, who *actor.PID) {
 		}
 		delete(a.sides, dc)
 		waiting := slices.Concat(side.link.orphans(), side.queue)
-		if side.next != nil {
+		switch {
+		case side.next != nil:
 			side.next(ctx)
+		case side.home:
+			a.stay(unavailable(a.state, fmt.Sprintf("DC %d, to which Telegram moved it, cannot be reached", dc), "repeat the call later"))
 		}
 		for _, c := range waiting {
 			c.attempts++

@@ -50,8 +50,6 @@ type Deps struct {
 	Peers    peers.Store
 	// Report stores an account's status; it is called at most once a second per account.
 	Report func(ctx context.Context, fence fleet.Fence, s Status) error
-	// Release gives an account up after its last socket is closed and its state is stored.
-	Release func(ctx context.Context, account fleet.AccountID) error
 
 	DCs       dcs.List
 	DefaultDC int

@@ -8,12 +8,12 @@
 //
 // # Usage
 //
-//	f := actors.Start(deps)
+//	f, err := actors.Start(deps)
 //	defer f.Shutdown(ctx)
-//	env, err := f.Env(ctx, "support-1")    // telegram's functions run over it
+//	env, ok := f.Running(ctx, "support-1") // telegram's functions run over it
 //
-// Fleet is the handler of the cluster member: Owned starts an account, Lost drains and
-// releases it.
+// The handler of the cluster member calls Fleet: Owned starts an account, Lost drains it and
+// says when nothing of it is left.
 //
 // # Concurrency
 //

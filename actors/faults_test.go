@@ -79,7 +79,7 @@ func TestF18UnknownKeyIsKeptAndTheAccountLives(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{Seed: 20})
 	ann, _ := r.pair(t)
-	before := r.store.get("ann")
+	before := r.record(t, "ann")
 	for range 3 {
 		r.inject(t, "ann", mtserver.TransportError(-404))
 	}
@@ -90,9 +90,9 @@ func TestF18UnknownKeyIsKeptAndTheAccountLives(t *testing.T) {
 	r.awaitState(t, "ann", "online")
 	r.chatter(t, 5)
 	r.verify(t)
-	after := r.store.get("ann")
-	if after.Keys[2].Key != before.Keys[2].Key || after.UserID != before.UserID || len(after.Keys) != 1 || r.store.replaced != 0 {
-		t.Errorf("the stored session changed: %v, was %v; %d replaced", after, before, r.store.replaced)
+	after := r.record(t, "ann")
+	if after.Keys[2].Key != before.Keys[2].Key || after.UserID != before.UserID || len(after.Keys) != 1 || r.store.replaced.Load() != 0 {
+		t.Errorf("the stored session changed: %v, was %v; %d replaced", after, before, r.store.replaced.Load())
 	}
 	if n := r.sim.Server().Stats().KeyExchanges; n != 2 {
 		t.Errorf("%d keys were made, want one for each account", n)

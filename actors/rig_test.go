@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -201,33 +202,32 @@ func (j *journal) locked(f func()) {
 	f()
 }
 
-// guardedSessions is a session store that refuses what the real one refuses: another home DC
-// or home key of an authorised record by a mere Save.
-type guardedSessions struct {
-	*fakeSessions
-	replaced int
+// countedStore is the real store in memory, sealing and all; it counts replaced keys.
+type countedStore struct {
+	*sessionstore.Memory
+	replaced atomic.Int64
 }
 
-func (g *guardedSessions) Save(ctx context.Context, fence fleet.Fence, r *sessionstore.Record) error {
-	if old := g.get(r.Account); old != nil && old.Authorised() && r.Authorised() &&
-		(old.HomeDC != r.HomeDC || old.Keys[old.HomeDC].Key != r.Keys[r.HomeDC].Key) {
-		return sessionstore.ErrKeyReplaced
+func (c *countedStore) ReplaceKey(ctx context.Context, fence fleet.Fence, r *sessionstore.Record) error {
+	c.replaced.Add(1)
+	return c.Memory.ReplaceKey(ctx, fence, r)
+}
+
+// record is what is stored of an account.
+func (r *rig) record(t *testing.T, id fleet.AccountID) *sessionstore.Record {
+	t.Helper()
+	rec, err := r.store.Load(bounded(t), id)
+	if err != nil {
+		t.Fatalf("%s: load session: %v", id, err)
 	}
-	return g.fakeSessions.Save(ctx, fence, r)
-}
-
-func (g *guardedSessions) ReplaceKey(ctx context.Context, fence fleet.Fence, r *sessionstore.Record) error {
-	g.mu.Lock()
-	g.replaced++
-	g.mu.Unlock()
-	return g.fakeSessions.Save(ctx, fence, r)
+	return rec
 }
 
 // rig is accounts over the simulator whose events go into a journal.
 type rig struct {
 	*simulated
 	log   *journal
-	store *guardedSessions
+	store *countedStore
 	users map[fleet.AccountID]int64
 }
 
@@ -245,7 +245,11 @@ func newRig(t *testing.T, cfg simulator.Config, change ...func(*Deps)) *rig {
 		}
 	})
 	r := &rig{simulated: &simulated{harness: newHarness(t), sim: sim}, log: newJournal(), users: map[fleet.AccountID]int64{}}
-	r.store = &guardedSessions{fakeSessions: r.sessions}
+	memory, err := sessionstore.NewTestStore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.store = &countedStore{Memory: memory}
 	d := &r.deps
 	d.Events, d.Sessions, d.DCs = r.log, r.store, dcs.List{}
 	for _, dc := range sim.DCs() {

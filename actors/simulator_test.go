@@ -192,3 +192,35 @@ func TestWrongCodeAndPasswordAreTypedAndCanBeRepeated(t *testing.T) {
 		t.Fatalf("right password: %v", err)
 	}
 }
+
+// TestSignInAgainAfterTheSessionWasRevoked: no login loop, but a new login works without a restart.
+func TestSignInAgainAfterTheSessionWasRevoked(t *testing.T) {
+	s := newSimulated(t, simulator.Config{Seed: 4})
+	s.user(t, "ann", simulator.UserSpec{Phone: "+15550001", FirstName: "Ann", Username: "anna", HomeDC: 2})
+	s.user(t, "bob", simulator.UserSpec{Phone: "+15550002", FirstName: "Bob", Username: "bobby", HomeDC: 1})
+	env := s.env(t, "bob")
+	me, err := telegram.GetMe(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.sim.World().Revoke(me.ID)
+	if _, err := telegram.GetMe(t.Context(), env); err == nil {
+		t.Fatal("a revoked session still answers")
+	}
+	if st := s.states.await(t, "bob", StateLoggedOut); st.Remedy == "" {
+		t.Errorf("status %+v, want a remedy", st)
+	}
+	if _, err := telegram.GetMe(t.Context(), env); !errors.Is(err, &fleet.Error{Reason: "ACCOUNT_LOGGED_OUT"}) {
+		t.Errorf("a call while logged out gave %v", err)
+	}
+	sent, err := telegram.RequestCode(t.Context(), env, "+15550002")
+	if err != nil {
+		t.Fatalf("request code again: %v", err)
+	}
+	code, _ := s.sim.LoginCode("+15550002")
+	if _, err := telegram.SignIn(t.Context(), env, sent.Token, code); err != nil {
+		t.Fatalf("sign in again: %v", err)
+	}
+	s.send(t, "ann", "@bobby", "hello again")
+	s.awaitMessages(t, "bob", 1)
+}

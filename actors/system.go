@@ -14,7 +14,12 @@ import (
 func newSystem(log hclog.Logger) *actor.ActorSystem {
 	quiet := log.Named("actor")
 	if !log.IsDebug() {
-		quiet.SetLevel(hclog.Warn) // each restart and dead letter is an info record there
+		// Each restart and dead letter is an info record there. A logger whose parts share one
+		// level is left alone: it would silence the house.
+		before := log.GetLevel()
+		if quiet.SetLevel(hclog.Warn); log.GetLevel() != before {
+			quiet.SetLevel(before)
+		}
 	}
 	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(slogbridge.New(quiet))

@@ -1,5 +1,5 @@
 // Package configs is the configuration of a node: its shape, its defaults, its checks, and
-// the annotated files single.yaml and cluster.yaml beside it.
+// the annotated file single.yaml beside it.
 //
 // # Usage
 //

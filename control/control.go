@@ -4,7 +4,7 @@
 //
 // # Usage
 //
-//	srv, err := control.NewServer(control.Config{Listen: "127.0.0.1:7700", Fleet: f, Accounts: a, Events: e, Log: log})
+//	srv, err := control.NewServer(control.Config{Listen: "127.0.0.1:8420", Fleet: f, Accounts: a, Events: e, Log: log})
 //	addr, err := srv.Start()
 //	...
 //	err = srv.Shutdown(ctx)

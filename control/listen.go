@@ -16,11 +16,11 @@ func checkListen(address string, secure bool) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return fleet.Errorf(fleet.CodeInvalidArgument, "LISTEN_INVALID", "api.listen: must be host:port (got %q)", address).
-			WithRemedy("use 127.0.0.1:7700")
+			WithRemedy("use 127.0.0.1:8420")
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
 		return fleet.Errorf(fleet.CodeInvalidArgument, "LISTEN_INVALID", "api.listen: port must be 0 to 65535 (got %q)", address).
-			WithRemedy("use 127.0.0.1:7700")
+			WithRemedy("use 127.0.0.1:8420")
 	}
 	if isLoopback(host) || secure {
 		return nil

@@ -36,6 +36,13 @@ func (b bridge) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Checke
 	return ce
 }
 
+// harmless are warnings about what we do on purpose: the server is reached in process only,
+// so it shares no port and signs no token.
+var harmless = map[string]bool{
+	"Running http and grpc server on single port. This is not recommended for production.": true,
+	"simple token is not cryptographically signed":                                         true,
+}
+
 func (b bridge) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	enc := zapcore.NewMapObjectEncoder()
 	for _, f := range b.fields {
@@ -49,6 +56,8 @@ func (b bridge) Write(e zapcore.Entry, fields []zapcore.Field) error {
 		args = append(args, k, fmt.Sprint(v))
 	}
 	switch {
+	case harmless[e.Message]:
+		b.log.Trace(e.Message, args...)
 	case e.Level >= zapcore.ErrorLevel:
 		b.log.Error(e.Message, args...)
 	case e.Level == zapcore.WarnLevel:

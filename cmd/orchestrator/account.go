@@ -39,7 +39,7 @@ func newAccountAdd(g *globals) *cobra.Command {
 			if err := fleet.AccountID(args[0]).Validate(); err != nil {
 				return err
 			}
-			c, err := dial(g.server)
+			c, err := dial(g)
 			if err != nil {
 				return err
 			}
@@ -61,7 +61,7 @@ func newAccountList(g *globals) *cobra.Command {
 		Short: "List the accounts of the fleet",
 		Args:  exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := dial(g.server)
+			c, err := dial(g)
 			if err != nil {
 				return err
 			}
@@ -91,7 +91,7 @@ func newAccountGet(g *globals) *cobra.Command {
 		Short: "Show one account and what it needs",
 		Args:  exactArgs("ACCOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := dial(g.server)
+			c, err := dial(g)
 			if err != nil {
 				return err
 			}
@@ -125,6 +125,9 @@ func accountTable(accounts ...*v1.Account) table {
 
 // stateName is the state without its prefix, in lower case.
 func stateName(s v1.AccountState) string {
+	if s == v1.AccountState_ACCOUNT_STATE_UNSPECIFIED {
+		return "-" // its owner has not reported yet
+	}
 	return strings.ToLower(strings.TrimPrefix(s.String(), "ACCOUNT_STATE_"))
 }
 

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -26,7 +28,8 @@ type api struct {
 }
 
 // dial makes a client of a node's API; nothing is sent yet.
-func dial(server string) (*api, error) {
+func dial(g *globals) (*api, error) {
+	server := g.server
 	if !strings.Contains(server, "://") {
 		server = "http://" + server
 	}
@@ -35,7 +38,10 @@ func dial(server string) (*api, error) {
 		return nil, usageError{fmt.Errorf("--server: must be http://host:port or https://host:port (got %q)", server),
 			"the node prints its address when it starts"}
 	}
-	c := httpClient(u.Scheme == "http")
+	c, err := httpClient(u.Scheme == "http", g)
+	if err != nil {
+		return nil, err
+	}
 	base := u.Scheme + "://" + u.Host
 	return &api{
 		fleet:    orchestratorv1connect.NewFleetServiceClient(c, base),
@@ -49,12 +55,38 @@ func dial(server string) (*api, error) {
 
 // httpClient speaks HTTP/2, in clear text where the server is on loopback, so that many calls
 // and streams share one connection.
-func httpClient(clear bool) *http.Client {
-	t := &http2.Transport{AllowHTTP: clear, ReadIdleTimeout: 30 * time.Second}
+func httpClient(clear bool, g *globals) (*http.Client, error) {
+	t := &http2.Transport{AllowHTTP: clear, ReadIdleTimeout: 30 * time.Second, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
 	if clear {
 		t.DialTLSContext = func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, addr)
 		}
 	}
-	return &http.Client{Transport: t}
+	if g.caFile != "" {
+		pem, err := os.ReadFile(g.caFile)
+		if err != nil {
+			return nil, fmt.Errorf("--ca-file: %w", err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, usageError{fmt.Errorf("--ca-file: holds no certificate (got %q)", g.caFile), "give the certificate of the node's authority in PEM form"}
+		}
+		t.TLSClientConfig.RootCAs = pool
+	}
+	return &http.Client{Transport: bearer{t, os.Getenv(envToken)}}, nil
+}
+
+// bearer adds the API token to every request.
+type bearer struct {
+	next  http.RoundTripper
+	token string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if b.token != "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer "+b.token)
+	}
+	return b.next.RoundTrip(r)
 }

@@ -114,7 +114,7 @@ func (d *demo) start(ctx context.Context, dir string) error {
 	if d.node, err = startNode(ctx, cfg, nodeOptions{dcs: d.dcs(), throwaway: true, log: log}); err != nil {
 		return err
 	}
-	if d.api, err = dial(d.node.url(false)); err != nil {
+	if d.api, err = dial(&globals{server: d.node.url(false)}); err != nil {
 		return err
 	}
 	d.say("API on %s\n", d.node.url(false))

@@ -68,6 +68,9 @@ func explainRPC(err *connect.Error) (message, hint string, code int) {
 		code = exitUsage
 	}
 	if detail := errorDetail(err); detail != nil {
+		if refused[detail.GetReason()] {
+			code = exitAuth
+		}
 		hint = detail.GetRemedy()
 		if wait := detail.GetRetryAfter(); wait != nil && hint == "" {
 			hint = "repeat it in " + wait.AsDuration().String()
@@ -79,6 +82,12 @@ func explainRPC(err *connect.Error) (message, hint string, code int) {
 		return "the API does not answer: " + err.Message(), "start a node with `orchestrator serve` or `orchestrator demo`, or name one by --server", exitNoServer
 	}
 	return err.Message(), "", code
+}
+
+// refused are the reasons by which Telegram turns a code, password or token down.
+var refused = map[string]bool{
+	"PHONE_CODE_INVALID": true, "PHONE_CODE_EMPTY": true, "PHONE_CODE_EXPIRED": true,
+	"PASSWORD_HASH_INVALID": true, "ACCESS_TOKEN_INVALID": true, "ACCESS_TOKEN_EXPIRED": true,
 }
 
 func errorDetail(err *connect.Error) *v1.ErrorDetail {

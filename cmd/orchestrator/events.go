@@ -21,14 +21,14 @@ func newEvents(g *globals) *cobra.Command {
 		Short: "Show what happened to the accounts",
 		Long: `Show the events of the fleet. Without -f it prints what is retained and ends; with -f it
 waits for more, from now on unless --from says otherwise. -o json prints one event a line.`,
-		Example: "  orchestrator events -f --account support-1\n  orchestrator events --from begin --type 'message.*' -o json",
+		Example: "  orchestrator events -f --account support-1\n  orchestrator events --from begin --type 'message_*' -o json",
 		Args:    exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			request.UntilNow = !follow
 			if !follow && request.Position == "" {
 				request.Position = "begin"
 			}
-			c, err := dial(g.server)
+			c, err := dial(g)
 			if err != nil {
 				return err
 			}
@@ -41,7 +41,7 @@ waits for more, from now on unless --from says otherwise. -o json prints one eve
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for further events")
 	cmd.Flags().StringSliceVar(&request.Accounts, "account", nil, "only events of this account, may be repeated")
-	cmd.Flags().StringSliceVar(&request.Kinds, "type", nil, "only events of this type, such as message.new or message.*")
+	cmd.Flags().StringSliceVar(&request.Kinds, "type", nil, "only events of this type, such as message_new or message_*")
 	cmd.Flags().StringVar(&request.Position, "from", "", "begin, or the cursor of the last event seen")
 	cmd.Flags().BoolVar(&request.Raw, "raw", false, "with the bytes and JSON of every update")
 	return cmd

@@ -28,7 +28,8 @@ type login struct {
 	g                         *globals
 	phone, code, passwordFile string
 	botTokenFile              string
-	bot                       bool
+	token                     string
+	bot, request              bool
 	in                        *bufio.Reader
 	rawIn                     io.Reader
 	errOut                    io.Writer
@@ -43,11 +44,17 @@ func newLogin(g *globals) *cobra.Command {
 
 A user needs the phone number, the code that Telegram sends, and the password of
 two-step verification where one is set. A bot needs its token from @BotFather.
-Secrets may come by ` + envCode + `, ` + envPassword + ` and ` + envBotToken + `.`,
-		Example: "  orchestrator login support-1 --phone +15550100\n  orchestrator login helper --bot",
+Secrets may come by ` + envCode + `, ` + envPassword + ` and ` + envBotToken + `.
+
+Without a terminal, ask with --request, then sign in with --token and --code. After a wrong
+password, give the right one without --phone and --token: the code has been accepted.`,
+		Example: "  orchestrator login support-1 --phone +15550100\n  orchestrator login helper --bot\n  token=$(orchestrator login support-1 --phone +15550100 --request)\n  orchestrator login support-1 --token \"$token\" --code 12345",
 		Args:    exactArgs("ACCOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l.rawIn, l.in, l.errOut = cmd.InOrStdin(), bufio.NewReader(cmd.InOrStdin()), cmd.ErrOrStderr()
+			if l.request {
+				return l.requestOnly(cmd, args[0])
+			}
 			user, err := l.run(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -61,6 +68,8 @@ Secrets may come by ` + envCode + `, ` + envPassword + ` and ` + envBotToken + `
 	}
 	cmd.Flags().StringVar(&l.phone, "phone", "", "phone number in international form")
 	cmd.Flags().StringVar(&l.code, "code", "", "login code (or "+envCode+")")
+	cmd.Flags().BoolVar(&l.request, "request", false, "only ask for a code, and print the token that --token takes")
+	cmd.Flags().StringVar(&l.token, "token", "", "token of a code that was asked for with --request")
 	cmd.Flags().StringVar(&l.passwordFile, "password-file", "", "file with the two-step password (or "+envPassword+")")
 	cmd.Flags().BoolVar(&l.bot, "bot", false, "sign in as a bot")
 	cmd.Flags().StringVar(&l.botTokenFile, "bot-token-file", "", "file with the bot token (or "+envBotToken+"); implies --bot")
@@ -68,7 +77,7 @@ Secrets may come by ` + envCode + `, ` + envPassword + ` and ` + envBotToken + `
 }
 
 func (l *login) run(ctx context.Context, account string) (*v1.User, error) {
-	c, err := dial(l.g.server)
+	c, err := dial(l.g)
 	if err != nil {
 		return nil, err
 	}
@@ -87,21 +96,22 @@ func (l *login) run(ctx context.Context, account string) (*v1.User, error) {
 }
 
 func (l *login) user(ctx context.Context, c *api, account string) (*v1.User, error) {
-	var err error
-	if l.phone == "" {
-		if l.phone, err = l.ask("Phone number"); err != nil {
+	code := &v1.LoginCode{Token: l.token}
+	if l.token == "" && l.phone == "" && (l.passwordFile != "" || os.Getenv(envPassword) != "") {
+		return l.password(ctx, c, account, "") // the code was right before, only the password is missing
+	}
+	if l.token == "" {
+		asked, err := l.requestCode(ctx, c, account)
+		if err != nil {
 			return nil, err
 		}
-	}
-	asked, err := c.auth.RequestCode(ctx, &v1.RequestCodeRequest{Account: account, PhoneNumber: l.phone})
-	if err != nil {
-		return nil, err
-	}
-	if u := asked.GetUser(); u != nil {
-		return u, nil
+		if u := asked.GetUser(); u != nil {
+			return u, nil
+		}
+		code = asked.GetCode()
 	}
 	for {
-		r, err := l.trySignIn(ctx, c, account, asked.GetCode())
+		r, err := l.trySignIn(ctx, c, account, code)
 		switch {
 		case l.again(err, "PHONE_CODE_INVALID", "PHONE_CODE_EMPTY"):
 			continue
@@ -118,6 +128,31 @@ func (l *login) user(ctx context.Context, c *api, account string) (*v1.User, err
 				"sign up with an official Telegram app first: signing up is not supported here"}
 		}
 	}
+}
+
+func (l *login) requestCode(ctx context.Context, c *api, account string) (*v1.RequestCodeReply, error) {
+	if l.phone == "" {
+		var err error
+		if l.phone, err = l.ask("Phone number"); err != nil {
+			return nil, err
+		}
+	}
+	return c.auth.RequestCode(ctx, &v1.RequestCodeRequest{Account: account, PhoneNumber: l.phone})
+}
+
+// requestOnly asks for a code and prints what --token takes.
+func (l *login) requestOnly(cmd *cobra.Command, account string) error {
+	c, err := dial(l.g)
+	if err != nil {
+		return err
+	}
+	r, err := l.requestCode(cmd.Context(), c, account)
+	if err != nil {
+		return err
+	}
+	return l.g.print(cmd.OutOrStdout(), r, func() table {
+		return table{rows: [][]string{{r.GetCode().GetToken()}}}
+	})
 }
 
 func (l *login) trySignIn(ctx context.Context, c *api, account string, code *v1.LoginCode) (*v1.SignInReply, error) {

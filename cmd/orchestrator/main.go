@@ -20,7 +20,7 @@ const (
 	exitFailed   = 1 // the command was understood and failed
 	exitUsage    = 2 // the command line or the configuration is wrong
 	exitNotFound = 3
-	exitAuth     = 4 // a code, password or token was refused
+	exitAuth     = 4 // a code, password, login or API token was refused
 	exitNoServer = 5 // the API cannot be reached
 	exitCanceled = 130
 )
@@ -47,10 +47,12 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 type globals struct {
 	server string
 	output string
+	caFile string
 }
 
 const (
 	envServer     = "ORCHESTRATOR_SERVER"
+	envToken      = "ORCHESTRATOR_TOKEN" //nolint:gosec // the name of a variable
 	defaultServer = "http://127.0.0.1:8420"
 )
 
@@ -78,7 +80,8 @@ Talk to a running node:               orchestrator account list`,
 	if server == "" {
 		server = defaultServer
 	}
-	root.PersistentFlags().StringVar(&g.server, "server", server, "address of a node's API (or "+envServer+")")
+	root.PersistentFlags().StringVar(&g.server, "server", server, "address of a node's API (or "+envServer+"); its token comes by "+envToken)
+	root.PersistentFlags().StringVar(&g.caFile, "ca-file", "", "certificate of the authority that signed the node's (default: the system's)")
 	root.PersistentFlags().StringVarP(&g.output, "output", "o", "table", "output: table, json or yaml")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return g.checkOutput() }
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

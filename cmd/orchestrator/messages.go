@@ -30,7 +30,7 @@ func newSend(g *globals) *cobra.Command {
 				}
 				text = strings.TrimRight(string(b), "\n")
 			}
-			c, err := dial(g.server)
+			c, err := dial(g)
 			if err != nil {
 				return err
 			}
@@ -59,7 +59,7 @@ func newHistory(g *globals) *cobra.Command {
 		Example: "  orchestrator history support-1 @durov --limit 20",
 		Args:    exactArgs("ACCOUNT", "PEER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := dial(g.server)
+			c, err := dial(g)
 			if err != nil {
 				return err
 			}
@@ -139,7 +139,7 @@ fields, wrong types and missing fields are named. The answer is JSON.`,
 			if err != nil {
 				return err
 			}
-			c, err := dial(g.server)
+			c, err := dial(g)
 			if err != nil {
 				return err
 			}

@@ -59,6 +59,8 @@ type nodeOptions struct {
 	dcs dcs.List
 	// throwaway says that the data directory goes with the process: nothing is synced to disk.
 	throwaway bool
+	// acceptRestored says that an operator has confirmed an etcd or machine that is not the known one.
+	acceptRestored bool
 	log       hclog.Logger
 }
 
@@ -95,7 +97,7 @@ func startNode(ctx context.Context, cfg configs.Config, o nodeOptions) (n *node,
 func (n *node) openStores(ctx context.Context, cfg configs.Config, o nodeOptions, fresh bool) error {
 	var err error
 	if n.witness, err = clusteretcd.OpenWitness(clusteretcd.WitnessConfig{
-		Dir: cfg.DataDir, ClusterID: cfg.ClusterID, Machine: clusteretcd.MachineID(),
+		Dir: cfg.DataDir, ClusterID: cfg.ClusterID, Machine: clusteretcd.MachineID(), Accept: o.acceptRestored,
 	}); err != nil {
 		return err
 	}
@@ -113,7 +115,7 @@ func (n *node) openStores(ctx context.Context, cfg configs.Config, o nodeOptions
 	})
 	n.sessions = storeetcd.NewStore(client, "", sessionstore.Sealer{Keyring: n.keys, ClusterID: cfg.ClusterID})
 	n.events, err = eventlog.Open(ctx, eventlog.Config{
-		Dir: filepath.Join(cfg.DataDir, "events"), Keys: n.keys.DataKey,
+		Dir: filepath.Join(cfg.DataDir, "events"), Keys: n.keys.DataKey, TokenValid: n.tokenValid,
 		MaxAge: time.Duration(cfg.Events.MaxAge), MaxBytes: cfg.Events.MaxBytes, MinFree: cfg.Events.MinFree,
 		Logger: o.log.Named("events"),
 	})
@@ -184,6 +186,9 @@ func actorDeps(cfg configs.Config, profile cluster.Profile, o nodeOptions) actor
 	}
 }
 
+// tokenValid is asked before each append: a node past its deadline stores nothing.
+func (n *node) tokenValid(fleet.AccountID, fleet.FencingToken) error { return n.member.Gate().Check() }
+
 // handler joins ownership with the accounts.
 func (n *node) handler() cluster.Handler {
 	return cluster.Handler{
@@ -197,9 +202,25 @@ func (n *node) handler() cluster.Handler {
 			n.log.Debug("account is handed over", "account", string(g.Account), "reason", string(reason))
 			n.fleet.Lost(g.Account, time.Now().Add(n.drain), func() { go n.release(g, reason) })
 		},
-		Fenced: func() {
-			n.log.Error("ownership was not renewed in time: all sockets are closed", "sockets", n.fleet.Fenced())
-		},
+		Fenced: n.fenced,
+	}
+}
+
+// fenced closes every socket at once. Accounts then drop them; a process that cannot do so
+// within a second must not live on, because another node may own its accounts soon.
+func (n *node) fenced() {
+	n.log.Error("ownership was not renewed in time: all sockets are closed", "sockets", n.fleet.Fenced())
+	limit := time.NewTimer(time.Second)
+	defer limit.Stop()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for n.fleet.Sockets() > 0 {
+		select {
+		case <-poll.C:
+		case <-limit.C:
+			n.log.Error("sockets are still held after the deadline: the process ends", "sockets", n.fleet.Sockets())
+			os.Exit(exitFailed)
+		}
 	}
 }
 
@@ -295,14 +316,15 @@ func (n *node) Shutdown(ctx context.Context) error {
 func (n *node) abort() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	if n.member != nil {
+		_ = n.member.Leave(ctx) //nolint:errcheck // the first error is the one that matters
+	}
 	if n.fleet != nil {
 		_ = n.fleet.Shutdown(ctx) //nolint:errcheck // the first error is the one that matters
 	}
 	if n.stop != nil {
 		n.stop()
 		_ = n.group.Wait() //nolint:errcheck // the first error is the one that matters
-	} else if n.member != nil {
-		_ = n.member.Leave(ctx) //nolint:errcheck // the first error is the one that matters
 	}
 	if n.events != nil {
 		_ = n.events.Close(ctx) //nolint:errcheck // the first error is the one that matters

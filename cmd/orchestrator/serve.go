@@ -18,6 +18,7 @@ const startTimeout = 2 * time.Minute
 
 func newServe() *cobra.Command {
 	var config string
+	var accept bool
 	cmd := &cobra.Command{
 		Use:     "serve",
 		Short:   "Run a node",
@@ -31,21 +32,22 @@ func newServe() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return serve(cmd.Context(), cfg, accept, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringVar(&config, "config", "", "configuration file")
+	cmd.Flags().BoolVar(&accept, "accept-restored", false, "take etcd and this machine as they are, after a restore from a backup or a move")
 	return cmd
 }
 
-func serve(ctx context.Context, cfg configs.Config, out, errOut io.Writer) error {
+func serve(ctx context.Context, cfg configs.Config, accept bool, out, errOut io.Writer) error {
 	list, err := dcList(cfg.Telegram)
 	if err != nil {
 		return err
 	}
 	log := newLogger(cfg.Log, errOut)
 	startCtx, cancel := context.WithTimeout(ctx, startTimeout)
-	n, err := startNode(startCtx, cfg, nodeOptions{dcs: list, log: log})
+	n, err := startNode(startCtx, cfg, nodeOptions{dcs: list, log: log, acceptRestored: accept})
 	cancel()
 	if err != nil {
 		return err
@@ -82,5 +84,6 @@ func dcList(t configs.Telegram) (dcs.List, error) {
 func newLogger(c configs.Log, w io.Writer) hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{
 		Name: "orchestrator", Level: hclog.LevelFromString(c.Level), JSONFormat: c.JSON, Output: w,
+		IndependentLevels: true, // a part may be quieter than the rest
 	})
 }

@@ -1,0 +1,241 @@
+package actors
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/gotd/td/tg"
+
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/simulator"
+	"github.com/telefleet/orchestrator/telegram"
+)
+
+const sendMethod, nearestMethod = "messages.sendMessage", "help.getNearestDc"
+
+// sendRaw sends a message without the helpers of package telegram.
+func sendRaw(t *testing.T, env *Env, text string, randomID int64) error {
+	t.Helper()
+	peer, err := telegram.ResolvePeer(bounded(t), env, "@user_bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = telegram.SendMessage(bounded(t), env, peer, telegram.Outgoing{Text: text, RandomID: randomID})
+	return err
+}
+
+// TestShortFloodWaitIsWaitedOutAndOvertaken: the method waits, others do not, and a second call
+// of the method is not even tried meanwhile.
+func TestShortFloodWaitIsWaitedOutAndOvertaken(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 30})
+	ann, _ := r.pair(t)
+	p := r.tap(once(1, sendMethod, 420, "FLOOD_WAIT_2"))
+	begun := time.Now()
+	sent := make(chan error, 2)
+	go func() { sent <- sendRaw(t, ann, "first", 1) }()
+	p.await(t, sendMethod, 1)
+	if _, err := nearest(bounded(t), ann); err != nil {
+		t.Fatal(err)
+	}
+	if n := p.count(sendMethod); n != 1 && time.Since(begun) < 2*time.Second {
+		t.Errorf("%d sends before another method overtook, want 1", n)
+	}
+	go func() { sent <- sendRaw(t, ann, "second", 2) }()
+	for range 2 {
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+	}
+	if d := time.Since(begun); d < 2*time.Second {
+		t.Errorf("both messages were sent after %v, want 2 s of waiting", d)
+	}
+	if n := p.count(sendMethod); n != 3 {
+		t.Errorf("%d calls reached the server, want 3: one refused, two sent", n)
+	}
+	r.verify(t)
+}
+
+// TestLongFloodWaitGoesToTheCaller: with the time to wait, and without asking the server again.
+func TestLongFloodWaitGoesToTheCaller(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 31})
+	ann, _ := r.pair(t)
+	p := r.tap(once(1, sendMethod, 420, "FLOOD_WAIT_600"))
+	for range 3 {
+		err := sendRaw(t, ann, "too much", 1)
+		var e *fleet.Error
+		if !errors.As(err, &e) || e.Reason != "FLOOD_WAIT" || e.RetryAfter < 590*time.Second || e.RetryAfter > 601*time.Second {
+			t.Fatalf("got %v, want FLOOD_WAIT with 600 s to wait", err)
+		}
+	}
+	if n := p.count(sendMethod); n != 1 {
+		t.Errorf("%d calls reached the server, want the first only", n)
+	}
+	if _, err := nearest(bounded(t), ann); err != nil {
+		t.Errorf("another method: %v", err)
+	}
+	r.verify(t)
+}
+
+// TestSlowModeIsOfOneChatOnly: it does not stop the method elsewhere.
+func TestSlowModeIsOfOneChatOnly(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 32})
+	ann, _ := r.pair(t)
+	r.tap(once(1, sendMethod, 420, "SLOWMODE_WAIT_300"))
+	if got := reason(sendRaw(t, ann, "slow", 1)); got != "SLOWMODE_WAIT" {
+		t.Fatalf("got %q, want SLOWMODE_WAIT", got)
+	}
+	if err := sendRaw(t, ann, "elsewhere", 2); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestServerTroubleIsRetriedOnlyWhereThatIsHarmless: 500 and -503.
+func TestServerTroubleIsRetriedOnlyWhereThatIsHarmless(t *testing.T) {
+	for message, code := range map[string]int{"INTERNAL": 500, "Timeout": -503} {
+		t.Run(message, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, simulator.Config{Seed: 33})
+			ann, _ := r.pair(t)
+			p := r.tap(once(1, nearestMethod, code, message))
+			if _, err := nearest(bounded(t), ann); err != nil {
+				t.Errorf("a harmless method: %v", err)
+			}
+			if n := p.count(nearestMethod); n != 2 {
+				t.Errorf("a harmless method was called %d times, want 2", n)
+			}
+			const editMethod = "messages.editMessage"
+			p = r.tap(once(1, editMethod, code, message))
+			edit := &tg.MessagesEditMessageRequest{Peer: &tg.InputPeerSelf{}, ID: 1}
+			edit.SetMessage("changed")
+			err := ann.Invoke(bounded(t), edit, &tg.UpdatesBox{})
+			if err == nil || p.count(editMethod) != 1 {
+				t.Errorf("a method that may act twice: %v after %d calls, want an error after 1", err, p.count(editMethod))
+			}
+		})
+	}
+}
+
+// TestASecondSendWithOneRandomIDFindsTheFirst: Telegram calls it a 500, but it is a success.
+func TestASecondSendWithOneRandomIDFindsTheFirst(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 34})
+	ann, _ := r.pair(t)
+	p := r.tap(nil)
+	for range 2 {
+		if err := sendRaw(t, ann, "only once", 77); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := p.count(sendMethod); n != 2 {
+		t.Errorf("%d sends reached the server, want 2: the duplicate is no reason to try again", n)
+	}
+	r.verify(t)
+}
+
+// TestMigrationOfASignedInAccount: USER_MIGRATE can come at any time. The home moves with the
+// login, and back when Telegram says so; no call fails and nobody has to sign in.
+func TestMigrationOfASignedInAccount(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 35})
+	ann, _ := r.pair(t)
+	r.tap(once(1, sendMethod, 303, "USER_MIGRATE_3"))
+	if err := sendRaw(t, ann, "moving", 1); err != nil {
+		t.Errorf("a call during the migration: %v", err)
+	}
+	r.chatter(t, 5)
+	r.verify(t)
+	rec := r.record(t, "ann")
+	if rec.UserID != r.users["ann"] || rec.HomeDC != 2 || len(rec.Keys) != 2 {
+		t.Errorf("stored session %v, want home DC 2 again and a key of DC 3 beside", rec)
+	}
+}
+
+// TestMigrationToAnUnknownDCIsAnAnswer: not a reason to move.
+func TestMigrationToAnUnknownDCIsAnAnswer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 36})
+	ann, _ := r.pair(t)
+	r.tap(once(1, sendMethod, 303, "USER_MIGRATE_9"))
+	if got := reason(sendRaw(t, ann, "nowhere", 1)); got != "USER_MIGRATE" {
+		t.Errorf("got %q, want USER_MIGRATE", got)
+	}
+	r.verify(t)
+}
+
+func TestBotLoginMovesToTheBotsHome(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 37})
+	bot, err := r.sim.AddBot(simulator.BotSpec{Username: "helper_bot", Name: "Helper", HomeDC: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.fleet.Owned(testGrant("bot"))
+	if _, err := telegram.BotSignIn(bounded(t), r.env(t, "bot"), bot.Token); err != nil {
+		t.Fatal(err)
+	}
+	r.users["bot"] = bot.ID
+	r.person(t, "ann", 2)
+	r.send(t, "ann", "@helper_bot", "/start")
+	r.verify(t)
+	if rec := r.record(t, "bot"); rec.HomeDC != 3 || !rec.Bot || rec.UserID != bot.ID {
+		t.Errorf("stored session %v, want a bot at home on DC 3", rec)
+	}
+}
+
+// TestEndOfASessionIsFinal: a named state with a remedy, no login loop, and no dial any more.
+func TestEndOfASessionIsFinal(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		code  int
+		error string
+		state State
+	}{
+		{"revoked", 401, "SESSION_REVOKED", StateLoggedOut},
+		{"unregistered", 401, "AUTH_KEY_UNREGISTERED", StateLoggedOut},
+		{"banned", 401, "USER_DEACTIVATED_BAN", StateBanned},
+		{"duplicated", 406, "AUTH_KEY_DUPLICATED", StateConflict},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, simulator.Config{Seed: 38})
+			ann, _ := r.pair(t)
+			if tc.error == "SESSION_REVOKED" {
+				r.sim.World().Revoke(r.users["ann"])
+			} else {
+				r.tap(func(key int64, method string) (int, string) {
+					if method == "users.getUsers" {
+						return tc.code, tc.error
+					}
+					return 0, ""
+				})
+			}
+			delete(r.users, "ann")
+			if _, err := telegram.GetMe(bounded(t), ann); reason(err) != tc.error {
+				t.Errorf("the call that met it gave %v, want %s", err, tc.error)
+			}
+			st := r.states.await(t, "ann", tc.state)
+			if st.Reason != tc.error || st.Remedy == "" {
+				t.Errorf("status %+v, want the reason %s and a remedy", st, tc.error)
+			}
+			before := r.dials()
+			r.fleet.NetworkRestored("")
+			if _, err := nearest(bounded(t), ann); reason(err) != "ACCOUNT_"+upper(string(tc.state)) {
+				t.Errorf("a later call gave %v", err)
+			}
+			gone := make(chan struct{})
+			r.fleet.Lost("ann", time.Now().Add(time.Second), func() { close(gone) })
+			<-gone
+			if n := r.dials(); n != before {
+				t.Errorf("%d dials after the end of the session", n-before)
+			}
+			if n := r.fleet.Sockets(); n != 1 {
+				t.Errorf("%d sockets are open, want the neighbour's only", n)
+			}
+			r.verify(t)
+		})
+	}
+}
