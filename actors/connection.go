@@ -187,7 +187,7 @@ func (c *connection) dialled(ctx actor.Context, m *dialled) {
 	c.cancel()
 	if m.gen != c.gen || c.phase != phaseDialling {
 		if m.conn != nil {
-			_ = m.conn.Close() //nolint:errcheck // nothing was sent on it
+			_ = m.conn.Close() // nothing was sent on it
 		}
 		if m.gen == c.gen {
 			c.phase = phaseEnded
@@ -326,7 +326,7 @@ func (c *connection) close(ctx actor.Context, reason error) {
 		c.detach(ctx)
 		// Bytes that the kernel still holds must not reach the server after the first packet of
 		// the next connection: two of them in parallel cost the key.
-		_ = c.conn.Abort() //nolint:errcheck // closing is all that matters
+		_ = c.conn.Abort() // closing is all that matters
 		c.acc.sockets.Remove(c.conn)
 	}
 	c.finish(ctx)
@@ -367,7 +367,7 @@ func (c *connection) abandon() {
 	if c.phase != phaseEnded {
 		c.link.stale = true // the engine may be half through a step
 	}
-	_ = c.conn.Abort() //nolint:errcheck // closing is all that matters
+	_ = c.conn.Abort() // closing is all that matters
 	c.acc.sockets.Remove(c.conn)
 }
 

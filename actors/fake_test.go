@@ -85,7 +85,6 @@ type fakeEvents struct {
 	records  []eventlog.Record
 	claims   map[fleet.AccountID]int
 	appended chan eventlog.Record // every event record, in order; may be nil
-	fail     error                // of the next appends
 }
 
 func newFakeEvents() *fakeEvents {
@@ -109,12 +108,6 @@ func (f *fakeEvents) Durable() eventlog.Cursor {
 }
 
 func (f *fakeEvents) PublishLive(context.Context, eventlog.Record) error { return nil }
-
-func (f *fakeEvents) setFail(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.fail = err
-}
 
 type fakeWriter struct {
 	log   *fakeEvents
@@ -146,9 +139,6 @@ func (w *fakeWriter) Replay(_ context.Context, from eventlog.Cursor) iter.Seq2[e
 func (w *fakeWriter) Append(_ context.Context, recs ...eventlog.Record) (uint64, error) {
 	w.log.mu.Lock()
 	defer w.log.mu.Unlock()
-	if w.log.fail != nil {
-		return 0, w.log.fail
-	}
 	if w.log.claims[w.id] != w.claim {
 		return 0, eventlog.ErrFenced
 	}

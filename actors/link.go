@@ -62,9 +62,6 @@ func (l *link) take(id mtproto.CallID) *call {
 	return c
 }
 
-// load is the number of calls that have no answer yet.
-func (l *link) load() int { return len(l.calls) + len(l.held) }
-
 // errSessionReplaced ends calls that were sent in a session that is gone, when repeating them
 // could act twice.
 var errSessionReplaced = errors.New("the session ended before the answer came")

@@ -155,14 +155,25 @@ func (w *journalWriter) Append(ctx context.Context, recs ...eventlog.Record) (ui
 	if j.fail != nil {
 		if err := j.fail(w.id, recs); err != nil {
 			j.failed++
-			return 0, err
+			partial, ok := errors.AsType[*eventlog.AppendError](err)
+			if !ok {
+				return 0, err
+			}
+			j.add(w.id, recs[:partial.Done])
+			partial.Last = uint64(len(j.records))
+			return 0, partial
 		}
 	}
+	j.add(w.id, recs)
+	return uint64(len(j.records)), nil
+}
+
+// add stores records; the lock is held.
+func (j *journal) add(id fleet.AccountID, recs []eventlog.Record) {
 	for _, r := range recs {
-		r.Account, r.Seq, r.Epoch = w.id, uint64(len(j.records)+1), 1
+		r.Account, r.Seq, r.Epoch = id, uint64(len(j.records)+1), 1
 		j.records = append(j.records, r)
 	}
-	return uint64(len(j.records)), nil
 }
 
 // await waits until the journal satisfies the condition, which is asked with the lock held.

@@ -28,5 +28,5 @@ func newSystem(log hclog.Logger) *actor.ActorSystem {
 
 // stopActor stops an actor and waits for its end.
 func stopActor(system *actor.ActorSystem, pid *actor.PID) {
-	_ = system.Root.StopFuture(pid).Wait() //nolint:errcheck // it times out by itself after 10 s
+	_ = system.Root.StopFuture(pid).Wait() // it times out by itself after 10 s
 }

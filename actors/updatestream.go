@@ -34,6 +34,9 @@ type updateStream struct {
 	appending int     // records under way
 	ackNext   []int64 // of the append under way
 	asking    int     // differences under way
+	deferred  []updates.Effect
+	failing   map[updates.Box]struct{} // the machine asks for their difference again by itself
+	resting   bool                     // the log is full: retryAppend will come
 	syncs     []func(error)
 	timer     *time.Timer
 	cpTimer   *time.Timer
@@ -101,12 +104,15 @@ func (s *updateStream) Receive(ctx actor.Context) {
 		s.step(ctx, updates.Behind{})
 	case *answered:
 		s.asking--
-		s.step(ctx, m.input())
+		in := m.input()
+		s.judge(in)
+		s.step(ctx, in)
 	case *streamTick:
 		s.step(ctx, updates.TimerFired{})
 	case *appended:
 		s.appended(ctx, m)
 	case *retryAppend:
+		s.resting = false
 		s.append(ctx)
 	case *checkpointTick:
 		s.checkpoint(ctx)
@@ -120,6 +126,7 @@ func (s *updateStream) Receive(ctx actor.Context) {
 	case *drainStream:
 		s.draining = true
 	}
+	s.ask(ctx)
 	s.settle(ctx)
 }
 
@@ -192,15 +199,9 @@ func (s *updateStream) step(ctx actor.Context, in updates.Input) {
 		switch e := effect.(type) {
 		case updates.Emit:
 			s.emit(ctx, e)
-		case updates.GetState:
+		case updates.GetState, updates.GetDifference, updates.GetChannelDifference:
 			s.asking++
-			s.askState(ctx)
-		case updates.GetDifference:
-			s.asking++
-			s.askDifference(ctx, e)
-		case updates.GetChannelDifference:
-			s.asking++
-			s.askChannel(ctx, e)
+			s.deferred = append(s.deferred, e)
 		case updates.SetTimer:
 			s.setTimer(ctx, e.At)
 		}
@@ -265,7 +266,7 @@ func (s *updateStream) stateEvent(m *stateChanged) {
 
 // append starts the next append, unless one is under way.
 func (s *updateStream) append(ctx actor.Context) {
-	if s.appending > 0 || s.ended {
+	if s.appending > 0 || s.resting || s.ended {
 		return
 	}
 	if len(s.pending) == 0 {
@@ -324,6 +325,7 @@ func (s *updateStream) appended(ctx actor.Context, m *appended) {
 		s.log.Error("events are not stored; the stream waits", "error", m.err.Error())
 		s.msgIDs = append(s.ackNext, s.msgIDs...)
 		s.ackNext = nil
+		s.resting = true
 		self, root := ctx.Self(), ctx.ActorSystem().Root
 		time.AfterFunc(lowSpaceRetry, func() { root.Send(self, &retryAppend{}) })
 	case errors.Is(m.err, eventlog.ErrTooLarge) && len(s.pending) > 0:
@@ -348,7 +350,7 @@ func (s *updateStream) settle(ctx actor.Context) {
 	if s.ended || s.appending > 0 || len(s.pending) > 0 {
 		return
 	}
-	if s.asking == 0 && len(s.syncs) > 0 {
+	if s.asking == 0 && len(s.failing) == 0 && len(s.syncs) > 0 {
 		for _, done := range s.syncs {
 			done(nil)
 		}

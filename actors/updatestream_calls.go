@@ -11,8 +11,54 @@ import (
 	"github.com/telefleet/orchestrator/updates"
 )
 
-// ask makes one call of the machine; the answer comes back as an input.
-func (s *updateStream) ask(ctx actor.Context, req bin.Encoder, convert func([]byte) (updates.Input, error), failed func(updates.FailureKind, time.Duration) updates.Input) {
+// maxAhead is how many records may wait for the log before a difference is asked: one brings
+// up to 1,000 messages more.
+const maxAhead = 2 * maxBatch
+
+// ask makes the calls that the machine wants, as long as the log keeps up.
+func (s *updateStream) ask(ctx actor.Context) {
+	for len(s.deferred) > 0 && len(s.pending) < maxAhead && !s.ended {
+		effect := s.deferred[0]
+		s.deferred = s.deferred[1:]
+		switch e := effect.(type) {
+		case updates.GetState:
+			s.askState(ctx)
+		case updates.GetDifference:
+			s.askDifference(ctx, e)
+		case updates.GetChannelDifference:
+			s.askChannel(ctx, e)
+		}
+	}
+}
+
+// judge remembers which boxes have asked in vain: the stream is not even before they succeed.
+func (s *updateStream) judge(in updates.Input) {
+	common := updates.Box{Kind: updates.BoxPts}
+	switch in := in.(type) {
+	case updates.DifferenceFailed:
+		s.fail(common)
+	case updates.StateReceived, updates.Difference:
+		delete(s.failing, common)
+	case updates.ChannelDifferenceFailed:
+		if in.Kind == updates.FailureTemporary {
+			s.fail(updates.ChannelBox(in.Channel))
+		} else { // the machine gives the channel up
+			delete(s.failing, updates.ChannelBox(in.Channel))
+		}
+	case updates.ChannelDifference:
+		delete(s.failing, updates.ChannelBox(in.Channel))
+	}
+}
+
+func (s *updateStream) fail(box updates.Box) {
+	if s.failing == nil {
+		s.failing = map[updates.Box]struct{}{}
+	}
+	s.failing[box] = struct{}{}
+}
+
+// call makes one call of the machine; the answer comes back as an input.
+func (s *updateStream) call(ctx actor.Context, req bin.Encoder, convert func([]byte) (updates.Input, error), failed func(updates.FailureKind, time.Duration) updates.Input) {
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	c := internalCall(req, func(result []byte, err error) {
 		root.Send(self, &answered{input: func() updates.Input {
@@ -35,7 +81,7 @@ func differenceFailed(kind updates.FailureKind, wait time.Duration) updates.Inpu
 }
 
 func (s *updateStream) askState(ctx actor.Context) {
-	s.ask(ctx, &tg.UpdatesGetStateRequest{}, func(b []byte) (updates.Input, error) {
+	s.call(ctx, &tg.UpdatesGetStateRequest{}, func(b []byte) (updates.Input, error) {
 		var state tg.UpdatesState
 		if err := state.Decode(&bin.Buffer{Buf: b}); err != nil {
 			return nil, err
@@ -46,7 +92,7 @@ func (s *updateStream) askState(ctx actor.Context) {
 
 func (s *updateStream) askDifference(ctx actor.Context, e updates.GetDifference) {
 	src := s.src
-	s.ask(ctx, tlupdates.DifferenceRequest(e), func(b []byte) (updates.Input, error) {
+	s.call(ctx, tlupdates.DifferenceRequest(e), func(b []byte) (updates.Input, error) {
 		d, err := tg.DecodeUpdatesDifference(&bin.Buffer{Buf: b})
 		if err != nil {
 			return nil, err
@@ -67,7 +113,7 @@ func (s *updateStream) askChannel(ctx actor.Context, e updates.GetChannelDiffere
 		return
 	}
 	src := s.src
-	s.ask(ctx, req, func(b []byte) (updates.Input, error) {
+	s.call(ctx, req, func(b []byte) (updates.Input, error) {
 		d, err := tg.DecodeUpdatesChannelDifference(&bin.Buffer{Buf: b})
 		if err != nil {
 			return nil, err

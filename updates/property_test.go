@@ -41,7 +41,6 @@ type world struct {
 	way      []updates.Input // pushes on their way
 	calls    []updates.Effect
 	log      []record
-	live     map[string]int
 	answered int
 	trace    []string
 	crashAt  int // records until the crash; -1 = none planned

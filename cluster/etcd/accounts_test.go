@@ -64,7 +64,7 @@ func TestBadSpecsAreRefused(t *testing.T) {
 	w := newWorld(t)
 	for field, spec := range map[string]cluster.Spec{
 		"account": {Account: "+4912345"},
-		"desired": {Account: "a", Desired: "runing"},
+		"desired": {Account: "a", Desired: "walking"},
 		"labels":  {Account: "a", Labels: map[string]string{"": "v"}},
 	} {
 		_, err := w.accounts.CreateSpec(t.Context(), spec)

@@ -37,8 +37,7 @@ type fenceValue struct {
 	WaitMS int64 `json:"wait_ms,omitempty"`
 }
 
-func (f fenceValue) linger() time.Duration { return time.Duration(f.LingerMS) * time.Millisecond }
-func (f fenceValue) wait() time.Duration   { return time.Duration(f.WaitMS) * time.Millisecond }
+func (f fenceValue) wait() time.Duration { return time.Duration(f.WaitMS) * time.Millisecond }
 
 // released is the value of a fence whose owner has closed its sockets.
 const released = `{"held":false}`

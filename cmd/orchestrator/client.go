@@ -1,18 +1,14 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/net/http2"
 
 	"github.com/telefleet/orchestrator/api/orchestrator/v1/orchestratorv1connect"
 )
@@ -56,11 +52,12 @@ func dial(g *globals) (*api, error) {
 // httpClient speaks HTTP/2, in clear text where the server is on loopback, so that many calls
 // and streams share one connection.
 func httpClient(clear bool, g *globals) (*http.Client, error) {
-	t := &http2.Transport{AllowHTTP: clear, ReadIdleTimeout: 30 * time.Second, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
-	if clear {
-		t.DialTLSContext = func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, addr)
-		}
+	var protocols http.Protocols
+	protocols.SetHTTP2(!clear)
+	protocols.SetUnencryptedHTTP2(clear)
+	t := &http.Transport{
+		Protocols: &protocols, HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second},
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 	}
 	if g.caFile != "" {
 		pem, err := os.ReadFile(g.caFile)

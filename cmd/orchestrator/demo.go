@@ -81,11 +81,10 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make a data directory: %w", err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a leftover in the temporary folder harms nobody
+	defer os.RemoveAll(dir) // a leftover in the temporary folder harms nobody
 	if err := d.start(ctx, dir); err != nil {
-		d.stop(context.WithoutCancel(ctx))
-		if ctx.Err() != nil {
-			return context.Canceled
+		if stopErr := d.stop(context.WithoutCancel(ctx)); ctx.Err() != nil {
+			return errors.Join(context.Canceled, stopErr)
 		}
 		return err
 	}

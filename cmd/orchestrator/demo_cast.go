@@ -38,10 +38,9 @@ func people(n int) []*actorOf {
 	}
 	for i := 4; i <= n; i++ {
 		a := &actorOf{account: fmt.Sprintf("user-%d", i), username: fmt.Sprintf("user%04d", i), homeDC: 1 + i%3}
-		switch {
-		case i%botEvery == 0:
+		if i%botEvery == 0 {
 			a.username += "_bot"
-		default:
+		} else {
 			a.phone = fmt.Sprintf("+1555%07d", i)
 			if i%passwordEvery == 0 {
 				a.password = "demo password"

@@ -142,7 +142,7 @@ func (d *demo) read(ctx context.Context, w *witness) (<-chan error, error) {
 	}
 	ended := make(chan error, 1)
 	go func() {
-		defer stream.Close() //nolint:errcheck // the error that matters is stream.Err
+		defer stream.Close() // the error that matters is stream.Err
 		for stream.Receive() {
 			if e := stream.Msg().GetEvent(); e != nil {
 				if err := w.handle(e); err != nil {

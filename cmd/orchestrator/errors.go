@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/url"
 	"strings"
@@ -47,13 +48,26 @@ func explain(err error) (message, hint string, code int) {
 	case errors.As(err, &rpc):
 		return explainRPC(rpc)
 	case errors.As(err, &own):
-		return own.Error(), own.Remedy, exitFailed
+		return own.Error(), own.Remedy, ownCode(own.Code)
 	case errors.As(err, &op) && op.Op == "listen":
 		return fmt.Sprintf("listen on %s: %v", op.Addr, op.Err), "another process uses the address: stop it, or choose another port", exitFailed
+	case errors.Is(err, fs.ErrNotExist):
+		return err.Error(), "check the path; it is taken from the working directory", exitUsage
 	case strings.HasPrefix(err.Error(), "unknown command"):
 		return err.Error(), "see `orchestrator --help` for the commands", exitUsage
 	}
 	return err.Error(), "", exitFailed
+}
+
+// ownCode is the exit code of an error of this process.
+func ownCode(c fleet.Code) int {
+	switch c {
+	case fleet.CodeInvalidArgument:
+		return exitUsage
+	case fleet.CodeNotFound:
+		return exitNotFound
+	}
+	return exitFailed
 }
 
 // explainRPC says what the API answered, or why it was not reached.

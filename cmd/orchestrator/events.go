@@ -53,7 +53,7 @@ func subscribe(ctx context.Context, c *api, request *v1.SubscribeRequest, handle
 	if err != nil {
 		return err
 	}
-	defer stream.Close() //nolint:errcheck // the error that matters is stream.Err
+	defer stream.Close() // the error that matters is stream.Err
 	for stream.Receive() {
 		if e := stream.Msg().GetEvent(); e != nil {
 			if err := handle(e); err != nil {

@@ -61,7 +61,7 @@ type nodeOptions struct {
 	throwaway bool
 	// acceptRestored says that an operator has confirmed an etcd or machine that is not the known one.
 	acceptRestored bool
-	log       hclog.Logger
+	log            hclog.Logger
 }
 
 // startNode starts everything below the API, then the API. ctx bounds the start only.
@@ -317,14 +317,14 @@ func (n *node) abort() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if n.member != nil {
-		_ = n.member.Leave(ctx) //nolint:errcheck // the first error is the one that matters
+		_ = n.member.Leave(ctx) // the first error is the one that matters
 	}
 	if n.fleet != nil {
-		_ = n.fleet.Shutdown(ctx) //nolint:errcheck // the first error is the one that matters
+		_ = n.fleet.Shutdown(ctx) // the first error is the one that matters
 	}
 	if n.stop != nil {
 		n.stop()
-		_ = n.group.Wait() //nolint:errcheck // the first error is the one that matters
+		_ = n.group.Wait() // the first error is the one that matters
 	}
 	if n.events != nil {
 		_ = n.events.Close(ctx) //nolint:errcheck // the first error is the one that matters

@@ -74,7 +74,7 @@ func (s *simulation) run(ctx context.Context, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = sim.Close() }() //nolint:errcheck // the process ends
+	defer func() { _ = sim.Close() }() // the process ends
 	if err := s.populate(sim, users, bots, out); err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ const Linger = 2 * time.Second
 // goroutine has ended. It must be called inside a bubble.
 func Stop(system *actor.ActorSystem, pids ...*actor.PID) {
 	for _, pid := range pids {
-		_ = system.Root.StopFuture(pid).Wait() //nolint:errcheck // it ends by itself after 10 s
+		_ = system.Root.StopFuture(pid).Wait() // it ends by itself after 10 s
 	}
 	system.Shutdown()
 	time.Sleep(Linger)

@@ -40,7 +40,7 @@ func (s *Set) AbortAll() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for a := range s.open {
-		_ = a.Abort() //nolint:errcheck // an error here means that it is closed already
+		_ = a.Abort() // an error here means that it is closed already
 	}
 	return len(s.open)
 }

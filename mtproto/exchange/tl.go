@@ -93,11 +93,11 @@ func (d *decoder) bytes() []byte {
 		return nil
 	}
 	header, n := 1, int(first[0])
-	switch {
-	case n == 255:
+	switch n {
+	case 255:
 		d.err, d.b = errShort, nil
 		return nil
-	case n == 254:
+	case 254:
 		l := d.take(3)
 		if l == nil {
 			return nil

@@ -27,7 +27,6 @@ const (
 
 // Numbers of ours.
 const (
-	maxFrame          = 16 << 20         // a longer frame is refused before it is read
 	maxGunzip         = 16 << 20         // a client's gzip_packed may unpack to this much
 	rememberedIDs     = 2048             // client msg_ids remembered per session
 	sessionsPerKey    = 64               // more: the oldest one without a connection is forgotten

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/telefleet/orchestrator/simulator/mtserver/framing"
 )
 
 var errLast = errors.New("the last packet was written")
@@ -22,7 +24,7 @@ type conn struct {
 	remote string
 	opened time.Time
 
-	packets   *packets
+	packets   *framing.Packets
 	poisoned  bool         // a broken key exchange: only -404 from now on; reader only
 	lingering atomic.Bool  // a last transport error was sent: read on, but ignore
 	keyID     atomic.Int64 // permanent key of the last frame
@@ -59,7 +61,7 @@ func newConn(srv *Server, d *dc, id uint64, sock *socket) *conn {
 // serve reads until the connection ends.
 func (c *conn) serve() {
 	defer c.finish()
-	p, err := detect(c.sock, c.sock)
+	p, err := framing.Detect(c.sock, c.sock)
 	if err != nil {
 		c.srv.cfg.Log.Debug("connection without a transport", "dc", c.dc.id, "conn", c.id, "error", err)
 		return
@@ -67,7 +69,7 @@ func (c *conn) serve() {
 	c.packets = p
 	c.srv.wg.Go(c.writeLoop)
 	for {
-		payload, quick, err := p.next()
+		payload, quick, err := p.Next()
 		if err != nil {
 			return
 		}
@@ -75,7 +77,7 @@ func (c *conn) serve() {
 			continue
 		}
 		c.srv.stats.framesIn.Add(1)
-		if err := c.handle(payload, quick, p.consumed); err != nil {
+		if err := c.handle(payload, quick, p.Consumed()); err != nil {
 			c.srv.cfg.Log.Debug("connection closed for a broken packet", "dc", c.dc.id, "conn", c.id, "error", err)
 			c.srv.stats.refused.Add(1)
 			return
@@ -242,10 +244,10 @@ func (c *conn) writeAll(queue []queued) error {
 
 func (c *conn) writeRaw(q queued) error {
 	if q.quick != 0 {
-		return c.packets.writeQuickAck(q.quick)
+		return c.packets.WriteQuickAck(q.quick)
 	}
 	c.srv.stats.framesOut.Add(1)
-	if err := c.packets.write(q.raw); err != nil || !q.last {
+	if err := c.packets.Write(q.raw); err != nil || !q.last {
 		return err
 	}
 	// Unread bytes would turn the close into a reset, and the reset would overtake the error.
@@ -265,7 +267,7 @@ func (c *conn) writeMessages(s *session, queue []queued) error {
 		}
 		for range sealed.times {
 			c.srv.stats.framesOut.Add(1)
-			if err := c.packets.write(data); err != nil {
+			if err := c.packets.Write(data); err != nil {
 				return err
 			}
 		}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/gotd/td/bin"
 	"github.com/gotd/td/mt"
+
+	"github.com/telefleet/orchestrator/simulator/mtserver/framing"
 )
 
 func TestNewSessionIsAnnounced(t *testing.T) {
@@ -225,7 +227,7 @@ func TestGarbageClosesConnection(t *testing.T) {
 	c.writeFrame(append(append([]byte{}, c.key.ID[:]...), 1, 2, 3, 4))
 	c.closed()
 	c = r.dial()
-	_ = binary.Write(c.nc, binary.LittleEndian, uint32(maxFrame+4)) // never allocated
+	_ = binary.Write(c.nc, binary.LittleEndian, uint32(framing.MaxFrame+4)) // never allocated
 	c.closed()
 }
 

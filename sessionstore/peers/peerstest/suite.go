@@ -160,7 +160,7 @@ func badIsRefused(ctx context.Context, s peers.Store, a fleet.AccountID) error {
 	for _, bad := range []peers.Peer{{ID: 1}, {ID: 1, Kind: 9}, user(1, 1, strings.Repeat("x", 100), false)} {
 		err := s.Put(ctx, a, []peers.Peer{user(7, 7, "", false), bad})
 		if !errors.Is(err, peers.ErrInvalid) {
-			return fmt.Errorf("put of %v: %v, want ErrInvalid", bad, err)
+			return fmt.Errorf("put of %v: %w, want ErrInvalid", bad, err)
 		}
 	}
 	if err := s.Put(ctx, "Not.An.Account", []peers.Peer{user(1, 1, "", false)}); err == nil {
@@ -216,10 +216,10 @@ func cancelled(ctx context.Context, s peers.Store, a fleet.AccountID) error {
 	ctx, cancel := context.WithCancel(ctx)
 	cancel()
 	if err := s.Put(ctx, a, []peers.Peer{user(1, 1, "", false)}); !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("put: %v", err)
+		return fmt.Errorf("put: %w", err)
 	}
 	if _, err := s.Load(ctx, a); !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("load: %v", err)
+		return fmt.Errorf("load: %w", err)
 	}
 	return nil
 }

@@ -1,4 +1,16 @@
-package mtserver
+// Package framing cuts a client's byte stream into MTProto packets, server side: abridged,
+// intermediate and padded intermediate, plain or obfuscated. It finds out by itself which one
+// a client speaks.
+//
+// # Usage
+//
+//	p, err := framing.Detect(conn, conn)
+//	payload, quick, err := p.Next()
+//
+// # Concurrency
+//
+// One goroutine may read while another one writes.
+package framing
 
 import (
 	"bufio"
@@ -11,29 +23,33 @@ import (
 	"github.com/gotd/td/mtproxy/obfuscated2"
 )
 
+// MaxFrame bounds a packet; a longer one is refused before it is read.
+const MaxFrame = 16 << 20
+
 // Transports, see core.telegram.org/mtproto/mtproto-transports.
-type framing uint8
+type kind uint8
 
 const (
-	abridged framing = iota + 1
+	abridged kind = iota + 1
 	intermediate
 	padded
 )
 
-var errFraming = errors.New("unknown transport")
+// ErrUnknown means that the first bytes belong to no transport that is served.
+var ErrUnknown = errors.New("unknown transport")
 
-// packets cuts a byte stream into packets. Reading and writing may happen in two
+// Packets cuts a byte stream into packets. Reading and writing may happen in two
 // goroutines, each for itself.
-type packets struct {
-	kind       framing
+type Packets struct {
+	kind       kind
 	r          io.Reader
 	w          io.Writer
 	consumed   int64 // bytes of the stream that belong to packets read so far
 	obfuscated bool
 }
 
-// detect reads the first bytes of a connection and finds out how it is framed.
-func detect(r io.Reader, w io.Writer) (*packets, error) {
+// Detect reads the first bytes of a connection and finds out how it is framed.
+func Detect(r io.Reader, w io.Writer) (*Packets, error) {
 	br := bufio.NewReaderSize(r, 4096)
 	first, err := br.Peek(1)
 	if err != nil {
@@ -41,7 +57,7 @@ func detect(r io.Reader, w io.Writer) (*packets, error) {
 	}
 	if first[0] == 0xef {
 		_, _ = br.Discard(1)
-		return &packets{kind: abridged, r: br, w: w, consumed: 1}, nil
+		return &Packets{kind: abridged, r: br, w: w, consumed: 1}, nil
 	}
 	tag, err := br.Peek(4)
 	if err != nil {
@@ -50,21 +66,21 @@ func detect(r io.Reader, w io.Writer) (*packets, error) {
 	switch {
 	case string(tag) == "\xee\xee\xee\xee":
 		_, _ = br.Discard(4)
-		return &packets{kind: intermediate, r: br, w: w, consumed: 4}, nil
+		return &Packets{kind: intermediate, r: br, w: w, consumed: 4}, nil
 	case string(tag) == "\xdd\xdd\xdd\xdd":
 		_, _ = br.Discard(4)
-		return &packets{kind: padded, r: br, w: w, consumed: 4}, nil
+		return &Packets{kind: padded, r: br, w: w, consumed: 4}, nil
 	case string(tag) == "HEAD", string(tag) == "POST", string(tag) == "GET ", string(tag) == "OPTI":
-		return nil, fmt.Errorf("%w: http", errFraming)
+		return nil, fmt.Errorf("%w: http", ErrUnknown)
 	}
 	return detectObfuscated(br, w)
 }
 
-func detectObfuscated(br *bufio.Reader, w io.Writer) (*packets, error) {
+func detectObfuscated(br *bufio.Reader, w io.Writer) (*Packets, error) {
 	if start, err := br.Peek(8); err != nil {
 		return nil, err
 	} else if binary.LittleEndian.Uint32(start[4:]) == 0 {
-		return nil, fmt.Errorf("%w: full transport is not served", errFraming)
+		return nil, fmt.Errorf("%w: full transport is not served", ErrUnknown)
 	}
 	stream, meta, err := obfuscated2.Accept(struct {
 		io.Reader
@@ -73,7 +89,7 @@ func detectObfuscated(br *bufio.Reader, w io.Writer) (*packets, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &packets{r: stream, w: stream, consumed: 64, obfuscated: true}
+	p := &Packets{r: stream, w: stream, consumed: 64, obfuscated: true}
 	switch meta.Protocol {
 	case [4]byte{0xef, 0xef, 0xef, 0xef}:
 		p.kind = abridged
@@ -82,13 +98,13 @@ func detectObfuscated(br *bufio.Reader, w io.Writer) (*packets, error) {
 	case [4]byte{0xdd, 0xdd, 0xdd, 0xdd}:
 		p.kind = padded
 	default:
-		return nil, errFraming
+		return nil, ErrUnknown
 	}
 	return p, nil
 }
 
-// next reads one packet. quick says that the client asks for a quick acknowledgement.
-func (p *packets) next() (payload []byte, quick bool, err error) {
+// Next reads one packet. quick says that the client asks for a quick acknowledgement.
+func (p *Packets) Next() (payload []byte, quick bool, err error) {
 	var head [4]byte
 	n := 0
 	if p.kind == abridged {
@@ -111,21 +127,24 @@ func (p *packets) next() (payload []byte, quick bool, err error) {
 		quick = v&(1<<31) != 0
 		n = int(v &^ (1 << 31))
 	}
-	if n < 8 || n > maxFrame {
-		return nil, false, fmt.Errorf("read packet: length %d is not in 8..%d", n, maxFrame)
+	if n < 8 || n > MaxFrame {
+		return nil, false, fmt.Errorf("read packet: length %d is not in 8..%d", n, MaxFrame)
 	}
 	payload = make([]byte, n)
 	return payload, quick, p.full(payload)
 }
 
-func (p *packets) full(b []byte) error {
+// Consumed is how many bytes of the stream belong to packets read so far.
+func (p *Packets) Consumed() int64 { return p.consumed }
+
+func (p *Packets) full(b []byte) error {
 	n, err := io.ReadFull(p.r, b)
 	p.consumed += int64(n)
 	return err
 }
 
-// write sends one packet in one write.
-func (p *packets) write(payload []byte) error {
+// Write sends one packet in one write.
+func (p *Packets) Write(payload []byte) error {
 	buf := make([]byte, 0, len(payload)+20)
 	pad := 0
 	switch p.kind {
@@ -151,8 +170,8 @@ func (p *packets) write(payload []byte) error {
 	return err
 }
 
-// writeQuickAck sends a quick acknowledgement; padded intermediate gets none.
-func (p *packets) writeQuickAck(token uint32) error {
+// WriteQuickAck sends a quick acknowledgement; padded intermediate gets none.
+func (p *Packets) WriteQuickAck(token uint32) error {
 	var b [4]byte
 	switch p.kind {
 	case abridged:

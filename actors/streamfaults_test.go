@@ -1,0 +1,169 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/telefleet/orchestrator/eventlog"
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/simulator"
+	"github.com/telefleet/orchestrator/simulator/mtserver"
+	"github.com/telefleet/orchestrator/telegram/tlupdates"
+)
+
+// say lets ann write to bob n times, without ann's client.
+func (r *rig) say(t *testing.T, n int) {
+	t.Helper()
+	for i := range n {
+		if _, err := r.sim.World().Say(r.users["ann"], r.users["bob"], fmt.Sprint("said ", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// failing makes the next n appends of an account fail.
+func failing(id fleet.AccountID, n int64, err error) func(fleet.AccountID, []eventlog.Record) error {
+	var left atomic.Int64
+	left.Store(n)
+	return func(who fleet.AccountID, _ []eventlog.Record) error {
+		if who == id && left.Add(-1) >= 0 {
+			return err
+		}
+		return nil
+	}
+}
+
+// TestLowSpaceMakesTheStreamWait: nothing is lost, nothing is acknowledged, nobody restarts.
+func TestLowSpaceMakesTheStreamWait(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 50})
+	r.pair(t)
+	r.log.setFail(failing("bob", 1<<60, fmt.Errorf("append: %w", eventlog.ErrLowSpace)))
+	r.chatter(t, 20)
+	key := r.key(t, "bob")
+	r.log.await(t, "an append is refused", func() bool { return r.log.failed > 0 })
+	if n := r.sim.Server().Unacked(key); n == 0 {
+		t.Error("messages were acknowledged that are in no log")
+	}
+	r.log.setFail(nil)
+	r.verify(t)
+	r.log.locked(func() {
+		if n := r.log.claims["bob"]; n != 1 {
+			t.Errorf("the log was claimed %d times, want once: low space is no reason to restart", n)
+		}
+	})
+}
+
+// TestPartOfAnAppendIsNotRepeated: the log took some records before it ran out of space.
+func TestPartOfAnAppendIsNotRepeated(t *testing.T) {
+	for name, cause := range map[string]error{"low space": eventlog.ErrLowSpace, "broken": errors.New("disk on fire")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, simulator.Config{Seed: 51})
+			r.pair(t)
+			release := r.log.hold()
+			r.say(t, 50)
+			var once atomic.Bool
+			r.log.setFail(func(id fleet.AccountID, recs []eventlog.Record) error {
+				if id != "bob" || len(recs) < 3 || !once.CompareAndSwap(false, true) {
+					return nil
+				}
+				return &eventlog.AppendError{Done: len(recs) / 2, Err: cause}
+			})
+			for !once.Load() { // the first append held one or two records; the next one has more
+				release()
+				r.say(t, 20)
+				if _, err := nearest(bounded(t), r.env(t, "bob")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.verify(t)
+		})
+	}
+}
+
+// TestBrokenLogRestartsTheAccountWithoutLoss: any other error of the log.
+func TestBrokenLogRestartsTheAccountWithoutLoss(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 52})
+	r.pair(t)
+	r.log.setFail(failing("bob", 3, errors.New("disk on fire")))
+	r.say(t, 30)
+	r.log.await(t, "three appends have failed", func() bool { return r.log.failed == 3 })
+	r.say(t, 30)
+	r.verify(t)
+	r.log.locked(func() {
+		if n := r.log.claims["ann"]; n != 1 {
+			t.Errorf("the neighbour claimed the log %d times, want once", n)
+		}
+		if n := r.log.claims["bob"]; n != 4 {
+			t.Errorf("the account claimed the log %d times, want one more for each failure", n)
+		}
+	})
+}
+
+// TestLogTakenByAnotherOwnerFencesTheAccount: the log is the last line of defence.
+func TestLogTakenByAnotherOwnerFencesTheAccount(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 53})
+	r.pair(t)
+	if _, err := r.log.Claim(bounded(t), "bob", 8); err != nil {
+		t.Fatal(err)
+	}
+	r.say(t, 1)
+	r.states.await(t, "bob", StateFenced)
+	delete(r.users, "bob")
+	r.verify(t)
+	if _, err := nearest(bounded(t), r.env(t, "bob")); reason(err) != "ACCOUNT_FENCED" {
+		t.Errorf("a call gave %v, want ACCOUNT_FENCED", err)
+	}
+}
+
+// TestF14BlockedLogIsBoundedAndCallsGoOn: while the log does not answer, pushes beyond the
+// stream's credit are acknowledged and discarded, answers share the socket unhindered, and what
+// was discarded comes back by difference.
+func TestF14BlockedLogIsBoundedAndCallsGoOn(t *testing.T) {
+	t.Parallel()
+	const pushes = 4000
+	r := newRig(t, simulator.Config{Seed: 54, Server: mtserver.Config{PushQueue: 2 * pushes}})
+	_, bob := r.pair(t)
+	key := r.key(t, "bob")
+	p := r.tap(nil)
+	release := r.log.hold()
+	defer release()
+	r.say(t, pushes)
+	for unacked := pushes; unacked > maxInStream+2; unacked = r.sim.Server().Unacked(key) {
+		if _, err := nearest(bounded(t), bob); err != nil { // carries the acknowledgements
+			t.Fatal(err)
+		}
+	}
+	r.send(t, "bob", "@user_ann", "still here")
+	if n := r.sim.Server().Unacked(key); n < maxInStream/2 {
+		t.Errorf("only %d pushes wait for their acknowledgement: more were acknowledged than the stream refused", n)
+	}
+	r.sim.Server().DropSessions(key) // a reason to ask for the difference, at the worst time
+	for range pushes / 100 * 2 {     // time enough for all slices of the difference
+		if _, err := nearest(bounded(t), bob); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := p.count("updates.getDifference"); n > 5 {
+		t.Errorf("%d differences were asked while the log was blocked", n)
+	}
+	release()
+	last := r.sim.Ledger().Last()
+	r.verify(t)
+	if r.sim.Ledger().Last() != last {
+		t.Error("somebody wrote meanwhile")
+	}
+	r.log.locked(func() {
+		if r.log.largest > maxBatch {
+			t.Errorf("one append had %d records, want %d at most", r.log.largest, maxBatch)
+		}
+		if n := len(r.log.ids("bob", tlupdates.KindMessageNew)); n < pushes {
+			t.Errorf("%d messages in the log, want %d", n, pushes)
+		}
+	})
+}
