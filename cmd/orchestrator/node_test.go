@@ -216,3 +216,10 @@ func texts(t *testing.T, events []seenEvent, account string) []string {
 	}
 	return list
 }
+
+// The people of these tests.
+var (
+	userAnna  = simulator.UserSpec{Phone: "+15550000001", Username: "anna", HomeDC: 2}
+	userBoris = simulator.UserSpec{Phone: "+15550000002", Username: "boris", HomeDC: 1, Password: "correct horse"}
+	userCarol = simulator.UserSpec{Phone: "+15550000003", Username: "carol", HomeDC: 3} // has no account of ours
+)
