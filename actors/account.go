@@ -229,8 +229,8 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 		return
 	}
 	a.loaded, a.record = m.loaded, m.loaded.record
-	a.cache.Store(m.loaded.peers)
-	a.userID.Store(a.record.UserID)
+	a.peers.SetCache(m.loaded.peers)
+	a.peers.SetSelf(a.record.UserID)
 	if a.record.HomeDC == 0 {
 		a.record.HomeDC = a.deps.DefaultDC
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/gotd/td/tgerr"
 
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/telegram/dcs"
 )
 
 // floodKey names what Telegram asked to wait for.
@@ -35,7 +36,7 @@ func (a *account) invoke(ctx actor.Context, c *call) {
 		}
 		delete(a.floods, floodKey(c.typeID))
 	}
-	if c.dc != 0 && (a.home == nil || c.dc != a.home.link.dc || c.low) {
+	if a.onSide(c) {
 		a.invokeSide(ctx, c)
 		return
 	}
@@ -55,11 +56,24 @@ func (a *account) invoke(ctx actor.Context, c *call) {
 	a.queue = append(a.queue, c)
 }
 
+// onSide reports whether a call belongs on a side connection. A home DC has only one socket,
+// also while it is being left: calls wait for its end.
+func (a *account) onSide(c *call) bool {
+	switch {
+	case c.dc == 0 || a.record == nil:
+		return false
+	case c.dc == a.record.HomeDC:
+		return c.low && len(a.deps.DCs.Select(c.dc, dcs.Want{Media: true})) > 0
+	default:
+		return a.home == nil || c.dc != a.home.link.dc
+	}
+}
+
 func (a *account) sendQueue(ctx actor.Context) {
 	queue := a.queue
 	a.queue = nil
 	for _, c := range queue {
-		ctx.Send(a.home.pid, &invoke{c})
+		a.invoke(ctx, c)
 	}
 }
 

@@ -189,7 +189,7 @@ func (a *account) sessionSaved(ctx actor.Context, m *sessionSaved) {
 // next login makes new ones.
 func (a *account) forgetLogin() {
 	a.record.UserID, a.record.Bot, a.record.Checkpoint, a.record.Keys = 0, false, nil, nil
-	a.userID.Store(0)
+	a.peers.SetSelf(0)
 	a.replaceKey = true
 }
 
@@ -254,7 +254,7 @@ func (a *account) signedIn(ctx actor.Context, m *signedIn) {
 	}
 	a.record.UserID, a.record.Bot = m.userID, m.bot
 	a.status.UserID, a.status.Bot = m.userID, m.bot
-	a.userID.Store(m.userID)
+	a.peers.SetSelf(m.userID)
 	a.save(ctx, m.saved)
 	a.online(ctx)
 }

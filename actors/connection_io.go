@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/gotd/td/tg"
 
+	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/mtproto"
 	"github.com/telefleet/orchestrator/mtproto/exchange"
 	"github.com/telefleet/orchestrator/mtproto/transport"
@@ -135,7 +136,7 @@ func (c *connection) callDone(ctx actor.Context, e mtproto.CallDone) {
 		ctx.Send(ctx.Parent(), &callRefused{dc: c.link.dc, call: call, err: refused})
 	case e.Err != nil:
 		call.done(nil, engineError(call.method, e.Err))
-	case !c.link.side && tlupdates.CarriesUpdates(constructor(e.Result)):
+	case !c.link.side && tlupdates.CarriesUpdates(tlcall.Constructor(e.Result)):
 		ctx.Send(ctx.Parent(), &observedResult{call: call, result: e.Result})
 	default:
 		call.done(e.Result, nil)
@@ -152,7 +153,7 @@ func (c *connection) announced(ctx actor.Context, e mtproto.CallDone) {
 	case c.phase == phaseClosing || c.phase == phaseEnded:
 	case e.Err != nil:
 		c.close(ctx, &connError{c.link.dc, endReconnect, e.Err})
-	case constructor(e.Result) != tg.ConfigTypeID:
+	case tlcall.Constructor(e.Result) != tg.ConfigTypeID:
 		c.close(ctx, &connError{c.link.dc, endReconnect, errors.New("initConnection was not answered by a config")})
 	case c.phase == phaseOpening:
 		c.ready(ctx)

@@ -14,6 +14,7 @@ import (
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/backoff"
+	"github.com/telefleet/orchestrator/internal/peerview"
 	"github.com/telefleet/orchestrator/internal/sockets"
 	"github.com/telefleet/orchestrator/mtproto/transport"
 	"github.com/telefleet/orchestrator/sessionstore"
@@ -92,9 +93,8 @@ type shared struct {
 	// reader is closed when the reader of the last home socket has ended: it survives restarts
 	// of the account, so that two home sockets never overlap.
 	reader atomic.Pointer[chan struct{}]
-	userID atomic.Int64 // of the signed-in user, 0 while there is none
-	// cache is the account's peers, nil until they are loaded.
-	cache atomic.Pointer[peers.Cache]
+	// peers is what the account knows of users and chats.
+	peers peerview.View
 }
 
 // dial opens a socket to a DC. It waits for the reader of the previous socket, for the former

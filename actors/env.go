@@ -8,6 +8,7 @@ import (
 	"github.com/gotd/td/tgerr"
 
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/telegram"
 )
 
@@ -30,7 +31,7 @@ func (e *Env) Account() fleet.AccountID { return e.id }
 func (e *Env) App() telegram.AppProfile { return e.deps.App }
 
 // Peers implements telegram.Env.
-func (e *Env) Peers() telegram.Peers { return lookup{e.shared} }
+func (e *Env) Peers() telegram.Peers { return &e.shared.peers }
 
 // Invoke implements telegram.Env.
 func (e *Env) Invoke(ctx context.Context, in bin.Encoder, out bin.Decoder) error {
@@ -44,14 +45,14 @@ type answer struct {
 
 // InvokeOn implements telegram.Env.
 func (e *Env) InvokeOn(ctx context.Context, dc int, in bin.Encoder, out bin.Decoder) error {
-	body, method, err := encodeQuery(in)
+	body, method, err := tlcall.Encode(in)
 	if err != nil {
 		return fleet.Errorf(fleet.CodeInvalidArgument, "QUERY_INVALID", "%w", err)
 	}
 	reply := make(chan answer, 1)
 	e.running.Add(1)
 	c := &call{
-		method: method, typeID: constructor(body), body: body, dc: dc, idempotent: telegram.Idempotent(in),
+		method: method, typeID: tlcall.Constructor(body), body: body, dc: dc, idempotent: telegram.Idempotent(in),
 		done: func(result []byte, err error) {
 			e.running.Add(-1)
 			reply <- answer{result, err}
@@ -90,7 +91,7 @@ func (e *Env) finish(ctx context.Context, method string, a answer, out bin.Decod
 // observe is the one place where answers act beyond their caller.
 func (e *Env) observe(ctx context.Context, out any) error {
 	if found := telegram.CollectPeers(out); len(found) > 0 {
-		lookup{e.shared}.Put(found...)
+		e.shared.peers.Put(found...)
 		e.send(&peersLearnt{})
 	}
 	if user, ok := telegram.AuthorizationOf(out); ok {

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -52,14 +51,6 @@ func upper(s string) string {
 		}
 	}
 	return string(b)
-}
-
-// constructor is the id of a TL object, 0 if it has none.
-func constructor(b []byte) uint32 {
-	if len(b) < 4 {
-		return 0
-	}
-	return binary.LittleEndian.Uint32(b)
 }
 
 // endOf says what the engine's reason for closing asks of the account.

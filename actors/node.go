@@ -11,6 +11,7 @@ import (
 
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/sockets"
+	"github.com/telefleet/orchestrator/internal/tlcall"
 )
 
 // node is the root of one process: it supervises the accounts that the process owns.
@@ -193,7 +194,7 @@ type Fleet struct {
 
 // Start starts the node's actors; no account runs yet.
 func Start(deps Deps) (*Fleet, error) {
-	body, err := initQuery(deps.App)
+	body, err := tlcall.InitConnection(deps.App)
 	if err != nil {
 		return nil, fmt.Errorf("app profile: %w", err)
 	}

@@ -47,7 +47,7 @@ func newStreamBench(t *testing.T) *streamBench {
 	}
 	pos := &position{writer: w, last: w.Claimed(), state: updates.State{Pts: 1, Date: 1}}
 	b.system = newSystem(h.deps.Log)
-	child := actor.PropsFromProducer(func() actor.Actor { return newUpdateStream(s, pos, 1, lookup{s}) })
+	child := actor.PropsFromProducer(func() actor.Actor { return newUpdateStream(s, pos, 1, &s.peers) })
 	b.parent = b.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
 		switch m := ctx.Message().(type) {
 		case *actor.Started:

@@ -12,6 +12,8 @@ import (
 	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/eventlog"
+	"github.com/telefleet/orchestrator/internal/peerview"
+	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/telegram/tlupdates"
 	"github.com/telefleet/orchestrator/updates"
@@ -27,7 +29,7 @@ type updateStream struct {
 	durable updates.State // holds after the last appended record
 	last    eventlog.Cursor
 	src     tlupdates.Source
-	peers   lookup
+	peers   *peerview.View
 
 	pending   []eventlog.Record
 	msgIDs    []int64 // may be acknowledged once pending is appended
@@ -74,7 +76,7 @@ type (
 // maxBatch bounds the records of one append.
 const maxBatch = 256
 
-func newUpdateStream(s *shared, pos *position, self int64, peers lookup) actor.Actor {
+func newUpdateStream(s *shared, pos *position, self int64, peers *peerview.View) actor.Actor {
 	m := updates.New(pos.state.Clone(), updates.Config{})
 	for _, id := range pos.seen {
 		m.Remember(id)
@@ -136,7 +138,7 @@ func (s *updateStream) push(ctx actor.Context, m *updatesArrived) {
 	src.MsgID = m.msgID
 	u, err := tg.DecodeUpdates(&bin.Buffer{Buf: m.body})
 	if err != nil { // the stream lives on: the bytes are an event, the difference brings the rest
-		s.log.Warn("undecodable updates", "constructor", constructor(m.body))
+		s.log.Warn("undecodable updates", "constructor", tlcall.Constructor(m.body))
 		s.step(ctx, tlupdates.Raw(src, m.body))
 		s.step(ctx, updates.TooLong{})
 		return
@@ -168,7 +170,7 @@ func (s *updateStream) result(ctx actor.Context, m *observedResult) {
 }
 
 func (s *updateStream) observe(ctx actor.Context, c *call, result []byte) {
-	obj, err := decodeObject(result)
+	obj, err := tlcall.Decode(result)
 	if err != nil {
 		return // the caller will see the same error
 	}
@@ -181,7 +183,7 @@ func (s *updateStream) observe(ctx actor.Context, c *call, result []byte) {
 		s.step(ctx, tlupdates.FromSentMessage(&req, short, s.src))
 		return
 	}
-	if affected, ok := tlupdates.FromAffected(obj, channelOf(c.body)); ok {
+	if affected, ok := tlupdates.FromAffected(obj, tlcall.ChannelOf(c.body)); ok {
 		s.step(ctx, affected)
 		return
 	}

@@ -125,7 +125,7 @@ func (s *updateStream) askChannel(ctx actor.Context, e updates.GetChannelDiffere
 
 // startStream starts the account's update stream from what the log and the checkpoint say.
 func (a *account) startStream(ctx actor.Context) {
-	s, pos, self, peers := a.shared, a.loaded.log, a.record.UserID, lookup{a.shared}
+	s, pos, self, peers := a.shared, a.loaded.log, a.record.UserID, &a.peers
 	props := actor.PropsFromProducer(func() actor.Actor { return newUpdateStream(s, pos, self, peers) })
 	a.stream = ctx.SpawnPrefix(props, "updatestream-")
 }

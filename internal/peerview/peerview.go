@@ -1,0 +1,109 @@
+// Package peerview shows an account's stored peers in the forms that packages telegram and
+// tlupdates ask for.
+//
+// # Concurrency
+//
+// A View may be used by any goroutine.
+package peerview
+
+import (
+	"sync/atomic"
+
+	"github.com/gotd/td/tg"
+
+	"github.com/telefleet/orchestrator/sessionstore/peers"
+	"github.com/telefleet/orchestrator/telegram"
+)
+
+// View is the account's peers in the forms that telegram and tlupdates ask for.
+type View struct {
+	cache atomic.Pointer[peers.Cache]
+	self  atomic.Int64
+}
+
+// SetCache gives the view the account's peers; without, it knows none.
+func (v *View) SetCache(c *peers.Cache) { v.cache.Store(c) }
+
+// SetSelf names the signed-in user, 0 for none.
+func (v *View) SetSelf(userID int64) { v.self.Store(userID) }
+
+// Get implements telegram.Peers.
+func (v *View) Get(kind telegram.PeerKind, id int64) (telegram.Peer, bool) {
+	self := v.self.Load()
+	if kind == telegram.PeerUser && id == 0 {
+		id = self
+	}
+	if kind == telegram.PeerUser && id != 0 && id == self {
+		p, _ := v.get(peers.Key{Kind: peers.User, ID: id})
+		own := peerOf(p)
+		own.Kind, own.ID, own.Self = telegram.PeerUser, id, true
+		return own, true
+	}
+	p, ok := v.get(peers.Key{Kind: peers.Kind(kind), ID: id})
+	return peerOf(p), ok
+}
+
+// ByUsername implements telegram.Peers.
+func (v *View) ByUsername(name string) (telegram.Peer, bool) {
+	cache := v.cache.Load()
+	if cache == nil {
+		return telegram.Peer{}, false
+	}
+	p, ok := cache.ByUsername(name)
+	return peerOf(p), ok
+}
+
+// Put implements telegram.Peers.
+func (v *View) Put(found ...telegram.Peer) {
+	seen := make([]peers.Peer, 0, len(found))
+	for _, p := range found {
+		seen = append(seen, peers.Peer{
+			ID: p.ID, Kind: peers.Kind(p.Kind), AccessHash: p.AccessHash, Username: p.Username, Min: p.Min,
+		})
+	}
+	if cache := v.cache.Load(); cache != nil {
+		cache.Observe(seen...)
+	}
+}
+
+func (v *View) get(k peers.Key) (peers.Peer, bool) {
+	cache := v.cache.Load()
+	if cache == nil { // nothing is loaded yet
+		return peers.Peer{}, false
+	}
+	return cache.Get(k)
+}
+
+// KnowsUser implements tlupdates.Lookup.
+func (v *View) KnowsUser(id int64) bool {
+	_, ok := v.get(peers.Key{Kind: peers.User, ID: id})
+	return ok
+}
+
+// KnowsChat implements tlupdates.Lookup.
+func (v *View) KnowsChat(id int64) bool {
+	_, ok := v.get(peers.Key{Kind: peers.Chat, ID: id})
+	return ok
+}
+
+// InputChannel implements tlupdates.Lookup.
+func (v *View) InputChannel(id int64) (tg.InputChannelClass, bool) {
+	p, ok := v.get(peers.Key{Kind: peers.Channel, ID: id})
+	if !ok || p.Min || p.AccessHash == 0 {
+		return nil, false
+	}
+	return &tg.InputChannel{ChannelID: id, AccessHash: p.AccessHash}, true
+}
+
+// The kinds of both packages have the same numbers; the compiler holds them together.
+var (
+	_ = [1]struct{}{}[telegram.PeerUser-telegram.PeerKind(peers.User)]
+	_ = [1]struct{}{}[telegram.PeerChat-telegram.PeerKind(peers.Chat)]
+	_ = [1]struct{}{}[telegram.PeerChannel-telegram.PeerKind(peers.Channel)]
+)
+
+func peerOf(p peers.Peer) telegram.Peer {
+	return telegram.Peer{
+		Kind: telegram.PeerKind(p.Kind), ID: p.ID, AccessHash: p.AccessHash, Username: p.Username, Min: p.Min,
+	}
+}
