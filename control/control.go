@@ -41,6 +41,14 @@ type (
 	Accounts = methods.Accounts
 	// ListOptions selects accounts.
 	ListOptions = methods.ListOptions
+	// AccountWatcher tells of changes of accounts.
+	AccountWatcher = methods.AccountWatcher
+	// WatchOptions selects what to watch.
+	WatchOptions = methods.WatchOptions
+	// Nodes is the cluster as people see and steer it.
+	Nodes = methods.Nodes
+	// NetworkTarget says whose network works again.
+	NetworkTarget = methods.NetworkTarget
 	// Events reads the event log.
 	Events = methods.Events
 	// SubscribeOptions selects events.

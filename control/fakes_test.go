@@ -107,7 +107,21 @@ func (h *house) Get(_ context.Context, id fleet.AccountID) (*v1.Account, error) 
 		WithRemedy("create it with `orchestrator account add`")
 }
 
-func (h *house) List(_ context.Context, opts ListOptions) ([]*v1.Account, error) {
+func (h *house) Update(_ context.Context, a *v1.Account) (*v1.Account, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.list[a.GetId()] = a
+	return a, nil
+}
+
+func (h *house) Delete(_ context.Context, id fleet.AccountID, _ string) (bool, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.list, string(id))
+	return true, nil
+}
+
+func (h *house) List(_ context.Context, opts ListOptions) ([]*v1.Account, string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var ids []string
@@ -121,7 +135,7 @@ func (h *house) List(_ context.Context, opts ListOptions) ([]*v1.Account, error)
 	for _, id := range ids[:min(len(ids), opts.Limit)] {
 		out = append(out, h.list[id])
 	}
-	return out, nil
+	return out, "1", nil
 }
 
 func (h *house) append(e Event) {

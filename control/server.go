@@ -47,8 +47,11 @@ type Config struct {
 	Node     string
 	Fleet    Fleet
 	Accounts Accounts
-	Events   Events
-	Log      hclog.Logger
+	// Watcher and Nodes may be nil: their methods then answer UNIMPLEMENTED.
+	Watcher AccountWatcher
+	Nodes   Nodes
+	Events  Events
+	Log     hclog.Logger
 	// MaxMessage is the largest request in bytes; 0 = DefaultMaxMessage.
 	MaxMessage int
 	// Timeout bounds unary calls; 0 = DefaultTimeout.
@@ -111,7 +114,8 @@ func (s *Server) mux() *http.ServeMux {
 	route := &router{fleet: s.cfg.Fleet, accounts: s.cfg.Accounts, node: s.cfg.Node}
 	d := &dispatcher{
 		host: &methods.Host{
-			Env: route.env, Peers: route.peers, Accounts: s.cfg.Accounts, Events: s.cfg.Events,
+			Env: route.env, Peers: route.peers, Accounts: s.cfg.Accounts, Watcher: s.cfg.Watcher, Nodes: s.cfg.Nodes,
+			Events: s.cfg.Events,
 		},
 		log: s.cfg.Log, timeout: s.cfg.Timeout, draining: s.draining,
 	}

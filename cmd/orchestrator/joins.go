@@ -116,14 +116,14 @@ func (r resources) Get(ctx context.Context, id fleet.AccountID) (*v1.Account, er
 }
 
 // List implements control.Accounts.
-func (r resources) List(ctx context.Context, o control.ListOptions) ([]*v1.Account, error) {
+func (r resources) List(ctx context.Context, o control.ListOptions) ([]*v1.Account, string, error) {
 	specs, err := r.store.ListSpecs(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	statuses, err := r.store.ListStatus(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	known := make(map[fleet.AccountID]cluster.Status, len(statuses))
 	for _, s := range statuses {
@@ -138,7 +138,17 @@ func (r resources) List(ctx context.Context, o control.ListOptions) ([]*v1.Accou
 			page = append(page, accountOf(s, known[s.Account]))
 		}
 	}
-	return page, nil
+	return page, "", nil
+}
+
+// Update implements control.Accounts.
+func (r resources) Update(context.Context, *v1.Account) (*v1.Account, error) {
+	return nil, fleet.Errorf(fleet.CodeUnimplemented, "UNSUPPORTED", "accounts cannot be changed by this version")
+}
+
+// Delete implements control.Accounts.
+func (r resources) Delete(context.Context, fleet.AccountID, string) (bool, error) {
+	return false, fleet.Errorf(fleet.CodeUnimplemented, "UNSUPPORTED", "accounts cannot be deleted by this version")
 }
 
 func accountOf(s cluster.Spec, status cluster.Status) *v1.Account {

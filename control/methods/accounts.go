@@ -25,8 +25,8 @@ func createAccount(ctx context.Context, host *Host, req *v1.CreateAccountRequest
 	if err := checkLabels(req.GetLabels()); err != nil {
 		return nil, err
 	}
-	if dc := req.GetSpec().GetDc(); dc < 0 || dc > maxDC {
-		return nil, invalid("spec.dc", "use 0 for the default", "must be 0 to %d (got %d)", maxDC, dc)
+	if err := checkSpec(req.GetSpec()); err != nil {
+		return nil, err
 	}
 	account := &v1.Account{Id: req.GetId(), Labels: req.GetLabels(), Spec: req.GetSpec()}
 	if account.Spec == nil {
@@ -63,21 +63,45 @@ func listAccounts(ctx context.Context, host *Host, req *v1.ListAccountsRequest) 
 	case size == 0:
 		size = defaultPageSize
 	}
-	after, err := base64.RawURLEncoding.DecodeString(req.GetPageToken())
-	if err != nil {
-		return nil, invalid("page_token", "give next_page_token of the former page, unchanged", "is no token (got %q)", req.GetPageToken())
-	}
-	// one more than wanted tells whether there is a next page
-	list, err := host.Accounts.List(ctx, ListOptions{After: fleet.AccountID(after), Limit: size + 1, Match: match})
+	version, after, err := parsePageToken(req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
-	reply := &v1.ListAccountsReply{Accounts: list}
+	// one more than wanted tells whether there is a next page
+	list, version, err := host.Accounts.List(ctx, ListOptions{After: after, Limit: size + 1, Match: match, Version: version})
+	if err != nil {
+		return nil, err
+	}
+	reply := &v1.ListAccountsReply{Accounts: list, ResourceVersion: version}
 	if len(list) > size {
 		reply.Accounts = list[:size]
-		reply.NextPageToken = base64.RawURLEncoding.EncodeToString([]byte(list[size-1].GetId()))
+		reply.NextPageToken = pageToken(version, list[size-1].GetId())
 	}
 	return reply, nil
+}
+
+// A page token is the resource version of the list and the last id of the page.
+func pageToken(version, last string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(version + "/" + last))
+}
+
+func parsePageToken(token string) (version string, after fleet.AccountID, err error) {
+	if token == "" {
+		return "", "", nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(token)
+	version, last, ok := strings.Cut(string(raw), "/")
+	if err != nil || !ok {
+		return "", "", invalid("page_token", "give next_page_token of the former page, unchanged", "is no token (got %q)", token)
+	}
+	return version, fleet.AccountID(last), nil
+}
+
+func checkSpec(spec *v1.AccountSpec) error {
+	if dc := spec.GetDc(); dc < 0 || dc > maxDC {
+		return invalid("spec.dc", "use 0 for the default", "must be 0 to %d (got %d)", maxDC, dc)
+	}
+	return nil
 }
 
 func checkLabels(labels map[string]string) error {

@@ -50,7 +50,10 @@ func (m Method) Procedure() string {
 // All lists the methods.
 func All() []Method {
 	return []Method{
-		hosted(createAccount), hosted(getAccount), hosted(listAccounts),
+		hosted(createAccount), hosted(getAccount), hosted(listAccounts), streamed(watchAccounts),
+		hosted(updateAccount), hosted(deleteAccount), hosted(pauseAccount), hosted(resumeAccount), hosted(moveAccount),
+		hosted(listNodes), streamed(watchNodes), hosted(cordonNode), hosted(uncordonNode), hosted(drainNode),
+		hosted(networkRestored), routed(syncUpdates),
 		routed(requestCode), routed(resendCode), routed(cancelCode), routed(signIn), routed(checkPassword),
 		routed(botSignIn), routed(getAuthorization), routed(logOut),
 		routed(getMe), routed(resolvePeer), routed(sendMessage), routed(getHistory), routed(invoke),

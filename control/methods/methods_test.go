@@ -6,6 +6,11 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
+// elsewhere are RPCs that have no function in this package, with the reason.
+var elsewhere = map[protoreflect.FullName]string{
+	"orchestrator.v1.ControlService.Exchange": "a bidirectional stream over all the others: package control serves it",
+}
+
 func TestEveryRPCHasAMethod(t *testing.T) {
 	served := map[protoreflect.FullName]int{}
 	for _, m := range All() {
@@ -19,6 +24,9 @@ func TestEveryRPCHasAMethod(t *testing.T) {
 	}
 	n := 0
 	for rpc := range RPCs() {
+		if elsewhere[rpc.FullName()] != "" {
+			continue
+		}
 		n++
 		if served[rpc.FullName()] != 1 {
 			t.Errorf("%s has %d methods", rpc.FullName(), served[rpc.FullName()])

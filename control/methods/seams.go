@@ -17,19 +17,64 @@ type Host struct {
 	// Peers are the peers of an account, nil when this node does not run it.
 	Peers    func(ctx context.Context, account fleet.AccountID) telegram.Peers
 	Accounts Accounts
-	Events   Events
+	// Watcher and Nodes are nil on a server that does not offer them.
+	Watcher AccountWatcher
+	Nodes   Nodes
+	Events  Events
 }
 
 // Accounts keeps the accounts as resources. Its errors are *fleet.Error where the caller can act:
-// reason ACCOUNT_UNKNOWN with CodeNotFound, ACCOUNT_EXISTS with CodeAlreadyExists.
+// reason ACCOUNT_UNKNOWN with CodeNotFound, ACCOUNT_EXISTS with CodeAlreadyExists, CONFLICT with
+// CodeAborted, RESOURCE_VERSION_TOO_OLD with CodeOutOfRange.
 type Accounts interface {
 	// Create stores a new account of which id, labels and spec are given, and returns it as
 	// stored.
 	Create(ctx context.Context, account *v1.Account) (*v1.Account, error)
 	// Get reads one account.
 	Get(ctx context.Context, id fleet.AccountID) (*v1.Account, error)
-	// List reads accounts in the order of their ids.
-	List(ctx context.Context, opts ListOptions) ([]*v1.Account, error)
+	// List reads accounts in the order of their ids, and the resource version that they are of.
+	List(ctx context.Context, opts ListOptions) ([]*v1.Account, string, error)
+	// Update replaces labels and spec of an account that still has the resource version given.
+	Update(ctx context.Context, account *v1.Account) (*v1.Account, error)
+	// Delete removes an account, if it still has the resource version, when one is given. It
+	// reports whether nothing of it is left; otherwise its owner goes on cleaning up.
+	Delete(ctx context.Context, id fleet.AccountID, resourceVersion string) (done bool, err error)
+}
+
+// AccountWatcher tells of changes of accounts.
+type AccountWatcher interface {
+	// Watch yields accounts and their changes until ctx ends. An error ends the sequence.
+	Watch(ctx context.Context, opts WatchOptions) iter.Seq2[*v1.WatchAccountsReply, error]
+}
+
+// WatchOptions selects what to watch.
+type WatchOptions struct {
+	// From is the resource version behind which to begin; empty = all accounts first.
+	From string
+	// Match selects accounts by their labels; nil = all.
+	Match func(labels map[string]string) bool
+}
+
+// Nodes is the cluster as people see and steer it. Reason NODE_NOT_FOUND with CodeNotFound.
+type Nodes interface {
+	// List reads the nodes that are alive, ordered by id.
+	List(ctx context.Context) ([]*v1.Node, error)
+	// Watch yields the nodes and their changes until ctx ends.
+	Watch(ctx context.Context) iter.Seq2[*v1.WatchNodesReply, error]
+	// Set says whether a node takes accounts and whether it is to lose those that it has.
+	Set(ctx context.Context, node fleet.NodeID, cordoned, draining bool) (*v1.Node, error)
+	// Move pins an account to a node, or ends that with an empty node. It reports whether the
+	// node owns the account; otherwise the hand-over goes on.
+	Move(ctx context.Context, account fleet.AccountID, node fleet.NodeID) (done bool, err error)
+	// NetworkRestored tells the accounts of the target, and how many they are.
+	NetworkRestored(ctx context.Context, target NetworkTarget) (accounts int, err error)
+}
+
+// NetworkTarget says whose network works again: of accounts, of one node, or of all when both are
+// empty.
+type NetworkTarget struct {
+	Accounts []fleet.AccountID
+	Node     fleet.NodeID
 }
 
 // ListOptions selects accounts.
@@ -40,6 +85,8 @@ type ListOptions struct {
 	Limit int
 	// Match selects accounts by their labels; nil = all.
 	Match func(labels map[string]string) bool
+	// Version is the resource version to read at; empty = now.
+	Version string
 }
 
 // Begin is the position of the oldest retained event.

@@ -9,6 +9,7 @@ package orchestratorv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -127,6 +128,59 @@ func (AccountState) EnumDescriptor() ([]byte, []int) {
 	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{0}
 }
 
+// ConditionStatus answers a condition.
+type ConditionStatus int32
+
+const (
+	// Not known: no owner has reported.
+	ConditionStatus_CONDITION_STATUS_UNSPECIFIED ConditionStatus = 0
+	// Yes.
+	ConditionStatus_CONDITION_STATUS_TRUE ConditionStatus = 1
+	// No.
+	ConditionStatus_CONDITION_STATUS_FALSE ConditionStatus = 2
+)
+
+// Enum value maps for ConditionStatus.
+var (
+	ConditionStatus_name = map[int32]string{
+		0: "CONDITION_STATUS_UNSPECIFIED",
+		1: "CONDITION_STATUS_TRUE",
+		2: "CONDITION_STATUS_FALSE",
+	}
+	ConditionStatus_value = map[string]int32{
+		"CONDITION_STATUS_UNSPECIFIED": 0,
+		"CONDITION_STATUS_TRUE":        1,
+		"CONDITION_STATUS_FALSE":       2,
+	}
+)
+
+func (x ConditionStatus) Enum() *ConditionStatus {
+	p := new(ConditionStatus)
+	*p = x
+	return p
+}
+
+func (x ConditionStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ConditionStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_orchestrator_v1_fleet_proto_enumTypes[1].Descriptor()
+}
+
+func (ConditionStatus) Type() protoreflect.EnumType {
+	return &file_orchestrator_v1_fleet_proto_enumTypes[1]
+}
+
+func (x ConditionStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ConditionStatus.Descriptor instead.
+func (ConditionStatus) EnumDescriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{1}
+}
+
 // Account is one Telegram identity that the fleet operates.
 type Account struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -140,10 +194,12 @@ type Account struct {
 	Status *AccountStatus `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`
 	// Counts the changes of spec and labels, from 1.
 	Generation int64 `protobuf:"varint,5,opt,name=generation,proto3" json:"generation,omitempty"`
-	// Opaque version of the stored resource; changes with every write.
+	// Opaque version of spec and labels; changes with every write of them, not with the status.
 	ResourceVersion string `protobuf:"bytes,6,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
 	// When the account was created.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When its deletion was asked for; absent while it is to live.
+	DeleteTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -223,6 +279,13 @@ func (x *Account) GetResourceVersion() string {
 func (x *Account) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Account) GetDeleteTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeleteTime
 	}
 	return nil
 }
@@ -320,7 +383,13 @@ type AccountStatus struct {
 	// The node that owns the account; empty when none does.
 	Node string `protobuf:"bytes,7,opt,name=node,proto3" json:"node,omitempty"`
 	// When the state last changed.
-	ChangeTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=change_time,json=changeTime,proto3" json:"change_time,omitempty"`
+	ChangeTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=change_time,json=changeTime,proto3" json:"change_time,omitempty"`
+	// The generation of the account that the owner acts upon; lower than Account.generation while a
+	// change has not reached it. 0 when no owner has reported.
+	ObservedGeneration int64 `protobuf:"varint,9,opt,name=observed_generation,json=observedGeneration,proto3" json:"observed_generation,omitempty"`
+	// The same in answers of yes and no, one of each type, in the order Owned, Authorized, Connected,
+	// UpdatesFlowing, Ready.
+	Conditions    []*Condition `protobuf:"bytes,10,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -411,6 +480,106 @@ func (x *AccountStatus) GetChangeTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *AccountStatus) GetObservedGeneration() int64 {
+	if x != nil {
+		return x.ObservedGeneration
+	}
+	return 0
+}
+
+func (x *AccountStatus) GetConditions() []*Condition {
+	if x != nil {
+		return x.Conditions
+	}
+	return nil
+}
+
+// Condition is one aspect of an account, derived from its status.
+type Condition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Owned: a node runs it. Authorized: a user or bot is signed in. Connected: its home connection
+	// is up. UpdatesFlowing: its updates are received and recorded. Ready: it takes every command,
+	// that is, all others are true.
+	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	// The answer.
+	Status ConditionStatus `protobuf:"varint,2,opt,name=status,proto3,enum=orchestrator.v1.ConditionStatus" json:"status,omitempty"`
+	// Why, one of: OWNED, NO_OWNER, NOT_REPORTED, SIGNED_IN, NOT_SIGNED_IN, LOGIN_RUNNING, LOGGED_OUT,
+	// BANNED, CONFLICT, CONNECTED, CONNECTING, BACKOFF, PAUSED, DRAINING, QUARANTINED, FENCED,
+	// UPDATES_FLOWING, NOT_CONNECTED, READY. More may be added.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What happened and what to do; may be empty.
+	Message string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	// The condition has held at least since then; absent when nothing was reported.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Condition) Reset() {
+	*x = Condition{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Condition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Condition) ProtoMessage() {}
+
+func (x *Condition) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Condition.ProtoReflect.Descriptor instead.
+func (*Condition) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Condition) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Condition) GetStatus() ConditionStatus {
+	if x != nil {
+		return x.Status
+	}
+	return ConditionStatus_CONDITION_STATUS_UNSPECIFIED
+}
+
+func (x *Condition) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Condition) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Condition) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 // CreateAccountRequest describes the account to create.
 type CreateAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -426,7 +595,7 @@ type CreateAccountRequest struct {
 
 func (x *CreateAccountRequest) Reset() {
 	*x = CreateAccountRequest{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[3]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -438,7 +607,7 @@ func (x *CreateAccountRequest) String() string {
 func (*CreateAccountRequest) ProtoMessage() {}
 
 func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[3]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -451,7 +620,7 @@ func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountRequest.ProtoReflect.Descriptor instead.
 func (*CreateAccountRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{3}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CreateAccountRequest) GetId() string {
@@ -486,7 +655,7 @@ type CreateAccountReply struct {
 
 func (x *CreateAccountReply) Reset() {
 	*x = CreateAccountReply{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[4]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -498,7 +667,7 @@ func (x *CreateAccountReply) String() string {
 func (*CreateAccountReply) ProtoMessage() {}
 
 func (x *CreateAccountReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[4]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -511,7 +680,7 @@ func (x *CreateAccountReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountReply.ProtoReflect.Descriptor instead.
 func (*CreateAccountReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{4}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateAccountReply) GetAccount() *Account {
@@ -533,7 +702,7 @@ type GetAccountRequest struct {
 
 func (x *GetAccountRequest) Reset() {
 	*x = GetAccountRequest{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[5]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -545,7 +714,7 @@ func (x *GetAccountRequest) String() string {
 func (*GetAccountRequest) ProtoMessage() {}
 
 func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[5]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -558,7 +727,7 @@ func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountRequest.ProtoReflect.Descriptor instead.
 func (*GetAccountRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{5}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetAccountRequest) GetId() string {
@@ -579,7 +748,7 @@ type GetAccountReply struct {
 
 func (x *GetAccountReply) Reset() {
 	*x = GetAccountReply{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[6]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +760,7 @@ func (x *GetAccountReply) String() string {
 func (*GetAccountReply) ProtoMessage() {}
 
 func (x *GetAccountReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[6]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +773,7 @@ func (x *GetAccountReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountReply.ProtoReflect.Descriptor instead.
 func (*GetAccountReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{6}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetAccountReply) GetAccount() *Account {
@@ -629,7 +798,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[7]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -641,7 +810,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[7]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -654,7 +823,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{7}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListAccountsRequest) GetSelector() string {
@@ -685,13 +854,15 @@ type ListAccountsReply struct {
 	Accounts []*Account `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
 	// Asks for the next page; empty on the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The moment of the list: WatchAccounts goes on behind it.
+	ResourceVersion string `protobuf:"bytes,3,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ListAccountsReply) Reset() {
 	*x = ListAccountsReply{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[8]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -703,7 +874,7 @@ func (x *ListAccountsReply) String() string {
 func (*ListAccountsReply) ProtoMessage() {}
 
 func (x *ListAccountsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[8]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -716,7 +887,7 @@ func (x *ListAccountsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsReply.ProtoReflect.Descriptor instead.
 func (*ListAccountsReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{8}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListAccountsReply) GetAccounts() []*Account {
@@ -733,11 +904,761 @@ func (x *ListAccountsReply) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListAccountsReply) GetResourceVersion() string {
+	if x != nil {
+		return x.ResourceVersion
+	}
+	return ""
+}
+
+// WatchAccountsRequest selects what to watch.
+type WatchAccountsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Label selector as in ListAccounts; empty = all. An account that comes to match is added, one
+	// that no longer does is deleted.
+	Selector string `protobuf:"bytes,1,opt,name=selector,proto3" json:"selector,omitempty"`
+	// resource_version of a list, a `synced` or a bookmark: send what changed since; empty = send
+	// all accounts first.
+	ResourceVersion string `protobuf:"bytes,2,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *WatchAccountsRequest) Reset() {
+	*x = WatchAccountsRequest{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchAccountsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchAccountsRequest) ProtoMessage() {}
+
+func (x *WatchAccountsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchAccountsRequest.ProtoReflect.Descriptor instead.
+func (*WatchAccountsRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *WatchAccountsRequest) GetSelector() string {
+	if x != nil {
+		return x.Selector
+	}
+	return ""
+}
+
+func (x *WatchAccountsRequest) GetResourceVersion() string {
+	if x != nil {
+		return x.ResourceVersion
+	}
+	return ""
+}
+
+// WatchAccountsReply is one item of the stream.
+type WatchAccountsReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The item.
+	//
+	// Types that are valid to be assigned to Item:
+	//
+	//	*WatchAccountsReply_Added
+	//	*WatchAccountsReply_Modified
+	//	*WatchAccountsReply_Deleted
+	//	*WatchAccountsReply_Synced
+	//	*WatchAccountsReply_Bookmark
+	Item          isWatchAccountsReply_Item `protobuf_oneof:"item"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchAccountsReply) Reset() {
+	*x = WatchAccountsReply{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchAccountsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchAccountsReply) ProtoMessage() {}
+
+func (x *WatchAccountsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchAccountsReply.ProtoReflect.Descriptor instead.
+func (*WatchAccountsReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *WatchAccountsReply) GetItem() isWatchAccountsReply_Item {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *WatchAccountsReply) GetAdded() *Account {
+	if x != nil {
+		if x, ok := x.Item.(*WatchAccountsReply_Added); ok {
+			return x.Added
+		}
+	}
+	return nil
+}
+
+func (x *WatchAccountsReply) GetModified() *Account {
+	if x != nil {
+		if x, ok := x.Item.(*WatchAccountsReply_Modified); ok {
+			return x.Modified
+		}
+	}
+	return nil
+}
+
+func (x *WatchAccountsReply) GetDeleted() *Account {
+	if x != nil {
+		if x, ok := x.Item.(*WatchAccountsReply_Deleted); ok {
+			return x.Deleted
+		}
+	}
+	return nil
+}
+
+func (x *WatchAccountsReply) GetSynced() *WatchPosition {
+	if x != nil {
+		if x, ok := x.Item.(*WatchAccountsReply_Synced); ok {
+			return x.Synced
+		}
+	}
+	return nil
+}
+
+func (x *WatchAccountsReply) GetBookmark() *WatchPosition {
+	if x != nil {
+		if x, ok := x.Item.(*WatchAccountsReply_Bookmark); ok {
+			return x.Bookmark
+		}
+	}
+	return nil
+}
+
+type isWatchAccountsReply_Item interface {
+	isWatchAccountsReply_Item()
+}
+
+type WatchAccountsReply_Added struct {
+	// An account that exists, was created, or has come to match.
+	Added *Account `protobuf:"bytes,1,opt,name=added,proto3,oneof"`
+}
+
+type WatchAccountsReply_Modified struct {
+	// An account whose labels, spec, status or owner changed.
+	Modified *Account `protobuf:"bytes,2,opt,name=modified,proto3,oneof"`
+}
+
+type WatchAccountsReply_Deleted struct {
+	// An account, as last seen, that was deleted or no longer matches.
+	Deleted *Account `protobuf:"bytes,3,opt,name=deleted,proto3,oneof"`
+}
+
+type WatchAccountsReply_Synced struct {
+	// All accounts of the beginning were sent. Sent once.
+	Synced *WatchPosition `protobuf:"bytes,4,opt,name=synced,proto3,oneof"`
+}
+
+type WatchAccountsReply_Bookmark struct {
+	// Everything up to this moment was sent. Sent soon after changes.
+	Bookmark *WatchPosition `protobuf:"bytes,5,opt,name=bookmark,proto3,oneof"`
+}
+
+func (*WatchAccountsReply_Added) isWatchAccountsReply_Item() {}
+
+func (*WatchAccountsReply_Modified) isWatchAccountsReply_Item() {}
+
+func (*WatchAccountsReply_Deleted) isWatchAccountsReply_Item() {}
+
+func (*WatchAccountsReply_Synced) isWatchAccountsReply_Item() {}
+
+func (*WatchAccountsReply_Bookmark) isWatchAccountsReply_Item() {}
+
+// WatchPosition is a moment of the fleet's history.
+type WatchPosition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Give it to WatchAccounts to go on behind it. Opaque; kept for some minutes at least.
+	ResourceVersion string `protobuf:"bytes,1,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *WatchPosition) Reset() {
+	*x = WatchPosition{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchPosition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchPosition) ProtoMessage() {}
+
+func (x *WatchPosition) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchPosition.ProtoReflect.Descriptor instead.
+func (*WatchPosition) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *WatchPosition) GetResourceVersion() string {
+	if x != nil {
+		return x.ResourceVersion
+	}
+	return ""
+}
+
+// UpdateAccountRequest describes a change. The field is not named account: any node answers.
+type UpdateAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account with its id, the resource_version that the change was made from, and the new
+	// values.
+	Resource *Account `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
+	// What to change: `labels` (all of them are replaced), `spec`, or a field such as `spec.paused`.
+	// Empty = labels and spec.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateAccountRequest) Reset() {
+	*x = UpdateAccountRequest{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateAccountRequest) ProtoMessage() {}
+
+func (x *UpdateAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateAccountRequest.ProtoReflect.Descriptor instead.
+func (*UpdateAccountRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *UpdateAccountRequest) GetResource() *Account {
+	if x != nil {
+		return x.Resource
+	}
+	return nil
+}
+
+func (x *UpdateAccountRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+// UpdateAccountReply holds the changed account.
+type UpdateAccountReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account as stored.
+	Account       *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateAccountReply) Reset() {
+	*x = UpdateAccountReply{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateAccountReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateAccountReply) ProtoMessage() {}
+
+func (x *UpdateAccountReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateAccountReply.ProtoReflect.Descriptor instead.
+func (*UpdateAccountReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *UpdateAccountReply) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+// DeleteAccountRequest names the account to delete.
+type DeleteAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account's id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// When set, delete only if the account still has this resource_version; else CONFLICT.
+	ResourceVersion string `protobuf:"bytes,2,opt,name=resource_version,json=resourceVersion,proto3" json:"resource_version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *DeleteAccountRequest) Reset() {
+	*x = DeleteAccountRequest{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAccountRequest) ProtoMessage() {}
+
+func (x *DeleteAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAccountRequest.ProtoReflect.Descriptor instead.
+func (*DeleteAccountRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *DeleteAccountRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteAccountRequest) GetResourceVersion() string {
+	if x != nil {
+		return x.ResourceVersion
+	}
+	return ""
+}
+
+// DeleteAccountReply tells how far the deletion has come.
+type DeleteAccountReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True when nothing of the account is left. False when its owner is still cleaning up, which goes
+	// on by itself: watch the account, or repeat the call.
+	Done          bool `protobuf:"varint,1,opt,name=done,proto3" json:"done,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteAccountReply) Reset() {
+	*x = DeleteAccountReply{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAccountReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAccountReply) ProtoMessage() {}
+
+func (x *DeleteAccountReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAccountReply.ProtoReflect.Descriptor instead.
+func (*DeleteAccountReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *DeleteAccountReply) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+// PauseAccountRequest names the account to pause.
+type PauseAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account's id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseAccountRequest) Reset() {
+	*x = PauseAccountRequest{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseAccountRequest) ProtoMessage() {}
+
+func (x *PauseAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseAccountRequest.ProtoReflect.Descriptor instead.
+func (*PauseAccountRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *PauseAccountRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// PauseAccountReply holds the account; status.observed_generation tells when its owner has paused
+// it.
+type PauseAccountReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account as stored.
+	Account       *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseAccountReply) Reset() {
+	*x = PauseAccountReply{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseAccountReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseAccountReply) ProtoMessage() {}
+
+func (x *PauseAccountReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseAccountReply.ProtoReflect.Descriptor instead.
+func (*PauseAccountReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *PauseAccountReply) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+// ResumeAccountRequest names the account to resume.
+type ResumeAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account's id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeAccountRequest) Reset() {
+	*x = ResumeAccountRequest{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeAccountRequest) ProtoMessage() {}
+
+func (x *ResumeAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeAccountRequest.ProtoReflect.Descriptor instead.
+func (*ResumeAccountRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ResumeAccountRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// ResumeAccountReply holds the account; status.observed_generation tells when its owner acts upon
+// it.
+type ResumeAccountReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account as stored.
+	Account       *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeAccountReply) Reset() {
+	*x = ResumeAccountReply{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeAccountReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeAccountReply) ProtoMessage() {}
+
+func (x *ResumeAccountReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeAccountReply.ProtoReflect.Descriptor instead.
+func (*ResumeAccountReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ResumeAccountReply) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+// MoveAccountRequest says where an account should run.
+type MoveAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account's id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The id of the node; empty = wherever placement wants it, which ends an earlier move.
+	Node          string `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveAccountRequest) Reset() {
+	*x = MoveAccountRequest{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveAccountRequest) ProtoMessage() {}
+
+func (x *MoveAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveAccountRequest.ProtoReflect.Descriptor instead.
+func (*MoveAccountRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *MoveAccountRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *MoveAccountRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+// MoveAccountReply holds the account.
+type MoveAccountReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account after the move, or as it is when that takes longer than the call waits.
+	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// True when the node owns the account. False when the hand-over is still under way, which goes on
+	// by itself.
+	Done          bool `protobuf:"varint,2,opt,name=done,proto3" json:"done,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveAccountReply) Reset() {
+	*x = MoveAccountReply{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveAccountReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveAccountReply) ProtoMessage() {}
+
+func (x *MoveAccountReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveAccountReply.ProtoReflect.Descriptor instead.
+func (*MoveAccountReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *MoveAccountReply) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *MoveAccountReply) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
 var File_orchestrator_v1_fleet_proto protoreflect.FileDescriptor
 
 const file_orchestrator_v1_fleet_proto_rawDesc = "" +
 	"\n" +
-	"\x1borchestrator/v1/fleet.proto\x12\x0forchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x03\n" +
+	"\x1borchestrator/v1/fleet.proto\x12\x0forchestrator.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aorchestrator/v1/node.proto\"\xc1\x03\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12<\n" +
 	"\x06labels\x18\x02 \x03(\v2$.orchestrator.v1.Account.LabelsEntryR\x06labels\x120\n" +
@@ -748,7 +1669,9 @@ const file_orchestrator_v1_fleet_proto_rawDesc = "" +
 	"generation\x12)\n" +
 	"\x10resource_version\x18\x06 \x01(\tR\x0fresourceVersion\x12;\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x1a9\n" +
+	"createTime\x12;\n" +
+	"\vdelete_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"deleteTime\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"]\n" +
@@ -756,7 +1679,7 @@ const file_orchestrator_v1_fleet_proto_rawDesc = "" +
 	"\x03app\x18\x01 \x01(\tR\x03app\x12\x14\n" +
 	"\x05proxy\x18\x02 \x01(\tR\x05proxy\x12\x0e\n" +
 	"\x02dc\x18\x03 \x01(\x05R\x02dc\x12\x16\n" +
-	"\x06paused\x18\x04 \x01(\bR\x06paused\"\x8b\x02\n" +
+	"\x06paused\x18\x04 \x01(\bR\x06paused\"\xf8\x02\n" +
 	"\rAccountStatus\x123\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x1d.orchestrator.v1.AccountStateR\x05state\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
@@ -766,7 +1689,18 @@ const file_orchestrator_v1_fleet_proto_rawDesc = "" +
 	"\ahome_dc\x18\x06 \x01(\x05R\x06homeDc\x12\x12\n" +
 	"\x04node\x18\a \x01(\tR\x04node\x12;\n" +
 	"\vchange_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"changeTime\"\xde\x01\n" +
+	"changeTime\x12/\n" +
+	"\x13observed_generation\x18\t \x01(\x03R\x12observedGeneration\x12:\n" +
+	"\n" +
+	"conditions\x18\n" +
+	" \x03(\v2\x1a.orchestrator.v1.ConditionR\n" +
+	"conditions\"\xbd\x01\n" +
+	"\tCondition\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x128\n" +
+	"\x06status\x18\x02 \x01(\x0e2 .orchestrator.v1.ConditionStatusR\x06status\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\x120\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xde\x01\n" +
 	"\x14CreateAccountRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12I\n" +
 	"\x06labels\x18\x02 \x03(\v21.orchestrator.v1.CreateAccountRequest.LabelsEntryR\x06labels\x120\n" +
@@ -784,10 +1718,48 @@ const file_orchestrator_v1_fleet_proto_rawDesc = "" +
 	"\bselector\x18\x01 \x01(\tR\bselector\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"q\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"\x9c\x01\n" +
 	"\x11ListAccountsReply\x124\n" +
 	"\baccounts\x18\x01 \x03(\v2\x18.orchestrator.v1.AccountR\baccounts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xde\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12)\n" +
+	"\x10resource_version\x18\x03 \x01(\tR\x0fresourceVersion\"]\n" +
+	"\x14WatchAccountsRequest\x12\x1a\n" +
+	"\bselector\x18\x01 \x01(\tR\bselector\x12)\n" +
+	"\x10resource_version\x18\x02 \x01(\tR\x0fresourceVersion\"\xb4\x02\n" +
+	"\x12WatchAccountsReply\x120\n" +
+	"\x05added\x18\x01 \x01(\v2\x18.orchestrator.v1.AccountH\x00R\x05added\x126\n" +
+	"\bmodified\x18\x02 \x01(\v2\x18.orchestrator.v1.AccountH\x00R\bmodified\x124\n" +
+	"\adeleted\x18\x03 \x01(\v2\x18.orchestrator.v1.AccountH\x00R\adeleted\x128\n" +
+	"\x06synced\x18\x04 \x01(\v2\x1e.orchestrator.v1.WatchPositionH\x00R\x06synced\x12<\n" +
+	"\bbookmark\x18\x05 \x01(\v2\x1e.orchestrator.v1.WatchPositionH\x00R\bbookmarkB\x06\n" +
+	"\x04item\":\n" +
+	"\rWatchPosition\x12)\n" +
+	"\x10resource_version\x18\x01 \x01(\tR\x0fresourceVersion\"\x89\x01\n" +
+	"\x14UpdateAccountRequest\x124\n" +
+	"\bresource\x18\x01 \x01(\v2\x18.orchestrator.v1.AccountR\bresource\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"H\n" +
+	"\x12UpdateAccountReply\x122\n" +
+	"\aaccount\x18\x01 \x01(\v2\x18.orchestrator.v1.AccountR\aaccount\"Q\n" +
+	"\x14DeleteAccountRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12)\n" +
+	"\x10resource_version\x18\x02 \x01(\tR\x0fresourceVersion\"(\n" +
+	"\x12DeleteAccountReply\x12\x12\n" +
+	"\x04done\x18\x01 \x01(\bR\x04done\"%\n" +
+	"\x13PauseAccountRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"G\n" +
+	"\x11PauseAccountReply\x122\n" +
+	"\aaccount\x18\x01 \x01(\v2\x18.orchestrator.v1.AccountR\aaccount\"&\n" +
+	"\x14ResumeAccountRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"H\n" +
+	"\x12ResumeAccountReply\x122\n" +
+	"\aaccount\x18\x01 \x01(\v2\x18.orchestrator.v1.AccountR\aaccount\"8\n" +
+	"\x12MoveAccountRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\"Z\n" +
+	"\x10MoveAccountReply\x122\n" +
+	"\aaccount\x18\x01 \x01(\v2\x18.orchestrator.v1.AccountR\aaccount\x12\x12\n" +
+	"\x04done\x18\x02 \x01(\bR\x04done*\xde\x03\n" +
 	"\fAccountState\x12\x1d\n" +
 	"\x19ACCOUNT_STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ACCOUNT_STATE_NEW\x10\x01\x12\x1c\n" +
@@ -805,12 +1777,31 @@ const file_orchestrator_v1_fleet_proto_rawDesc = "" +
 	"\x19ACCOUNT_STATE_QUARANTINED\x10\f\x12\x1c\n" +
 	"\x18ACCOUNT_STATE_LOGGED_OUT\x10\r\x12\x18\n" +
 	"\x14ACCOUNT_STATE_BANNED\x10\x0e\x12\x1a\n" +
-	"\x16ACCOUNT_STATE_CONFLICT\x10\x0f2\x99\x02\n" +
+	"\x16ACCOUNT_STATE_CONFLICT\x10\x0f*j\n" +
+	"\x0fConditionStatus\x12 \n" +
+	"\x1cCONDITION_STATUS_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15CONDITION_STATUS_TRUE\x10\x01\x12\x1a\n" +
+	"\x16CONDITION_STATUS_FALSE\x10\x022\xc9\n" +
+	"\n" +
 	"\fFleetService\x12[\n" +
 	"\rCreateAccount\x12%.orchestrator.v1.CreateAccountRequest\x1a#.orchestrator.v1.CreateAccountReply\x12R\n" +
 	"\n" +
 	"GetAccount\x12\".orchestrator.v1.GetAccountRequest\x1a .orchestrator.v1.GetAccountReply\x12X\n" +
-	"\fListAccounts\x12$.orchestrator.v1.ListAccountsRequest\x1a\".orchestrator.v1.ListAccountsReplyBFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
+	"\fListAccounts\x12$.orchestrator.v1.ListAccountsRequest\x1a\".orchestrator.v1.ListAccountsReply\x12]\n" +
+	"\rWatchAccounts\x12%.orchestrator.v1.WatchAccountsRequest\x1a#.orchestrator.v1.WatchAccountsReply0\x01\x12[\n" +
+	"\rUpdateAccount\x12%.orchestrator.v1.UpdateAccountRequest\x1a#.orchestrator.v1.UpdateAccountReply\x12[\n" +
+	"\rDeleteAccount\x12%.orchestrator.v1.DeleteAccountRequest\x1a#.orchestrator.v1.DeleteAccountReply\x12X\n" +
+	"\fPauseAccount\x12$.orchestrator.v1.PauseAccountRequest\x1a\".orchestrator.v1.PauseAccountReply\x12[\n" +
+	"\rResumeAccount\x12%.orchestrator.v1.ResumeAccountRequest\x1a#.orchestrator.v1.ResumeAccountReply\x12U\n" +
+	"\vMoveAccount\x12#.orchestrator.v1.MoveAccountRequest\x1a!.orchestrator.v1.MoveAccountReply\x12O\n" +
+	"\tListNodes\x12!.orchestrator.v1.ListNodesRequest\x1a\x1f.orchestrator.v1.ListNodesReply\x12T\n" +
+	"\n" +
+	"WatchNodes\x12\".orchestrator.v1.WatchNodesRequest\x1a .orchestrator.v1.WatchNodesReply0\x01\x12R\n" +
+	"\n" +
+	"CordonNode\x12\".orchestrator.v1.CordonNodeRequest\x1a .orchestrator.v1.CordonNodeReply\x12X\n" +
+	"\fUncordonNode\x12$.orchestrator.v1.UncordonNodeRequest\x1a\".orchestrator.v1.UncordonNodeReply\x12O\n" +
+	"\tDrainNode\x12!.orchestrator.v1.DrainNodeRequest\x1a\x1f.orchestrator.v1.DrainNodeReply\x12a\n" +
+	"\x0fNetworkRestored\x12'.orchestrator.v1.NetworkRestoredRequest\x1a%.orchestrator.v1.NetworkRestoredReplyBFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
 
 var (
 	file_orchestrator_v1_fleet_proto_rawDescOnce sync.Once
@@ -824,46 +1815,113 @@ func file_orchestrator_v1_fleet_proto_rawDescGZIP() []byte {
 	return file_orchestrator_v1_fleet_proto_rawDescData
 }
 
-var file_orchestrator_v1_fleet_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_orchestrator_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_orchestrator_v1_fleet_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_orchestrator_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_orchestrator_v1_fleet_proto_goTypes = []any{
-	(AccountState)(0),             // 0: orchestrator.v1.AccountState
-	(*Account)(nil),               // 1: orchestrator.v1.Account
-	(*AccountSpec)(nil),           // 2: orchestrator.v1.AccountSpec
-	(*AccountStatus)(nil),         // 3: orchestrator.v1.AccountStatus
-	(*CreateAccountRequest)(nil),  // 4: orchestrator.v1.CreateAccountRequest
-	(*CreateAccountReply)(nil),    // 5: orchestrator.v1.CreateAccountReply
-	(*GetAccountRequest)(nil),     // 6: orchestrator.v1.GetAccountRequest
-	(*GetAccountReply)(nil),       // 7: orchestrator.v1.GetAccountReply
-	(*ListAccountsRequest)(nil),   // 8: orchestrator.v1.ListAccountsRequest
-	(*ListAccountsReply)(nil),     // 9: orchestrator.v1.ListAccountsReply
-	nil,                           // 10: orchestrator.v1.Account.LabelsEntry
-	nil,                           // 11: orchestrator.v1.CreateAccountRequest.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(AccountState)(0),              // 0: orchestrator.v1.AccountState
+	(ConditionStatus)(0),           // 1: orchestrator.v1.ConditionStatus
+	(*Account)(nil),                // 2: orchestrator.v1.Account
+	(*AccountSpec)(nil),            // 3: orchestrator.v1.AccountSpec
+	(*AccountStatus)(nil),          // 4: orchestrator.v1.AccountStatus
+	(*Condition)(nil),              // 5: orchestrator.v1.Condition
+	(*CreateAccountRequest)(nil),   // 6: orchestrator.v1.CreateAccountRequest
+	(*CreateAccountReply)(nil),     // 7: orchestrator.v1.CreateAccountReply
+	(*GetAccountRequest)(nil),      // 8: orchestrator.v1.GetAccountRequest
+	(*GetAccountReply)(nil),        // 9: orchestrator.v1.GetAccountReply
+	(*ListAccountsRequest)(nil),    // 10: orchestrator.v1.ListAccountsRequest
+	(*ListAccountsReply)(nil),      // 11: orchestrator.v1.ListAccountsReply
+	(*WatchAccountsRequest)(nil),   // 12: orchestrator.v1.WatchAccountsRequest
+	(*WatchAccountsReply)(nil),     // 13: orchestrator.v1.WatchAccountsReply
+	(*WatchPosition)(nil),          // 14: orchestrator.v1.WatchPosition
+	(*UpdateAccountRequest)(nil),   // 15: orchestrator.v1.UpdateAccountRequest
+	(*UpdateAccountReply)(nil),     // 16: orchestrator.v1.UpdateAccountReply
+	(*DeleteAccountRequest)(nil),   // 17: orchestrator.v1.DeleteAccountRequest
+	(*DeleteAccountReply)(nil),     // 18: orchestrator.v1.DeleteAccountReply
+	(*PauseAccountRequest)(nil),    // 19: orchestrator.v1.PauseAccountRequest
+	(*PauseAccountReply)(nil),      // 20: orchestrator.v1.PauseAccountReply
+	(*ResumeAccountRequest)(nil),   // 21: orchestrator.v1.ResumeAccountRequest
+	(*ResumeAccountReply)(nil),     // 22: orchestrator.v1.ResumeAccountReply
+	(*MoveAccountRequest)(nil),     // 23: orchestrator.v1.MoveAccountRequest
+	(*MoveAccountReply)(nil),       // 24: orchestrator.v1.MoveAccountReply
+	nil,                            // 25: orchestrator.v1.Account.LabelsEntry
+	nil,                            // 26: orchestrator.v1.CreateAccountRequest.LabelsEntry
+	(*timestamppb.Timestamp)(nil),  // 27: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),  // 28: google.protobuf.FieldMask
+	(*ListNodesRequest)(nil),       // 29: orchestrator.v1.ListNodesRequest
+	(*WatchNodesRequest)(nil),      // 30: orchestrator.v1.WatchNodesRequest
+	(*CordonNodeRequest)(nil),      // 31: orchestrator.v1.CordonNodeRequest
+	(*UncordonNodeRequest)(nil),    // 32: orchestrator.v1.UncordonNodeRequest
+	(*DrainNodeRequest)(nil),       // 33: orchestrator.v1.DrainNodeRequest
+	(*NetworkRestoredRequest)(nil), // 34: orchestrator.v1.NetworkRestoredRequest
+	(*ListNodesReply)(nil),         // 35: orchestrator.v1.ListNodesReply
+	(*WatchNodesReply)(nil),        // 36: orchestrator.v1.WatchNodesReply
+	(*CordonNodeReply)(nil),        // 37: orchestrator.v1.CordonNodeReply
+	(*UncordonNodeReply)(nil),      // 38: orchestrator.v1.UncordonNodeReply
+	(*DrainNodeReply)(nil),         // 39: orchestrator.v1.DrainNodeReply
+	(*NetworkRestoredReply)(nil),   // 40: orchestrator.v1.NetworkRestoredReply
 }
 var file_orchestrator_v1_fleet_proto_depIdxs = []int32{
-	10, // 0: orchestrator.v1.Account.labels:type_name -> orchestrator.v1.Account.LabelsEntry
-	2,  // 1: orchestrator.v1.Account.spec:type_name -> orchestrator.v1.AccountSpec
-	3,  // 2: orchestrator.v1.Account.status:type_name -> orchestrator.v1.AccountStatus
-	12, // 3: orchestrator.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 4: orchestrator.v1.AccountStatus.state:type_name -> orchestrator.v1.AccountState
-	12, // 5: orchestrator.v1.AccountStatus.change_time:type_name -> google.protobuf.Timestamp
-	11, // 6: orchestrator.v1.CreateAccountRequest.labels:type_name -> orchestrator.v1.CreateAccountRequest.LabelsEntry
-	2,  // 7: orchestrator.v1.CreateAccountRequest.spec:type_name -> orchestrator.v1.AccountSpec
-	1,  // 8: orchestrator.v1.CreateAccountReply.account:type_name -> orchestrator.v1.Account
-	1,  // 9: orchestrator.v1.GetAccountReply.account:type_name -> orchestrator.v1.Account
-	1,  // 10: orchestrator.v1.ListAccountsReply.accounts:type_name -> orchestrator.v1.Account
-	4,  // 11: orchestrator.v1.FleetService.CreateAccount:input_type -> orchestrator.v1.CreateAccountRequest
-	6,  // 12: orchestrator.v1.FleetService.GetAccount:input_type -> orchestrator.v1.GetAccountRequest
-	8,  // 13: orchestrator.v1.FleetService.ListAccounts:input_type -> orchestrator.v1.ListAccountsRequest
-	5,  // 14: orchestrator.v1.FleetService.CreateAccount:output_type -> orchestrator.v1.CreateAccountReply
-	7,  // 15: orchestrator.v1.FleetService.GetAccount:output_type -> orchestrator.v1.GetAccountReply
-	9,  // 16: orchestrator.v1.FleetService.ListAccounts:output_type -> orchestrator.v1.ListAccountsReply
-	14, // [14:17] is the sub-list for method output_type
-	11, // [11:14] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	25, // 0: orchestrator.v1.Account.labels:type_name -> orchestrator.v1.Account.LabelsEntry
+	3,  // 1: orchestrator.v1.Account.spec:type_name -> orchestrator.v1.AccountSpec
+	4,  // 2: orchestrator.v1.Account.status:type_name -> orchestrator.v1.AccountStatus
+	27, // 3: orchestrator.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	27, // 4: orchestrator.v1.Account.delete_time:type_name -> google.protobuf.Timestamp
+	0,  // 5: orchestrator.v1.AccountStatus.state:type_name -> orchestrator.v1.AccountState
+	27, // 6: orchestrator.v1.AccountStatus.change_time:type_name -> google.protobuf.Timestamp
+	5,  // 7: orchestrator.v1.AccountStatus.conditions:type_name -> orchestrator.v1.Condition
+	1,  // 8: orchestrator.v1.Condition.status:type_name -> orchestrator.v1.ConditionStatus
+	27, // 9: orchestrator.v1.Condition.since:type_name -> google.protobuf.Timestamp
+	26, // 10: orchestrator.v1.CreateAccountRequest.labels:type_name -> orchestrator.v1.CreateAccountRequest.LabelsEntry
+	3,  // 11: orchestrator.v1.CreateAccountRequest.spec:type_name -> orchestrator.v1.AccountSpec
+	2,  // 12: orchestrator.v1.CreateAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 13: orchestrator.v1.GetAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 14: orchestrator.v1.ListAccountsReply.accounts:type_name -> orchestrator.v1.Account
+	2,  // 15: orchestrator.v1.WatchAccountsReply.added:type_name -> orchestrator.v1.Account
+	2,  // 16: orchestrator.v1.WatchAccountsReply.modified:type_name -> orchestrator.v1.Account
+	2,  // 17: orchestrator.v1.WatchAccountsReply.deleted:type_name -> orchestrator.v1.Account
+	14, // 18: orchestrator.v1.WatchAccountsReply.synced:type_name -> orchestrator.v1.WatchPosition
+	14, // 19: orchestrator.v1.WatchAccountsReply.bookmark:type_name -> orchestrator.v1.WatchPosition
+	2,  // 20: orchestrator.v1.UpdateAccountRequest.resource:type_name -> orchestrator.v1.Account
+	28, // 21: orchestrator.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 22: orchestrator.v1.UpdateAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 23: orchestrator.v1.PauseAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 24: orchestrator.v1.ResumeAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 25: orchestrator.v1.MoveAccountReply.account:type_name -> orchestrator.v1.Account
+	6,  // 26: orchestrator.v1.FleetService.CreateAccount:input_type -> orchestrator.v1.CreateAccountRequest
+	8,  // 27: orchestrator.v1.FleetService.GetAccount:input_type -> orchestrator.v1.GetAccountRequest
+	10, // 28: orchestrator.v1.FleetService.ListAccounts:input_type -> orchestrator.v1.ListAccountsRequest
+	12, // 29: orchestrator.v1.FleetService.WatchAccounts:input_type -> orchestrator.v1.WatchAccountsRequest
+	15, // 30: orchestrator.v1.FleetService.UpdateAccount:input_type -> orchestrator.v1.UpdateAccountRequest
+	17, // 31: orchestrator.v1.FleetService.DeleteAccount:input_type -> orchestrator.v1.DeleteAccountRequest
+	19, // 32: orchestrator.v1.FleetService.PauseAccount:input_type -> orchestrator.v1.PauseAccountRequest
+	21, // 33: orchestrator.v1.FleetService.ResumeAccount:input_type -> orchestrator.v1.ResumeAccountRequest
+	23, // 34: orchestrator.v1.FleetService.MoveAccount:input_type -> orchestrator.v1.MoveAccountRequest
+	29, // 35: orchestrator.v1.FleetService.ListNodes:input_type -> orchestrator.v1.ListNodesRequest
+	30, // 36: orchestrator.v1.FleetService.WatchNodes:input_type -> orchestrator.v1.WatchNodesRequest
+	31, // 37: orchestrator.v1.FleetService.CordonNode:input_type -> orchestrator.v1.CordonNodeRequest
+	32, // 38: orchestrator.v1.FleetService.UncordonNode:input_type -> orchestrator.v1.UncordonNodeRequest
+	33, // 39: orchestrator.v1.FleetService.DrainNode:input_type -> orchestrator.v1.DrainNodeRequest
+	34, // 40: orchestrator.v1.FleetService.NetworkRestored:input_type -> orchestrator.v1.NetworkRestoredRequest
+	7,  // 41: orchestrator.v1.FleetService.CreateAccount:output_type -> orchestrator.v1.CreateAccountReply
+	9,  // 42: orchestrator.v1.FleetService.GetAccount:output_type -> orchestrator.v1.GetAccountReply
+	11, // 43: orchestrator.v1.FleetService.ListAccounts:output_type -> orchestrator.v1.ListAccountsReply
+	13, // 44: orchestrator.v1.FleetService.WatchAccounts:output_type -> orchestrator.v1.WatchAccountsReply
+	16, // 45: orchestrator.v1.FleetService.UpdateAccount:output_type -> orchestrator.v1.UpdateAccountReply
+	18, // 46: orchestrator.v1.FleetService.DeleteAccount:output_type -> orchestrator.v1.DeleteAccountReply
+	20, // 47: orchestrator.v1.FleetService.PauseAccount:output_type -> orchestrator.v1.PauseAccountReply
+	22, // 48: orchestrator.v1.FleetService.ResumeAccount:output_type -> orchestrator.v1.ResumeAccountReply
+	24, // 49: orchestrator.v1.FleetService.MoveAccount:output_type -> orchestrator.v1.MoveAccountReply
+	35, // 50: orchestrator.v1.FleetService.ListNodes:output_type -> orchestrator.v1.ListNodesReply
+	36, // 51: orchestrator.v1.FleetService.WatchNodes:output_type -> orchestrator.v1.WatchNodesReply
+	37, // 52: orchestrator.v1.FleetService.CordonNode:output_type -> orchestrator.v1.CordonNodeReply
+	38, // 53: orchestrator.v1.FleetService.UncordonNode:output_type -> orchestrator.v1.UncordonNodeReply
+	39, // 54: orchestrator.v1.FleetService.DrainNode:output_type -> orchestrator.v1.DrainNodeReply
+	40, // 55: orchestrator.v1.FleetService.NetworkRestored:output_type -> orchestrator.v1.NetworkRestoredReply
+	41, // [41:56] is the sub-list for method output_type
+	26, // [26:41] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_orchestrator_v1_fleet_proto_init() }
@@ -871,13 +1929,21 @@ func file_orchestrator_v1_fleet_proto_init() {
 	if File_orchestrator_v1_fleet_proto != nil {
 		return
 	}
+	file_orchestrator_v1_node_proto_init()
+	file_orchestrator_v1_fleet_proto_msgTypes[11].OneofWrappers = []any{
+		(*WatchAccountsReply_Added)(nil),
+		(*WatchAccountsReply_Modified)(nil),
+		(*WatchAccountsReply_Deleted)(nil),
+		(*WatchAccountsReply_Synced)(nil),
+		(*WatchAccountsReply_Bookmark)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_orchestrator_v1_fleet_proto_rawDesc), len(file_orchestrator_v1_fleet_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   11,
+			NumEnums:      2,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

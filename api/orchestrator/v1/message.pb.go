@@ -143,6 +143,59 @@ func (EntityType) EnumDescriptor() ([]byte, []int) {
 	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{0}
 }
 
+// SendOutcome tells what is known of a sent message.
+type SendOutcome int32
+
+const (
+	// Never sent.
+	SendOutcome_SEND_OUTCOME_UNSPECIFIED SendOutcome = 0
+	// The message was sent and is in the reply.
+	SendOutcome_SEND_OUTCOME_DONE SendOutcome = 1
+	// The message was sent, but which one it is could not be found out; the reply has none.
+	SendOutcome_SEND_OUTCOME_DONE_MESSAGE_UNKNOWN SendOutcome = 2
+)
+
+// Enum value maps for SendOutcome.
+var (
+	SendOutcome_name = map[int32]string{
+		0: "SEND_OUTCOME_UNSPECIFIED",
+		1: "SEND_OUTCOME_DONE",
+		2: "SEND_OUTCOME_DONE_MESSAGE_UNKNOWN",
+	}
+	SendOutcome_value = map[string]int32{
+		"SEND_OUTCOME_UNSPECIFIED":          0,
+		"SEND_OUTCOME_DONE":                 1,
+		"SEND_OUTCOME_DONE_MESSAGE_UNKNOWN": 2,
+	}
+)
+
+func (x SendOutcome) Enum() *SendOutcome {
+	p := new(SendOutcome)
+	*p = x
+	return p
+}
+
+func (x SendOutcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SendOutcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_orchestrator_v1_message_proto_enumTypes[1].Descriptor()
+}
+
+func (SendOutcome) Type() protoreflect.EnumType {
+	return &file_orchestrator_v1_message_proto_enumTypes[1]
+}
+
+func (x SendOutcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SendOutcome.Descriptor instead.
+func (SendOutcome) EnumDescriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{1}
+}
+
 // Message is one message or service message of a chat.
 type Message struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1198,7 +1251,10 @@ type SendMessageRequest struct {
 	// The chat, in any text form of Peer.
 	Peer string `protobuf:"bytes,2,opt,name=peer,proto3" json:"peer,omitempty"`
 	// The message.
-	Message       *InputMessage `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	Message *InputMessage `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// Makes the command safe to repeat: within 24 hours the same id of the same account gives the
+	// outcome of the first call, on any node. [A-Za-z0-9_-], 1 to 64 characters; empty = not wanted.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1254,11 +1310,22 @@ func (x *SendMessageRequest) GetMessage() *InputMessage {
 	return nil
 }
 
+func (x *SendMessageRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // SendMessageReply holds the sent message.
 type SendMessageReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The message as the server numbered it.
-	Message       *Message `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
+	// The message as the server numbered it; absent when the outcome says that it is not known.
+	Message *Message `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
+	// What is known of the message.
+	Outcome SendOutcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=orchestrator.v1.SendOutcome" json:"outcome,omitempty"`
+	// True when request_id was seen before and this is the outcome of the former call.
+	Repeated      bool `protobuf:"varint,3,opt,name=repeated,proto3" json:"repeated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1298,6 +1365,20 @@ func (x *SendMessageReply) GetMessage() *Message {
 		return x.Message
 	}
 	return nil
+}
+
+func (x *SendMessageReply) GetOutcome() SendOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return SendOutcome_SEND_OUTCOME_UNSPECIFIED
+}
+
+func (x *SendMessageReply) GetRepeated() bool {
+	if x != nil {
+		return x.Repeated
+	}
+	return false
 }
 
 // GetHistoryRequest selects messages of one chat.
@@ -1532,13 +1613,17 @@ const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"\n" +
 	"message_id\x18\x01 \x01(\x05R\tmessageId\x12\x14\n" +
 	"\x05quote\x18\x02 \x01(\tR\x05quote\x12\x15\n" +
-	"\x06top_id\x18\x03 \x01(\x05R\x05topId\"{\n" +
+	"\x06top_id\x18\x03 \x01(\x05R\x05topId\"\x9a\x01\n" +
 	"\x12SendMessageRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\tR\x04peer\x127\n" +
-	"\amessage\x18\x03 \x01(\v2\x1d.orchestrator.v1.InputMessageR\amessage\"F\n" +
+	"\amessage\x18\x03 \x01(\v2\x1d.orchestrator.v1.InputMessageR\amessage\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"\x9a\x01\n" +
 	"\x10SendMessageReply\x122\n" +
-	"\amessage\x18\x01 \x01(\v2\x18.orchestrator.v1.MessageR\amessage\"t\n" +
+	"\amessage\x18\x01 \x01(\v2\x18.orchestrator.v1.MessageR\amessage\x126\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2\x1c.orchestrator.v1.SendOutcomeR\aoutcome\x12\x1a\n" +
+	"\brepeated\x18\x03 \x01(\bR\brepeated\"t\n" +
 	"\x11GetHistoryRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\tR\x04peer\x12\x14\n" +
@@ -1569,7 +1654,11 @@ const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"\x14ENTITY_TYPE_TEXT_URL\x10\x10\x12\x1c\n" +
 	"\x18ENTITY_TYPE_MENTION_NAME\x10\x11\x12\x1c\n" +
 	"\x18ENTITY_TYPE_CUSTOM_EMOJI\x10\x12\x12\x19\n" +
-	"\x15ENTITY_TYPE_BANK_CARD\x10\x132\xbb\x01\n" +
+	"\x15ENTITY_TYPE_BANK_CARD\x10\x13*i\n" +
+	"\vSendOutcome\x12\x1c\n" +
+	"\x18SEND_OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11SEND_OUTCOME_DONE\x10\x01\x12%\n" +
+	"!SEND_OUTCOME_DONE_MESSAGE_UNKNOWN\x10\x022\xbb\x01\n" +
 	"\x0eMessageService\x12U\n" +
 	"\vSendMessage\x12#.orchestrator.v1.SendMessageRequest\x1a!.orchestrator.v1.SendMessageReply\x12R\n" +
 	"\n" +
@@ -1587,60 +1676,62 @@ func file_orchestrator_v1_message_proto_rawDescGZIP() []byte {
 	return file_orchestrator_v1_message_proto_rawDescData
 }
 
-var file_orchestrator_v1_message_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_orchestrator_v1_message_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_orchestrator_v1_message_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_orchestrator_v1_message_proto_goTypes = []any{
 	(EntityType)(0),               // 0: orchestrator.v1.EntityType
-	(*Message)(nil),               // 1: orchestrator.v1.Message
-	(*Entity)(nil),                // 2: orchestrator.v1.Entity
-	(*Media)(nil),                 // 3: orchestrator.v1.Media
-	(*ReplyHeader)(nil),           // 4: orchestrator.v1.ReplyHeader
-	(*ForwardHeader)(nil),         // 5: orchestrator.v1.ForwardHeader
-	(*Keyboard)(nil),              // 6: orchestrator.v1.Keyboard
-	(*KeyboardRow)(nil),           // 7: orchestrator.v1.KeyboardRow
-	(*Button)(nil),                // 8: orchestrator.v1.Button
-	(*ServiceAction)(nil),         // 9: orchestrator.v1.ServiceAction
-	(*InputMessage)(nil),          // 10: orchestrator.v1.InputMessage
-	(*InputReply)(nil),            // 11: orchestrator.v1.InputReply
-	(*SendMessageRequest)(nil),    // 12: orchestrator.v1.SendMessageRequest
-	(*SendMessageReply)(nil),      // 13: orchestrator.v1.SendMessageReply
-	(*GetHistoryRequest)(nil),     // 14: orchestrator.v1.GetHistoryRequest
-	(*GetHistoryReply)(nil),       // 15: orchestrator.v1.GetHistoryReply
-	(*Peer)(nil),                  // 16: orchestrator.v1.Peer
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(SendOutcome)(0),              // 1: orchestrator.v1.SendOutcome
+	(*Message)(nil),               // 2: orchestrator.v1.Message
+	(*Entity)(nil),                // 3: orchestrator.v1.Entity
+	(*Media)(nil),                 // 4: orchestrator.v1.Media
+	(*ReplyHeader)(nil),           // 5: orchestrator.v1.ReplyHeader
+	(*ForwardHeader)(nil),         // 6: orchestrator.v1.ForwardHeader
+	(*Keyboard)(nil),              // 7: orchestrator.v1.Keyboard
+	(*KeyboardRow)(nil),           // 8: orchestrator.v1.KeyboardRow
+	(*Button)(nil),                // 9: orchestrator.v1.Button
+	(*ServiceAction)(nil),         // 10: orchestrator.v1.ServiceAction
+	(*InputMessage)(nil),          // 11: orchestrator.v1.InputMessage
+	(*InputReply)(nil),            // 12: orchestrator.v1.InputReply
+	(*SendMessageRequest)(nil),    // 13: orchestrator.v1.SendMessageRequest
+	(*SendMessageReply)(nil),      // 14: orchestrator.v1.SendMessageReply
+	(*GetHistoryRequest)(nil),     // 15: orchestrator.v1.GetHistoryRequest
+	(*GetHistoryReply)(nil),       // 16: orchestrator.v1.GetHistoryReply
+	(*Peer)(nil),                  // 17: orchestrator.v1.Peer
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
 }
 var file_orchestrator_v1_message_proto_depIdxs = []int32{
-	16, // 0: orchestrator.v1.Message.peer:type_name -> orchestrator.v1.Peer
-	16, // 1: orchestrator.v1.Message.sender:type_name -> orchestrator.v1.Peer
-	17, // 2: orchestrator.v1.Message.date:type_name -> google.protobuf.Timestamp
-	17, // 3: orchestrator.v1.Message.edit_date:type_name -> google.protobuf.Timestamp
-	2,  // 4: orchestrator.v1.Message.entities:type_name -> orchestrator.v1.Entity
-	3,  // 5: orchestrator.v1.Message.media:type_name -> orchestrator.v1.Media
-	4,  // 6: orchestrator.v1.Message.reply:type_name -> orchestrator.v1.ReplyHeader
-	5,  // 7: orchestrator.v1.Message.forward:type_name -> orchestrator.v1.ForwardHeader
-	6,  // 8: orchestrator.v1.Message.keyboard:type_name -> orchestrator.v1.Keyboard
-	9,  // 9: orchestrator.v1.Message.service:type_name -> orchestrator.v1.ServiceAction
+	17, // 0: orchestrator.v1.Message.peer:type_name -> orchestrator.v1.Peer
+	17, // 1: orchestrator.v1.Message.sender:type_name -> orchestrator.v1.Peer
+	18, // 2: orchestrator.v1.Message.date:type_name -> google.protobuf.Timestamp
+	18, // 3: orchestrator.v1.Message.edit_date:type_name -> google.protobuf.Timestamp
+	3,  // 4: orchestrator.v1.Message.entities:type_name -> orchestrator.v1.Entity
+	4,  // 5: orchestrator.v1.Message.media:type_name -> orchestrator.v1.Media
+	5,  // 6: orchestrator.v1.Message.reply:type_name -> orchestrator.v1.ReplyHeader
+	6,  // 7: orchestrator.v1.Message.forward:type_name -> orchestrator.v1.ForwardHeader
+	7,  // 8: orchestrator.v1.Message.keyboard:type_name -> orchestrator.v1.Keyboard
+	10, // 9: orchestrator.v1.Message.service:type_name -> orchestrator.v1.ServiceAction
 	0,  // 10: orchestrator.v1.Entity.type:type_name -> orchestrator.v1.EntityType
-	16, // 11: orchestrator.v1.ReplyHeader.peer:type_name -> orchestrator.v1.Peer
-	16, // 12: orchestrator.v1.ForwardHeader.from:type_name -> orchestrator.v1.Peer
-	17, // 13: orchestrator.v1.ForwardHeader.date:type_name -> google.protobuf.Timestamp
-	7,  // 14: orchestrator.v1.Keyboard.rows:type_name -> orchestrator.v1.KeyboardRow
-	8,  // 15: orchestrator.v1.KeyboardRow.buttons:type_name -> orchestrator.v1.Button
-	2,  // 16: orchestrator.v1.InputMessage.entities:type_name -> orchestrator.v1.Entity
-	11, // 17: orchestrator.v1.InputMessage.reply:type_name -> orchestrator.v1.InputReply
-	17, // 18: orchestrator.v1.InputMessage.schedule_date:type_name -> google.protobuf.Timestamp
-	10, // 19: orchestrator.v1.SendMessageRequest.message:type_name -> orchestrator.v1.InputMessage
-	1,  // 20: orchestrator.v1.SendMessageReply.message:type_name -> orchestrator.v1.Message
-	1,  // 21: orchestrator.v1.GetHistoryReply.messages:type_name -> orchestrator.v1.Message
-	12, // 22: orchestrator.v1.MessageService.SendMessage:input_type -> orchestrator.v1.SendMessageRequest
-	14, // 23: orchestrator.v1.MessageService.GetHistory:input_type -> orchestrator.v1.GetHistoryRequest
-	13, // 24: orchestrator.v1.MessageService.SendMessage:output_type -> orchestrator.v1.SendMessageReply
-	15, // 25: orchestrator.v1.MessageService.GetHistory:output_type -> orchestrator.v1.GetHistoryReply
-	24, // [24:26] is the sub-list for method output_type
-	22, // [22:24] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	17, // 11: orchestrator.v1.ReplyHeader.peer:type_name -> orchestrator.v1.Peer
+	17, // 12: orchestrator.v1.ForwardHeader.from:type_name -> orchestrator.v1.Peer
+	18, // 13: orchestrator.v1.ForwardHeader.date:type_name -> google.protobuf.Timestamp
+	8,  // 14: orchestrator.v1.Keyboard.rows:type_name -> orchestrator.v1.KeyboardRow
+	9,  // 15: orchestrator.v1.KeyboardRow.buttons:type_name -> orchestrator.v1.Button
+	3,  // 16: orchestrator.v1.InputMessage.entities:type_name -> orchestrator.v1.Entity
+	12, // 17: orchestrator.v1.InputMessage.reply:type_name -> orchestrator.v1.InputReply
+	18, // 18: orchestrator.v1.InputMessage.schedule_date:type_name -> google.protobuf.Timestamp
+	11, // 19: orchestrator.v1.SendMessageRequest.message:type_name -> orchestrator.v1.InputMessage
+	2,  // 20: orchestrator.v1.SendMessageReply.message:type_name -> orchestrator.v1.Message
+	1,  // 21: orchestrator.v1.SendMessageReply.outcome:type_name -> orchestrator.v1.SendOutcome
+	2,  // 22: orchestrator.v1.GetHistoryReply.messages:type_name -> orchestrator.v1.Message
+	13, // 23: orchestrator.v1.MessageService.SendMessage:input_type -> orchestrator.v1.SendMessageRequest
+	15, // 24: orchestrator.v1.MessageService.GetHistory:input_type -> orchestrator.v1.GetHistoryRequest
+	14, // 25: orchestrator.v1.MessageService.SendMessage:output_type -> orchestrator.v1.SendMessageReply
+	16, // 26: orchestrator.v1.MessageService.GetHistory:output_type -> orchestrator.v1.GetHistoryReply
+	25, // [25:27] is the sub-list for method output_type
+	23, // [23:25] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_orchestrator_v1_message_proto_init() }
@@ -1654,7 +1745,7 @@ func file_orchestrator_v1_message_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_orchestrator_v1_message_proto_rawDesc), len(file_orchestrator_v1_message_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,

@@ -41,6 +41,38 @@ const (
 	// FleetServiceListAccountsProcedure is the fully-qualified name of the FleetService's ListAccounts
 	// RPC.
 	FleetServiceListAccountsProcedure = "/orchestrator.v1.FleetService/ListAccounts"
+	// FleetServiceWatchAccountsProcedure is the fully-qualified name of the FleetService's
+	// WatchAccounts RPC.
+	FleetServiceWatchAccountsProcedure = "/orchestrator.v1.FleetService/WatchAccounts"
+	// FleetServiceUpdateAccountProcedure is the fully-qualified name of the FleetService's
+	// UpdateAccount RPC.
+	FleetServiceUpdateAccountProcedure = "/orchestrator.v1.FleetService/UpdateAccount"
+	// FleetServiceDeleteAccountProcedure is the fully-qualified name of the FleetService's
+	// DeleteAccount RPC.
+	FleetServiceDeleteAccountProcedure = "/orchestrator.v1.FleetService/DeleteAccount"
+	// FleetServicePauseAccountProcedure is the fully-qualified name of the FleetService's PauseAccount
+	// RPC.
+	FleetServicePauseAccountProcedure = "/orchestrator.v1.FleetService/PauseAccount"
+	// FleetServiceResumeAccountProcedure is the fully-qualified name of the FleetService's
+	// ResumeAccount RPC.
+	FleetServiceResumeAccountProcedure = "/orchestrator.v1.FleetService/ResumeAccount"
+	// FleetServiceMoveAccountProcedure is the fully-qualified name of the FleetService's MoveAccount
+	// RPC.
+	FleetServiceMoveAccountProcedure = "/orchestrator.v1.FleetService/MoveAccount"
+	// FleetServiceListNodesProcedure is the fully-qualified name of the FleetService's ListNodes RPC.
+	FleetServiceListNodesProcedure = "/orchestrator.v1.FleetService/ListNodes"
+	// FleetServiceWatchNodesProcedure is the fully-qualified name of the FleetService's WatchNodes RPC.
+	FleetServiceWatchNodesProcedure = "/orchestrator.v1.FleetService/WatchNodes"
+	// FleetServiceCordonNodeProcedure is the fully-qualified name of the FleetService's CordonNode RPC.
+	FleetServiceCordonNodeProcedure = "/orchestrator.v1.FleetService/CordonNode"
+	// FleetServiceUncordonNodeProcedure is the fully-qualified name of the FleetService's UncordonNode
+	// RPC.
+	FleetServiceUncordonNodeProcedure = "/orchestrator.v1.FleetService/UncordonNode"
+	// FleetServiceDrainNodeProcedure is the fully-qualified name of the FleetService's DrainNode RPC.
+	FleetServiceDrainNodeProcedure = "/orchestrator.v1.FleetService/DrainNode"
+	// FleetServiceNetworkRestoredProcedure is the fully-qualified name of the FleetService's
+	// NetworkRestored RPC.
+	FleetServiceNetworkRestoredProcedure = "/orchestrator.v1.FleetService/NetworkRestored"
 )
 
 // FleetServiceClient is a client for the orchestrator.v1.FleetService service.
@@ -49,8 +81,44 @@ type FleetServiceClient interface {
 	CreateAccount(context.Context, *v1.CreateAccountRequest) (*v1.CreateAccountReply, error)
 	// GetAccount reads one account. NOT_FOUND when there is none.
 	GetAccount(context.Context, *v1.GetAccountRequest) (*v1.GetAccountReply, error)
-	// ListAccounts reads accounts in the order of their ids, a page at a time.
+	// ListAccounts reads accounts in the order of their ids, a page at a time; all pages are of one
+	// moment. RESOURCE_VERSION_TOO_OLD (OUT_OF_RANGE) when that moment is no longer kept: list again.
 	ListAccounts(context.Context, *v1.ListAccountsRequest) (*v1.ListAccountsReply, error)
+	// WatchAccounts streams accounts and their changes until the caller ends the call: first those
+	// that exist (added), then `synced`, then what changes, with bookmarks in between. With a
+	// resource_version it sends what changed since that moment. A change may be sent more than once,
+	// never not at all; of changes that follow each other closely only the last may be sent.
+	// RESOURCE_VERSION_TOO_OLD (OUT_OF_RANGE) when that moment is no longer kept.
+	WatchAccounts(context.Context, *v1.WatchAccountsRequest) (*connect.ServerStreamForClient[v1.WatchAccountsReply], error)
+	// UpdateAccount changes labels and spec. It needs the resource_version that the change was made
+	// from: CONFLICT (ABORTED) when the account has changed since; read it again and repeat.
+	UpdateAccount(context.Context, *v1.UpdateAccountRequest) (*v1.UpdateAccountReply, error)
+	// DeleteAccount removes an account with its session, peers, events and keys. The login stays
+	// valid at Telegram: sign out first to end it. Its owner cleans up; an account that has none gets
+	// one for that. Repeating the call is safe; the id can be used again once it is gone.
+	DeleteAccount(context.Context, *v1.DeleteAccountRequest) (*v1.DeleteAccountReply, error)
+	// PauseAccount asks for an account without sockets: calls are refused with ACCOUNT_PAUSED, the
+	// session and the place in the update stream are kept. No effect when it is paused.
+	PauseAccount(context.Context, *v1.PauseAccountRequest) (*v1.PauseAccountReply, error)
+	// ResumeAccount ends a pause: the account connects and catches up. No effect when it runs.
+	ResumeAccount(context.Context, *v1.ResumeAccountRequest) (*v1.ResumeAccountReply, error)
+	// MoveAccount hands an account over to a node and keeps it there while the node lives and takes
+	// accounts. NODE_NOT_FOUND (NOT_FOUND), NODE_CORDONED (FAILED_PRECONDITION).
+	MoveAccount(context.Context, *v1.MoveAccountRequest) (*v1.MoveAccountReply, error)
+	// ListNodes reads the nodes that are alive.
+	ListNodes(context.Context, *v1.ListNodesRequest) (*v1.ListNodesReply, error)
+	// WatchNodes streams the nodes, then `synced`, then what changes, until the caller ends the call.
+	WatchNodes(context.Context, *v1.WatchNodesRequest) (*connect.ServerStreamForClient[v1.WatchNodesReply], error)
+	// CordonNode keeps new accounts away from a node; it keeps those that it has. NODE_NOT_FOUND.
+	CordonNode(context.Context, *v1.CordonNodeRequest) (*v1.CordonNodeReply, error)
+	// UncordonNode lets a node take accounts again, after CordonNode or DrainNode. NODE_NOT_FOUND.
+	UncordonNode(context.Context, *v1.UncordonNodeRequest) (*v1.UncordonNodeReply, error)
+	// DrainNode hands all accounts of a node over to the others and keeps new ones away. The reply
+	// does not wait for them: watch Node.accounts. NODE_NOT_FOUND.
+	DrainNode(context.Context, *v1.DrainNodeRequest) (*v1.DrainNodeReply, error)
+	// NetworkRestored ends running waits before the next connection, because the network is known to
+	// work again; nothing happens to accounts that are connected. Dials stay paced.
+	NetworkRestored(context.Context, *v1.NetworkRestoredRequest) (*v1.NetworkRestoredReply, error)
 }
 
 // NewFleetServiceClient constructs a client for the orchestrator.v1.FleetService service. By
@@ -82,14 +150,98 @@ func NewFleetServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(fleetServiceMethods.ByName("ListAccounts")),
 			connect.WithClientOptions(opts...),
 		),
+		watchAccounts: connect.NewClient[v1.WatchAccountsRequest, v1.WatchAccountsReply](
+			httpClient,
+			baseURL+FleetServiceWatchAccountsProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("WatchAccounts")),
+			connect.WithClientOptions(opts...),
+		),
+		updateAccount: connect.NewClient[v1.UpdateAccountRequest, v1.UpdateAccountReply](
+			httpClient,
+			baseURL+FleetServiceUpdateAccountProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("UpdateAccount")),
+			connect.WithClientOptions(opts...),
+		),
+		deleteAccount: connect.NewClient[v1.DeleteAccountRequest, v1.DeleteAccountReply](
+			httpClient,
+			baseURL+FleetServiceDeleteAccountProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("DeleteAccount")),
+			connect.WithClientOptions(opts...),
+		),
+		pauseAccount: connect.NewClient[v1.PauseAccountRequest, v1.PauseAccountReply](
+			httpClient,
+			baseURL+FleetServicePauseAccountProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("PauseAccount")),
+			connect.WithClientOptions(opts...),
+		),
+		resumeAccount: connect.NewClient[v1.ResumeAccountRequest, v1.ResumeAccountReply](
+			httpClient,
+			baseURL+FleetServiceResumeAccountProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("ResumeAccount")),
+			connect.WithClientOptions(opts...),
+		),
+		moveAccount: connect.NewClient[v1.MoveAccountRequest, v1.MoveAccountReply](
+			httpClient,
+			baseURL+FleetServiceMoveAccountProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("MoveAccount")),
+			connect.WithClientOptions(opts...),
+		),
+		listNodes: connect.NewClient[v1.ListNodesRequest, v1.ListNodesReply](
+			httpClient,
+			baseURL+FleetServiceListNodesProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("ListNodes")),
+			connect.WithClientOptions(opts...),
+		),
+		watchNodes: connect.NewClient[v1.WatchNodesRequest, v1.WatchNodesReply](
+			httpClient,
+			baseURL+FleetServiceWatchNodesProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("WatchNodes")),
+			connect.WithClientOptions(opts...),
+		),
+		cordonNode: connect.NewClient[v1.CordonNodeRequest, v1.CordonNodeReply](
+			httpClient,
+			baseURL+FleetServiceCordonNodeProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("CordonNode")),
+			connect.WithClientOptions(opts...),
+		),
+		uncordonNode: connect.NewClient[v1.UncordonNodeRequest, v1.UncordonNodeReply](
+			httpClient,
+			baseURL+FleetServiceUncordonNodeProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("UncordonNode")),
+			connect.WithClientOptions(opts...),
+		),
+		drainNode: connect.NewClient[v1.DrainNodeRequest, v1.DrainNodeReply](
+			httpClient,
+			baseURL+FleetServiceDrainNodeProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("DrainNode")),
+			connect.WithClientOptions(opts...),
+		),
+		networkRestored: connect.NewClient[v1.NetworkRestoredRequest, v1.NetworkRestoredReply](
+			httpClient,
+			baseURL+FleetServiceNetworkRestoredProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("NetworkRestored")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // fleetServiceClient implements FleetServiceClient.
 type fleetServiceClient struct {
-	createAccount *connect.Client[v1.CreateAccountRequest, v1.CreateAccountReply]
-	getAccount    *connect.Client[v1.GetAccountRequest, v1.GetAccountReply]
-	listAccounts  *connect.Client[v1.ListAccountsRequest, v1.ListAccountsReply]
+	createAccount   *connect.Client[v1.CreateAccountRequest, v1.CreateAccountReply]
+	getAccount      *connect.Client[v1.GetAccountRequest, v1.GetAccountReply]
+	listAccounts    *connect.Client[v1.ListAccountsRequest, v1.ListAccountsReply]
+	watchAccounts   *connect.Client[v1.WatchAccountsRequest, v1.WatchAccountsReply]
+	updateAccount   *connect.Client[v1.UpdateAccountRequest, v1.UpdateAccountReply]
+	deleteAccount   *connect.Client[v1.DeleteAccountRequest, v1.DeleteAccountReply]
+	pauseAccount    *connect.Client[v1.PauseAccountRequest, v1.PauseAccountReply]
+	resumeAccount   *connect.Client[v1.ResumeAccountRequest, v1.ResumeAccountReply]
+	moveAccount     *connect.Client[v1.MoveAccountRequest, v1.MoveAccountReply]
+	listNodes       *connect.Client[v1.ListNodesRequest, v1.ListNodesReply]
+	watchNodes      *connect.Client[v1.WatchNodesRequest, v1.WatchNodesReply]
+	cordonNode      *connect.Client[v1.CordonNodeRequest, v1.CordonNodeReply]
+	uncordonNode    *connect.Client[v1.UncordonNodeRequest, v1.UncordonNodeReply]
+	drainNode       *connect.Client[v1.DrainNodeRequest, v1.DrainNodeReply]
+	networkRestored *connect.Client[v1.NetworkRestoredRequest, v1.NetworkRestoredReply]
 }
 
 // CreateAccount calls orchestrator.v1.FleetService.CreateAccount.
@@ -119,14 +271,150 @@ func (c *fleetServiceClient) ListAccounts(ctx context.Context, req *v1.ListAccou
 	return nil, err
 }
 
+// WatchAccounts calls orchestrator.v1.FleetService.WatchAccounts.
+func (c *fleetServiceClient) WatchAccounts(ctx context.Context, req *v1.WatchAccountsRequest) (*connect.ServerStreamForClient[v1.WatchAccountsReply], error) {
+	return c.watchAccounts.CallServerStream(ctx, connect.NewRequest(req))
+}
+
+// UpdateAccount calls orchestrator.v1.FleetService.UpdateAccount.
+func (c *fleetServiceClient) UpdateAccount(ctx context.Context, req *v1.UpdateAccountRequest) (*v1.UpdateAccountReply, error) {
+	response, err := c.updateAccount.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DeleteAccount calls orchestrator.v1.FleetService.DeleteAccount.
+func (c *fleetServiceClient) DeleteAccount(ctx context.Context, req *v1.DeleteAccountRequest) (*v1.DeleteAccountReply, error) {
+	response, err := c.deleteAccount.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// PauseAccount calls orchestrator.v1.FleetService.PauseAccount.
+func (c *fleetServiceClient) PauseAccount(ctx context.Context, req *v1.PauseAccountRequest) (*v1.PauseAccountReply, error) {
+	response, err := c.pauseAccount.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ResumeAccount calls orchestrator.v1.FleetService.ResumeAccount.
+func (c *fleetServiceClient) ResumeAccount(ctx context.Context, req *v1.ResumeAccountRequest) (*v1.ResumeAccountReply, error) {
+	response, err := c.resumeAccount.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// MoveAccount calls orchestrator.v1.FleetService.MoveAccount.
+func (c *fleetServiceClient) MoveAccount(ctx context.Context, req *v1.MoveAccountRequest) (*v1.MoveAccountReply, error) {
+	response, err := c.moveAccount.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListNodes calls orchestrator.v1.FleetService.ListNodes.
+func (c *fleetServiceClient) ListNodes(ctx context.Context, req *v1.ListNodesRequest) (*v1.ListNodesReply, error) {
+	response, err := c.listNodes.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// WatchNodes calls orchestrator.v1.FleetService.WatchNodes.
+func (c *fleetServiceClient) WatchNodes(ctx context.Context, req *v1.WatchNodesRequest) (*connect.ServerStreamForClient[v1.WatchNodesReply], error) {
+	return c.watchNodes.CallServerStream(ctx, connect.NewRequest(req))
+}
+
+// CordonNode calls orchestrator.v1.FleetService.CordonNode.
+func (c *fleetServiceClient) CordonNode(ctx context.Context, req *v1.CordonNodeRequest) (*v1.CordonNodeReply, error) {
+	response, err := c.cordonNode.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UncordonNode calls orchestrator.v1.FleetService.UncordonNode.
+func (c *fleetServiceClient) UncordonNode(ctx context.Context, req *v1.UncordonNodeRequest) (*v1.UncordonNodeReply, error) {
+	response, err := c.uncordonNode.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DrainNode calls orchestrator.v1.FleetService.DrainNode.
+func (c *fleetServiceClient) DrainNode(ctx context.Context, req *v1.DrainNodeRequest) (*v1.DrainNodeReply, error) {
+	response, err := c.drainNode.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// NetworkRestored calls orchestrator.v1.FleetService.NetworkRestored.
+func (c *fleetServiceClient) NetworkRestored(ctx context.Context, req *v1.NetworkRestoredRequest) (*v1.NetworkRestoredReply, error) {
+	response, err := c.networkRestored.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // FleetServiceHandler is an implementation of the orchestrator.v1.FleetService service.
 type FleetServiceHandler interface {
 	// CreateAccount adds an account to the fleet. ALREADY_EXISTS when the id is taken.
 	CreateAccount(context.Context, *v1.CreateAccountRequest) (*v1.CreateAccountReply, error)
 	// GetAccount reads one account. NOT_FOUND when there is none.
 	GetAccount(context.Context, *v1.GetAccountRequest) (*v1.GetAccountReply, error)
-	// ListAccounts reads accounts in the order of their ids, a page at a time.
+	// ListAccounts reads accounts in the order of their ids, a page at a time; all pages are of one
+	// moment. RESOURCE_VERSION_TOO_OLD (OUT_OF_RANGE) when that moment is no longer kept: list again.
 	ListAccounts(context.Context, *v1.ListAccountsRequest) (*v1.ListAccountsReply, error)
+	// WatchAccounts streams accounts and their changes until the caller ends the call: first those
+	// that exist (added), then `synced`, then what changes, with bookmarks in between. With a
+	// resource_version it sends what changed since that moment. A change may be sent more than once,
+	// never not at all; of changes that follow each other closely only the last may be sent.
+	// RESOURCE_VERSION_TOO_OLD (OUT_OF_RANGE) when that moment is no longer kept.
+	WatchAccounts(context.Context, *v1.WatchAccountsRequest, *connect.ServerStream[v1.WatchAccountsReply]) error
+	// UpdateAccount changes labels and spec. It needs the resource_version that the change was made
+	// from: CONFLICT (ABORTED) when the account has changed since; read it again and repeat.
+	UpdateAccount(context.Context, *v1.UpdateAccountRequest) (*v1.UpdateAccountReply, error)
+	// DeleteAccount removes an account with its session, peers, events and keys. The login stays
+	// valid at Telegram: sign out first to end it. Its owner cleans up; an account that has none gets
+	// one for that. Repeating the call is safe; the id can be used again once it is gone.
+	DeleteAccount(context.Context, *v1.DeleteAccountRequest) (*v1.DeleteAccountReply, error)
+	// PauseAccount asks for an account without sockets: calls are refused with ACCOUNT_PAUSED, the
+	// session and the place in the update stream are kept. No effect when it is paused.
+	PauseAccount(context.Context, *v1.PauseAccountRequest) (*v1.PauseAccountReply, error)
+	// ResumeAccount ends a pause: the account connects and catches up. No effect when it runs.
+	ResumeAccount(context.Context, *v1.ResumeAccountRequest) (*v1.ResumeAccountReply, error)
+	// MoveAccount hands an account over to a node and keeps it there while the node lives and takes
+	// accounts. NODE_NOT_FOUND (NOT_FOUND), NODE_CORDONED (FAILED_PRECONDITION).
+	MoveAccount(context.Context, *v1.MoveAccountRequest) (*v1.MoveAccountReply, error)
+	// ListNodes reads the nodes that are alive.
+	ListNodes(context.Context, *v1.ListNodesRequest) (*v1.ListNodesReply, error)
+	// WatchNodes streams the nodes, then `synced`, then what changes, until the caller ends the call.
+	WatchNodes(context.Context, *v1.WatchNodesRequest, *connect.ServerStream[v1.WatchNodesReply]) error
+	// CordonNode keeps new accounts away from a node; it keeps those that it has. NODE_NOT_FOUND.
+	CordonNode(context.Context, *v1.CordonNodeRequest) (*v1.CordonNodeReply, error)
+	// UncordonNode lets a node take accounts again, after CordonNode or DrainNode. NODE_NOT_FOUND.
+	UncordonNode(context.Context, *v1.UncordonNodeRequest) (*v1.UncordonNodeReply, error)
+	// DrainNode hands all accounts of a node over to the others and keeps new ones away. The reply
+	// does not wait for them: watch Node.accounts. NODE_NOT_FOUND.
+	DrainNode(context.Context, *v1.DrainNodeRequest) (*v1.DrainNodeReply, error)
+	// NetworkRestored ends running waits before the next connection, because the network is known to
+	// work again; nothing happens to accounts that are connected. Dials stay paced.
+	NetworkRestored(context.Context, *v1.NetworkRestoredRequest) (*v1.NetworkRestoredReply, error)
 }
 
 // NewFleetServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -154,6 +442,78 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(fleetServiceMethods.ByName("ListAccounts")),
 		connect.WithHandlerOptions(opts...),
 	)
+	fleetServiceWatchAccountsHandler := connect.NewServerStreamHandlerSimple(
+		FleetServiceWatchAccountsProcedure,
+		svc.WatchAccounts,
+		connect.WithSchema(fleetServiceMethods.ByName("WatchAccounts")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceUpdateAccountHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceUpdateAccountProcedure,
+		svc.UpdateAccount,
+		connect.WithSchema(fleetServiceMethods.ByName("UpdateAccount")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceDeleteAccountHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceDeleteAccountProcedure,
+		svc.DeleteAccount,
+		connect.WithSchema(fleetServiceMethods.ByName("DeleteAccount")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServicePauseAccountHandler := connect.NewUnaryHandlerSimple(
+		FleetServicePauseAccountProcedure,
+		svc.PauseAccount,
+		connect.WithSchema(fleetServiceMethods.ByName("PauseAccount")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceResumeAccountHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceResumeAccountProcedure,
+		svc.ResumeAccount,
+		connect.WithSchema(fleetServiceMethods.ByName("ResumeAccount")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceMoveAccountHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceMoveAccountProcedure,
+		svc.MoveAccount,
+		connect.WithSchema(fleetServiceMethods.ByName("MoveAccount")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceListNodesHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceListNodesProcedure,
+		svc.ListNodes,
+		connect.WithSchema(fleetServiceMethods.ByName("ListNodes")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceWatchNodesHandler := connect.NewServerStreamHandlerSimple(
+		FleetServiceWatchNodesProcedure,
+		svc.WatchNodes,
+		connect.WithSchema(fleetServiceMethods.ByName("WatchNodes")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceCordonNodeHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceCordonNodeProcedure,
+		svc.CordonNode,
+		connect.WithSchema(fleetServiceMethods.ByName("CordonNode")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceUncordonNodeHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceUncordonNodeProcedure,
+		svc.UncordonNode,
+		connect.WithSchema(fleetServiceMethods.ByName("UncordonNode")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceDrainNodeHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceDrainNodeProcedure,
+		svc.DrainNode,
+		connect.WithSchema(fleetServiceMethods.ByName("DrainNode")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceNetworkRestoredHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceNetworkRestoredProcedure,
+		svc.NetworkRestored,
+		connect.WithSchema(fleetServiceMethods.ByName("NetworkRestored")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/orchestrator.v1.FleetService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case FleetServiceCreateAccountProcedure:
@@ -162,6 +522,30 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 			fleetServiceGetAccountHandler.ServeHTTP(w, r)
 		case FleetServiceListAccountsProcedure:
 			fleetServiceListAccountsHandler.ServeHTTP(w, r)
+		case FleetServiceWatchAccountsProcedure:
+			fleetServiceWatchAccountsHandler.ServeHTTP(w, r)
+		case FleetServiceUpdateAccountProcedure:
+			fleetServiceUpdateAccountHandler.ServeHTTP(w, r)
+		case FleetServiceDeleteAccountProcedure:
+			fleetServiceDeleteAccountHandler.ServeHTTP(w, r)
+		case FleetServicePauseAccountProcedure:
+			fleetServicePauseAccountHandler.ServeHTTP(w, r)
+		case FleetServiceResumeAccountProcedure:
+			fleetServiceResumeAccountHandler.ServeHTTP(w, r)
+		case FleetServiceMoveAccountProcedure:
+			fleetServiceMoveAccountHandler.ServeHTTP(w, r)
+		case FleetServiceListNodesProcedure:
+			fleetServiceListNodesHandler.ServeHTTP(w, r)
+		case FleetServiceWatchNodesProcedure:
+			fleetServiceWatchNodesHandler.ServeHTTP(w, r)
+		case FleetServiceCordonNodeProcedure:
+			fleetServiceCordonNodeHandler.ServeHTTP(w, r)
+		case FleetServiceUncordonNodeProcedure:
+			fleetServiceUncordonNodeHandler.ServeHTTP(w, r)
+		case FleetServiceDrainNodeProcedure:
+			fleetServiceDrainNodeHandler.ServeHTTP(w, r)
+		case FleetServiceNetworkRestoredProcedure:
+			fleetServiceNetworkRestoredHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -181,4 +565,52 @@ func (UnimplementedFleetServiceHandler) GetAccount(context.Context, *v1.GetAccou
 
 func (UnimplementedFleetServiceHandler) ListAccounts(context.Context, *v1.ListAccountsRequest) (*v1.ListAccountsReply, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.FleetService.ListAccounts is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) WatchAccounts(context.Context, *v1.WatchAccountsRequest, *connect.ServerStream[v1.WatchAccountsReply]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.FleetService.WatchAccounts is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) UpdateAccount(context.Context, *v1.UpdateAccountRequest) (*v1.UpdateAccountReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.FleetService.UpdateAccount is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) DeleteAccount(context.Context, *v1.DeleteAccountRequest) (*v1.DeleteAccountReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.FleetService.DeleteAccount is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) PauseAccount(context.Context, *v1.PauseAccountRequest) (*v1.PauseAccountReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.FleetService.PauseAccount is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) ResumeAccount(context.Context, *v1.ResumeAccountRequest) (*v1.ResumeAccountReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.FleetService.ResumeAccount is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) MoveAccount(context.Context, *v1.MoveAccountRequest) (*v1.MoveAccountReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.FleetService.MoveAccount is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) ListNodes(context.Context, *v1.ListNodesRequest) (*v1.ListNodesReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.FleetService.ListNodes is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) WatchNodes(context.Context, *v1.WatchNodesRequest, *connect.ServerStream[v1.WatchNodesReply]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.FleetService.WatchNodes is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) CordonNode(context.Context, *v1.CordonNodeRequest) (*v1.CordonNodeReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.FleetService.CordonNode is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) UncordonNode(context.Context, *v1.UncordonNodeRequest) (*v1.UncordonNodeReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.FleetService.UncordonNode is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) DrainNode(context.Context, *v1.DrainNodeRequest) (*v1.DrainNodeReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.FleetService.DrainNode is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) NetworkRestored(context.Context, *v1.NetworkRestoredRequest) (*v1.NetworkRestoredReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.FleetService.NetworkRestored is not implemented"))
 }
