@@ -23,6 +23,8 @@ var errDraining = fleet.Errorf(fleet.CodeUnavailable, "SHUTTING_DOWN", "the node
 // caught and errors typed.
 type dispatcher struct {
 	host     *methods.Host
+	router   *router
+	forward  *forwarder // nil without a cluster
 	log      hclog.Logger
 	timeout  time.Duration
 	draining <-chan struct{}
@@ -46,6 +48,7 @@ func (d *dispatcher) handler(m methods.Method, opts ...connect.HandlerOption) ht
 		}, opts...)
 }
 
+// unary answers a call, here or by the node that owns its account.
 func (d *dispatcher) unary(ctx context.Context, m methods.Method, in *payload) (out proto.Message, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
@@ -55,7 +58,36 @@ func (d *dispatcher) unary(ctx context.Context, m methods.Method, in *payload) (
 	if err := in.into(req); err != nil {
 		return nil, err
 	}
-	return m.Unary(ctx, d.host, req)
+	id, ok := accountOf(req)
+	if !ok {
+		return m.Unary(ctx, d.host, req)
+	}
+	err = d.router.route(ctx, id, routed{
+		local: func(ctx context.Context) (err error) {
+			out, err = m.Unary(ctx, d.host, req)
+			return err
+		},
+		remote: func(ctx context.Context, owner Owner) error {
+			data, err := d.outgoing(id, owner, in, req)
+			if err == nil {
+				out, err = d.forward.unary(ctx, owner, m, data)
+			}
+			return err
+		},
+		again: func() bool { return isRead(m.Descriptor) },
+	})
+	return out, err
+}
+
+// outgoing is a request for another node: as it came, or as Protobuf when it came as JSON.
+func (d *dispatcher) outgoing(id fleet.AccountID, owner Owner, in *payload, req proto.Message) ([]byte, error) {
+	switch {
+	case d.forward == nil:
+		return nil, notOwner(id, owner.Node)
+	case !in.json:
+		return in.data, nil
+	}
+	return proto.Marshal(req)
 }
 
 func (d *dispatcher) stream(ctx context.Context, m methods.Method, in *payload, stream *connect.ServerStream[reply]) (err error) {
@@ -78,7 +110,26 @@ func (d *dispatcher) stream(ctx context.Context, m methods.Method, in *payload, 
 	if err := in.into(req); err != nil {
 		return err
 	}
-	return m.Stream(ctx, d.host, req, func(message proto.Message) error { return stream.Send(&reply{message}) })
+	sent := false
+	send := func(message proto.Message) error {
+		sent = true
+		return stream.Send(&reply{message})
+	}
+	id, ok := accountOf(req)
+	if !ok {
+		return m.Stream(ctx, d.host, req, send)
+	}
+	return d.router.route(ctx, id, routed{
+		local: func(ctx context.Context) error { return m.Stream(ctx, d.host, req, send) },
+		remote: func(ctx context.Context, owner Owner) error {
+			data, err := d.outgoing(id, owner, in, req)
+			if err == nil {
+				err = d.forward.stream(ctx, owner, m, data, send)
+			}
+			return err
+		},
+		again: func() bool { return !sent && isRead(m.Descriptor) },
+	})
 }
 
 // finish types the outcome of a call and logs it, without any of its content.

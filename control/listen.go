@@ -40,21 +40,22 @@ func isLoopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-func listen(ctx context.Context, address string) (net.Listener, error) {
+// Listen binds a TCP address; field is the name of the setting that errors blame.
+func Listen(ctx context.Context, field, address string) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	switch {
 	case err == nil:
 		return l, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fleet.Errorf(fleet.CodeFailedPrecondition, "LISTEN_OCCUPIED", "api.listen: the address is in use (got %q)", address).
+		return nil, fleet.Errorf(fleet.CodeFailedPrecondition, "LISTEN_OCCUPIED", "%s: the address is in use (got %q)", field, address).
 			WithRemedy("stop the process that uses it, or choose another port")
 	case errors.Is(err, syscall.EACCES):
-		return nil, fleet.Errorf(fleet.CodePermissionDenied, "LISTEN_DENIED", "api.listen: the address may not be bound (got %q)", address).
+		return nil, fleet.Errorf(fleet.CodePermissionDenied, "LISTEN_DENIED", "%s: the address may not be bound (got %q)", field, address).
 			WithRemedy("choose a port of 1024 or more")
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fleet.Errorf(fleet.CodeFailedPrecondition, "LISTEN_INVALID", "api.listen: the address is none of this machine's (got %q)", address).
+		return nil, fleet.Errorf(fleet.CodeFailedPrecondition, "LISTEN_INVALID", "%s: the address is none of this machine's (got %q)", field, address).
 			WithRemedy("listen on 127.0.0.1 or on an address of this machine")
 	}
-	return nil, fleet.Errorf(fleet.CodeFailedPrecondition, "LISTEN_FAILED", "api.listen: %w", err)
+	return nil, fleet.Errorf(fleet.CodeFailedPrecondition, "LISTEN_FAILED", "%s: %w", field, err)
 }

@@ -2,61 +2,248 @@ package control
 
 import (
 	"context"
+	"errors"
+	"net/http"
+	"strings"
 	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/telegram"
 )
 
-// How long a call waits for an account to get an owner: placement and claim take a moment after
-// its creation and after a move.
+// How long a call waits for an account to get an owner, and for an owner that hands it over:
+// placement and claim take a moment after its creation and after a move.
 const (
 	ownerWait = time.Second
 	ownerPoll = 20 * time.Millisecond
 )
 
-// router finds the account of a call. It serves what this node owns; for what another node owns
-// the error says which one.
+// Owner is the node that runs an account.
+type Owner struct {
+	Node fleet.NodeID
+	// Address is host:port of its cluster listener; empty when the node offers none or has
+	// just gone.
+	Address string
+}
+
+// Owners knows which node runs which account.
+type Owners interface {
+	// Owner is the account's owner as far as this node has seen; an error when it has none.
+	Owner(account fleet.AccountID) (Owner, error)
+	// WaitOwner is Owner, waiting for one until ctx ends.
+	WaitOwner(ctx context.Context, account fleet.AccountID) (Owner, error)
+}
+
+// Reasons of errors that say where an account is. The first two mean that nothing was carried
+// out, so that the call can be sent again.
+const (
+	reasonNotOwner    = "NOT_OWNER"
+	reasonUnreachable = "OWNER_UNREACHABLE"
+	reasonLost        = "OWNER_LOST"
+	reasonNoOwner     = "NO_OWNER"
+)
+
+func isReason(err error, reasons ...string) bool {
+	var own *fleet.Error
+	if !errors.As(err, &own) {
+		return false
+	}
+	for _, r := range reasons {
+		if own.Reason == r {
+			return true
+		}
+	}
+	return false
+}
+
+func notOwner(id fleet.AccountID, owner fleet.NodeID) *fleet.Error {
+	err := fleet.Errorf(fleet.CodeUnavailable, reasonNotOwner, "account %s is owned by node %s", id, owner)
+	if owner == "" {
+		err = fleet.Errorf(fleet.CodeUnavailable, reasonNotOwner, "account %s is not owned by this node", id)
+	}
+	return err.WithRetryAfter(ownerWait).WithRemedy("repeat the call in a moment: the account is moving")
+}
+
+// forwardedHeader names the node that sent a call on. Such a call is never sent on again: two
+// nodes that see different owners for a moment must not play ball with it.
+const forwardedHeader = "Orchestrator-Forwarded"
+
+type forwardedKey struct{}
+
+// fromPeer notes in the context of a request that a node has sent it on.
+func fromPeer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if node := r.Header.Get(forwardedHeader); node != "" {
+			r = r.WithContext(context.WithValue(r.Context(), forwardedKey{}, node))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isForwarded(ctx context.Context) bool { return ctx.Value(forwardedKey{}) != nil }
+
+// accountOf is the account that a request is routed by: its field `account = 1`.
+func accountOf(req proto.Message) (fleet.AccountID, bool) {
+	m := req.ProtoReflect()
+	f := m.Descriptor().Fields().ByNumber(1)
+	if f == nil || f.Name() != "account" || f.Kind() != protoreflect.StringKind || f.IsList() {
+		return "", false
+	}
+	return fleet.AccountID(m.Get(f).String()), true
+}
+
+// reading are the beginnings of names of methods that change nothing.
+var reading = []string{"Get", "List", "Search", "Resolve", "Count", "Watch"}
+
+// isRead tells methods that may be carried out twice: those that the contract marks as free of
+// side effects, and those that are named like it.
+func isRead(m protoreflect.MethodDescriptor) bool {
+	if o, ok := m.Options().(*descriptorpb.MethodOptions); ok && o != nil && o.IdempotencyLevel != nil {
+		return o.GetIdempotencyLevel() != descriptorpb.MethodOptions_IDEMPOTENCY_UNKNOWN
+	}
+	for _, prefix := range reading {
+		if strings.HasPrefix(string(m.Name()), prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// router brings the call of an account to the node that owns it.
 type router struct {
 	fleet    Fleet
 	accounts Accounts
+	owners   Owners
 	node     string
+	wait     time.Duration
 }
 
-// env waits up to ownerWait for this node to own the account.
+// routed is a call of one account, carried out here or by another node.
+type routed struct {
+	local  func(ctx context.Context) error
+	remote func(ctx context.Context, owner Owner) error
+	// again says whether the call may be repeated although it may have been carried out.
+	again func() bool
+}
+
+// route carries a call out where its account is owned. What was refused before anything was done
+// is tried again, for as long as a call waits for an owner; what may have been done is tried
+// again, once, if it can do no harm and the account has another owner since.
+func (r *router) route(ctx context.Context, id fleet.AccountID, c routed) error {
+	if err := id.Validate(); err != nil {
+		return err
+	}
+	var waited time.Duration
+	repeated := false
+	for {
+		start := time.Now()
+		owner, err := r.once(ctx, id, c)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return err
+		case isReason(err, reasonNotOwner, reasonUnreachable):
+			waited += time.Since(start)
+			if waited >= r.wait {
+				return err
+			}
+		case !repeated && c.again() && r.movedSince(id, owner, err):
+			repeated = true
+		default:
+			return err
+		}
+		waited += pause(ctx, ownerPoll)
+	}
+}
+
+// once makes one attempt and says at which owner.
+func (r *router) once(ctx context.Context, id fleet.AccountID, c routed) (Owner, error) {
+	if r.fleet.Local(id) {
+		return Owner{Node: fleet.NodeID(r.node)}, c.local(ctx)
+	}
+	if isForwarded(ctx) {
+		return r.claimed(ctx, id, c)
+	}
+	owner, err := r.owner(ctx, id)
+	switch {
+	case err != nil:
+		return owner, err
+	case string(owner.Node) == r.node && r.fleet.Local(id):
+		return owner, c.local(ctx)
+	case string(owner.Node) == r.node || owner.Address == "":
+		return owner, notOwner(id, owner.Node)
+	}
+	return owner, c.remote(ctx, owner)
+}
+
+// claimed waits a moment for an account that the sending node, whose view may be ahead, sees
+// here.
+func (r *router) claimed(ctx context.Context, id fleet.AccountID, c routed) (Owner, error) {
+	self := Owner{Node: fleet.NodeID(r.node)}
+	for waited := time.Duration(0); waited < r.wait/4 && ctx.Err() == nil; {
+		waited += pause(ctx, ownerPoll)
+		if r.fleet.Local(id) {
+			return self, c.local(ctx)
+		}
+	}
+	owner, err := r.owners.Owner(id)
+	if err != nil || string(owner.Node) == r.node {
+		owner.Node = ""
+	}
+	return self, notOwner(id, owner.Node)
+}
+
+// owner finds the owner of an account that exists, waiting for one.
+func (r *router) owner(ctx context.Context, id fleet.AccountID) (Owner, error) {
+	if owner, err := r.owners.Owner(id); err == nil {
+		return owner, nil
+	}
+	if _, err := r.accounts.Get(ctx, id); err != nil {
+		return Owner{}, err
+	}
+	wait, cancel := context.WithTimeout(ctx, r.wait)
+	defer cancel()
+	owner, err := r.owners.WaitOwner(wait, id)
+	switch {
+	case err == nil:
+		return owner, nil
+	case ctx.Err() != nil:
+		return Owner{}, ctx.Err()
+	}
+	return Owner{}, fleet.Errorf(fleet.CodeUnavailable, reasonNoOwner, "account %s has no owner yet", id).
+		WithRetryAfter(ownerWait).WithRemedy("repeat in a moment; if it stays so, see the account's status and the node's log")
+}
+
+// movedSince tells a failure that comes from losing the owner from any other one.
+func (r *router) movedSince(id fleet.AccountID, was Owner, err error) bool {
+	if isReason(err, reasonLost) {
+		return true
+	}
+	var own *fleet.Error
+	if errors.As(err, &own) && own.Code != fleet.CodeUnavailable && own.Code != fleet.CodeAborted {
+		return false
+	}
+	is, err := r.owners.Owner(id)
+	return err != nil || is.Node != was.Node
+}
+
+// env is the environment of an account that this node owns. Losing the account before that is
+// NOT_OWNER, and nothing was done.
 func (r *router) env(ctx context.Context, id fleet.AccountID) (telegram.Env, error) {
 	if err := id.Validate(); err != nil {
 		return nil, err
 	}
-	if r.fleet.Local(id) {
-		return r.fleet.Env(ctx, id)
+	if !r.fleet.Local(id) {
+		return nil, notOwner(id, "")
 	}
-	ticks := time.NewTicker(ownerPoll)
-	defer ticks.Stop()
-	timeout := time.NewTimer(ownerWait)
-	defer timeout.Stop()
-	for {
-		account, err := r.accounts.Get(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		owner := account.GetStatus().GetNode()
-		if owner != "" && owner != r.node && !r.fleet.Local(id) {
-			return nil, fleet.Errorf(fleet.CodeUnavailable, "NOT_OWNER", "account %s is owned by node %s", id, owner).
-				WithRemedy("send the call to that node")
-		}
-		select {
-		case <-ticks.C:
-		case <-timeout.C:
-			return nil, fleet.Errorf(fleet.CodeUnavailable, "NO_OWNER", "account %s has no owner yet", id).
-				WithRetryAfter(ownerWait).WithRemedy("repeat in a moment; if it stays so, see the account's status and the node's log")
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-		if r.fleet.Local(id) {
-			return r.fleet.Env(ctx, id)
-		}
+	env, err := r.fleet.Env(ctx, id)
+	if err != nil && ctx.Err() == nil && !r.fleet.Local(id) {
+		return nil, notOwner(id, "")
 	}
+	return env, err
 }
 
 // peers are those of an account that this node owns, else nil.
@@ -69,4 +256,52 @@ func (r *router) peers(ctx context.Context, id fleet.AccountID) telegram.Peers {
 		return nil
 	}
 	return env.Peers()
+}
+
+// pause waits and says how long it did.
+func pause(ctx context.Context, d time.Duration) time.Duration {
+	start := time.Now()
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return time.Since(start)
+}
+
+// reported finds owners by what the accounts' statuses say, for a node without a table of
+// owners.
+type reported struct {
+	fleet    Fleet
+	accounts Accounts
+	node     string
+}
+
+// Owner implements Owners.
+func (r reported) Owner(id fleet.AccountID) (Owner, error) {
+	if r.fleet.Local(id) {
+		return Owner{Node: fleet.NodeID(r.node)}, nil
+	}
+	return Owner{}, errors.New("not owned here")
+}
+
+// WaitOwner implements Owners.
+func (r reported) WaitOwner(ctx context.Context, id fleet.AccountID) (Owner, error) {
+	for {
+		if owner, err := r.Owner(id); err == nil {
+			return owner, nil
+		}
+		account, err := r.accounts.Get(ctx, id)
+		if err != nil {
+			return Owner{}, err
+		}
+		if node := account.GetStatus().GetNode(); node != "" && node != r.node {
+			return Owner{Node: fleet.NodeID(node)}, nil
+		}
+		pause(ctx, ownerPoll)
+		if ctx.Err() != nil {
+			return Owner{}, ctx.Err()
+		}
+	}
 }

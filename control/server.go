@@ -43,6 +43,10 @@ type Config struct {
 	TLS *tls.Config
 	// Tokens, when set, open the API; nobody else gets in.
 	Tokens Tokens
+	// Cluster makes this node one of several; nil for one that is alone.
+	Cluster *Cluster
+	// Owners knows which node runs which account; nil: by what their statuses say.
+	Owners Owners
 	// Node is this node's name, to tell its accounts from those of others.
 	Node     string
 	Fleet    Fleet
@@ -58,12 +62,42 @@ type Config struct {
 	Timeout time.Duration
 	// Methods replace those of package methods; for tests.
 	Methods []methods.Method
+
+	wait  time.Duration // ownerWait; shorter in tests
+	links links         // defaultLinks; shorter in tests
 }
 
-// Server is the control API on one port.
+// Cluster is how the nodes reach each other: the same API on a second listener, which takes only
+// clients with a certificate of the cluster.
+type Cluster struct {
+	// Listener takes the other nodes' connections; see Listen. The Server closes it.
+	Listener net.Listener
+	// Server is this node as others find it: TLS 1.3, ClientAuth RequireAndVerifyClientCert.
+	Server *tls.Config
+	// Client is how it goes to others.
+	Client *tls.Config
+}
+
+func (c *Cluster) validate() error {
+	switch {
+	case c.Listener == nil || c.Server == nil || c.Client == nil:
+		return errors.New("control: Cluster needs Listener, Server and Client")
+	case c.Server.ClientAuth != tls.RequireAndVerifyClientCert || c.Server.ClientCAs == nil:
+		return errors.New("control: Cluster.Server must ask for certificates of the cluster's own authority")
+	case c.Server.MinVersion < tls.VersionTLS13 || c.Client.MinVersion < tls.VersionTLS13:
+		return errors.New("control: Cluster needs TLS 1.3")
+	case c.Client.RootCAs == nil || c.Client.InsecureSkipVerify:
+		return errors.New("control: Cluster.Client must verify other nodes by the cluster's own authority")
+	}
+	return nil
+}
+
+// Server is the control API on one port, and on a second one for other nodes.
 type Server struct {
 	cfg      Config
 	http     *http.Server
+	peers    *http.Server // nil without Config.Cluster
+	forward  *forwarder   // nil without Config.Cluster
 	health   *grpchealth.StaticChecker
 	services []string
 	draining chan struct{}
@@ -95,28 +129,54 @@ func NewServer(cfg Config) (*Server, error) {
 	if cfg.Methods == nil {
 		cfg.Methods = methods.All()
 	}
+	if cfg.Owners == nil {
+		cfg.Owners = reported{fleet: cfg.Fleet, accounts: cfg.Accounts, node: cfg.Node}
+	}
+	if cfg.wait <= 0 {
+		cfg.wait = ownerWait
+	}
+	if cfg.links == (links{}) {
+		cfg.links = defaultLinks
+	}
 	s := &Server{cfg: cfg, draining: make(chan struct{}), done: make(chan struct{})}
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(true)
-	protocols.SetUnencryptedHTTP2(cfg.TLS == nil)
-	s.http = &http.Server{
-		Handler: guard(s.mux(), cfg.Tokens), TLSConfig: cfg.TLS, Protocols: &protocols,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
-		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: cfg.Log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+	if c := cfg.Cluster; c != nil {
+		if err := c.validate(); err != nil {
+			return nil, err
+		}
+		s.forward = newForwarder(cfg.Node, c.Client, cfg.links)
+	}
+	mux := s.mux()
+	s.http = s.endpoint(guard(mux, cfg.Tokens), cfg.TLS, http.HTTP2Config{MaxConcurrentStreams: maxStreams})
+	if c := cfg.Cluster; c != nil {
+		s.peers = s.endpoint(fromPeer(mux), c.Server, http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, SendPingTimeout: cfg.links.ping, PingTimeout: cfg.links.pong,
+		})
 	}
 	return s, nil
 }
 
+// endpoint is one port's server.
+func (s *Server) endpoint(handler http.Handler, config *tls.Config, http2 http.HTTP2Config) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(config == nil)
+	return &http.Server{
+		Handler: handler, TLSConfig: config, Protocols: &protocols, HTTP2: &http2,
+		ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: s.cfg.Log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+	}
+}
+
 // mux mounts the methods, health and reflection.
 func (s *Server) mux() *http.ServeMux {
-	route := &router{fleet: s.cfg.Fleet, accounts: s.cfg.Accounts, node: s.cfg.Node}
+	route := &router{fleet: s.cfg.Fleet, accounts: s.cfg.Accounts, owners: s.cfg.Owners, node: s.cfg.Node, wait: s.cfg.wait}
 	d := &dispatcher{
 		host: &methods.Host{
 			Env: route.env, Peers: route.peers, Accounts: s.cfg.Accounts, Watcher: s.cfg.Watcher, Nodes: s.cfg.Nodes,
 			Events: s.cfg.Events,
 		},
+		router: route, forward: s.forward,
 		log: s.cfg.Log, timeout: s.cfg.Timeout, draining: s.draining,
 	}
 	opts := []connect.HandlerOption{connect.WithReadMaxBytes(s.cfg.MaxMessage), connect.WithSendMaxBytes(maxReply)}
@@ -160,27 +220,45 @@ func (s *Server) Start() (net.Addr, error) {
 	if s.started {
 		return nil, errors.New("control: the server was started before")
 	}
-	l, err := listen(context.Background(), s.cfg.Listen)
+	l, err := Listen(context.Background(), "api.listen", s.cfg.Listen)
 	if err != nil {
 		return nil, err
 	}
 	s.started = true
+	ended := make(chan error, 2)
+	serving := 1
+	go func() { ended <- serve(s.http, l) }()
+	if s.peers != nil {
+		serving = 2
+		go func() { ended <- serve(s.peers, s.cfg.Cluster.Listener) }()
+	}
 	go func() { // ends with Shutdown, which waits for it
 		defer close(s.done)
-		err := s.serve(l)
-		if !errors.Is(err, http.ErrServerClosed) {
-			s.failure = fmt.Errorf("serve api: %w", err)
-			s.cfg.Log.Error("api stopped serving", "error", err)
+		for range serving {
+			if err := <-ended; !errors.Is(err, http.ErrServerClosed) && s.failure == nil {
+				s.failure = fmt.Errorf("serve api: %w", err)
+				s.cfg.Log.Error("api stopped serving", "error", err)
+				_ = s.closeAll() // one port without the other is no node
+			}
 		}
 	}()
 	return l.Addr(), nil
 }
 
-func (s *Server) serve(l net.Listener) error {
-	if s.cfg.TLS != nil {
-		return s.http.ServeTLS(l, "", "")
+func serve(server *http.Server, l net.Listener) error {
+	if server.TLSConfig != nil {
+		return server.ServeTLS(l, "", "")
 	}
-	return s.http.Serve(l)
+	return server.Serve(l)
+}
+
+// closeAll cuts everything off.
+func (s *Server) closeAll() error {
+	err := s.http.Close()
+	if s.peers != nil {
+		err = errors.Join(err, s.peers.Close())
+	}
+	return err
 }
 
 // Done is closed when the server no longer serves; Err then says why.
@@ -204,10 +282,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 		close(s.draining)
 	})
-	err := s.http.Shutdown(ctx)
+	peers := make(chan error, 1)
+	go func() {
+		if s.peers == nil {
+			peers <- nil
+			return
+		}
+		peers <- s.peers.Shutdown(ctx)
+	}()
+	err := errors.Join(s.http.Shutdown(ctx), <-peers)
 	if err != nil {
-		err = errors.Join(fmt.Errorf("shut down api: %w", err), s.http.Close())
+		err = errors.Join(fmt.Errorf("shut down api: %w", err), s.closeAll())
 	}
 	<-s.done
+	if s.forward != nil {
+		s.forward.close()
+	}
 	return err
 }

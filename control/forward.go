@@ -1,0 +1,211 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/control/methods"
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// links are the times of connections to other nodes. A node that dies without a word is noticed
+// after ping + pong: calls that wait for it then fail.
+type links struct {
+	dial time.Duration // TCP and TLS together
+	ping time.Duration // of silence, before a ping
+	pong time.Duration // from the ping to giving the connection up
+}
+
+var defaultLinks = links{dial: 2 * time.Second, ping: 2 * time.Second, pong: 2 * time.Second}
+
+// idlePeer is how long a connection to another node is kept without calls; shorter than that
+// node's idleTimeout, so that no call meets a connection that is being closed.
+const idlePeer = time.Minute
+
+// forwarder sends calls to other nodes, as they are and without knowing their methods: one
+// HTTP/2 connection a node, shared by all calls.
+type forwarder struct {
+	node      string
+	client    *http.Client
+	transport *http.Transport
+}
+
+// newForwarder makes a forwarder for the node of this name, which proves itself by config.
+func newForwarder(node string, config *tls.Config, times links) *forwarder {
+	config = config.Clone()
+	config.NextProtos = []string{"h2"}
+	var protocols http.Protocols
+	protocols.SetHTTP2(true)
+	t := &http.Transport{
+		Protocols: &protocols, IdleConnTimeout: idlePeer, DisableCompression: true,
+		HTTP2: &http.HTTP2Config{SendPingTimeout: times.ping, PingTimeout: times.pong, WriteByteTimeout: times.ping + times.pong},
+		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, times.dial)
+			defer cancel()
+			conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, network, address)
+			if err != nil {
+				return nil, &dialError{err}
+			}
+			return conn, nil
+		},
+	}
+	return &forwarder{node: node, client: &http.Client{Transport: t}, transport: t}
+}
+
+func (f *forwarder) close() { f.transport.CloseIdleConnections() }
+
+// dialError is a connection that did not come about: nothing was sent.
+type dialError struct{ err error }
+
+func (e *dialError) Error() string { return e.err.Error() }
+func (e *dialError) Unwrap() error { return e.err }
+
+// raw is a message as it travels.
+type raw struct{ data []byte }
+
+// rawCodec sends and takes messages as they are.
+type rawCodec struct{}
+
+// Name implements connect.Codec.
+func (rawCodec) Name() string { return "proto" }
+
+// Marshal implements connect.Codec.
+func (rawCodec) Marshal(v any) ([]byte, error) {
+	if m, ok := v.(*raw); ok {
+		return m.data, nil
+	}
+	return nil, fmt.Errorf("encode request: unknown type %T", v)
+}
+
+// Unmarshal implements connect.Codec.
+func (rawCodec) Unmarshal(data []byte, v any) error {
+	m, ok := v.(*raw)
+	if !ok {
+		return fmt.Errorf("decode reply: unknown type %T", v)
+	}
+	m.data = bytes.Clone(data)
+	return nil
+}
+
+func (f *forwarder) to(owner Owner, m methods.Method) *connect.Client[raw, raw] {
+	return connect.NewClient[raw, raw](f.client, "https://"+owner.Address+m.Procedure(),
+		connect.WithCodec(rawCodec{}), connect.WithAcceptCompression("gzip", nil, nil), connect.WithReadMaxBytes(maxReply))
+}
+
+func (f *forwarder) request(in []byte) *connect.Request[raw] {
+	req := connect.NewRequest(&raw{in})
+	req.Header().Set(forwardedHeader, f.node)
+	return req
+}
+
+// unary has a call answered by another node.
+func (f *forwarder) unary(ctx context.Context, owner Owner, m methods.Method, in []byte) (proto.Message, error) {
+	res, err := f.to(owner, m).CallUnary(ctx, f.request(in))
+	if err != nil {
+		return nil, peerError(ctx, owner, err)
+	}
+	return decodeReply(m, res.Msg.data)
+}
+
+// stream has a call answered by another node, item by item.
+func (f *forwarder) stream(ctx context.Context, owner Owner, m methods.Method, in []byte, send func(proto.Message) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the call over there when the caller is gone
+	stream, err := f.to(owner, m).CallServerStream(ctx, f.request(in))
+	if err != nil {
+		return peerError(ctx, owner, err)
+	}
+	for stream.Receive() {
+		item, err := decodeReply(m, stream.Msg().data)
+		if err == nil {
+			err = send(item)
+		}
+		if err != nil {
+			cancel()
+			_ = stream.Close() // what matters is why it is closed
+			return err
+		}
+	}
+	err = stream.Err()
+	_ = stream.Close() // it has ended
+	if err != nil {
+		return peerError(ctx, owner, err)
+	}
+	return nil
+}
+
+// decodeReply reads an answer. Fields that this version does not know are kept.
+func decodeReply(m methods.Method, data []byte) (proto.Message, error) {
+	message := newMessage(m.Descriptor.Output())
+	if err := proto.Unmarshal(data, message); err != nil {
+		return nil, fmt.Errorf("decode reply of %s: %w", m.Procedure(), err)
+	}
+	return message, nil
+}
+
+func newMessage(d protoreflect.MessageDescriptor) proto.Message {
+	if t, err := protoregistry.GlobalTypes.FindMessageByName(d.FullName()); err == nil {
+		return t.New().Interface()
+	}
+	return dynamicpb.NewMessage(d)
+}
+
+// peerError types what a call at another node ended with: its own error when it has answered,
+// else whether the call can have arrived.
+func peerError(ctx context.Context, owner Owner, err error) error {
+	var answer *connect.Error
+	if connect.IsWireError(err) && errors.As(err, &answer) {
+		return fromConnect(answer)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var dial *dialError
+	if errors.As(err, &dial) {
+		return fleet.Errorf(fleet.CodeUnavailable, reasonUnreachable, "node %s, which owns the account, cannot be reached at %s: %w", owner.Node, owner.Address, dial.err).
+			WithRetryAfter(ownerWait).WithRemedy("repeat the call: nothing was carried out; if it stays so, see cluster.advertise and the certificate of that node")
+	}
+	return fleet.Errorf(fleet.CodeUnavailable, reasonLost, "the connection to node %s, which owns the account, broke during the call: %w", owner.Node, err).
+		WithRetryAfter(ownerWait).WithRemedy("a command may have been carried out: look before repeating it, or repeat it with the same request_id")
+}
+
+var fleetCodes = func() map[connect.Code]fleet.Code {
+	codes := make(map[connect.Code]fleet.Code, len(connectCodes))
+	for own, code := range connectCodes {
+		codes[code] = own
+	}
+	return codes
+}()
+
+// fromConnect is the reverse of toConnect.
+func fromConnect(answer *connect.Error) *fleet.Error {
+	code, ok := fleetCodes[answer.Code()]
+	if !ok {
+		code = fleet.CodeUnknown
+	}
+	own := &fleet.Error{Code: code, Message: answer.Message()}
+	for _, d := range answer.Details() {
+		value, err := d.Value()
+		if err != nil {
+			continue
+		}
+		if detail, ok := value.(*v1.ErrorDetail); ok {
+			own.Reason, own.Remedy, own.Method = detail.GetReason(), detail.GetRemedy(), detail.GetMethod()
+			own.Argument, own.RetryAfter = int(detail.GetArgument()), detail.GetRetryAfter().AsDuration()
+		}
+	}
+	return own
+}
