@@ -90,7 +90,7 @@ func TestDemoEndsGracefullyBySignal(t *testing.T) {
 			p.line(`API on http://127\.0\.0\.1:\d+\n`)
 			p.line(`3 accounts online after \S+\n`)
 			p.line(`try: orchestrator --server http://127\.0\.0\.1:\d+ account list    \(Ctrl-C ends the demo\)\n`)
-			p.line(`anna +message_new +#\d+ from @\w+: message 1 from`)
+			p.line(`\w+ +message_new +#\d+ from @\w+: message \d+ from`)
 			p.signal(s)
 			if code := p.exit(); code != exitOK {
 				t.Errorf("exit %d", code)

@@ -93,7 +93,7 @@ func start(t *testing.T, env []string, args ...string) *process {
 		p.kill()
 		p.checkSound()
 		if t.Failed() {
-			t.Logf("%s\n--- stdout\n%s--- stderr\n%s", strings.Join(args, " "), p.stdout, p.stderr)
+			t.Logf("%s\n--- stdout\n%s\n--- stderr\n%s", strings.Join(args, " "), tail(p.stdout.String()), tail(p.stderr.String()))
 		}
 	})
 	return p
@@ -104,9 +104,21 @@ var unsound = regexp.MustCompile(`DATA RACE|(?m:^panic: )|fatal error: |goroutin
 
 func (p *process) checkSound() {
 	p.t.Helper()
-	if found := unsound.FindString(p.stderr.String()); found != "" {
-		p.t.Errorf("%s: stderr has %q:\n%s", strings.Join(p.cmd.Args[1:], " "), found, p.stderr)
+	text := p.stderr.String()
+	if at := unsound.FindStringIndex(text); at != nil {
+		p.t.Errorf("%s: stderr has %q:\n%s", strings.Join(p.cmd.Args[1:], " "), text[at[0]:at[1]], text[at[0]:min(len(text), at[0]+shown)])
 	}
+}
+
+// shown is how much of a long output a failure shows.
+const shown = 4000
+
+// tail is the end of a text.
+func tail(s string) string {
+	if len(s) > shown {
+		return "…" + s[len(s)-shown:]
+	}
+	return s
 }
 
 // line waits for the next output that matches and returns its submatches.
@@ -114,7 +126,7 @@ func (p *process) line(pattern string) []string {
 	p.t.Helper()
 	found, end, err := p.await(p.stdout, pattern, p.readOut)
 	if err != nil {
-		p.t.Fatalf("%s: no output like %q after %q", strings.Join(p.cmd.Args[1:], " "), pattern, p.stdout.String()[p.readOut:])
+		p.t.Fatalf("%s: no output like %q after %q", strings.Join(p.cmd.Args[1:], " "), pattern, tail(p.stdout.String()[p.readOut:]))
 	}
 	p.readOut = end
 	return found
@@ -124,7 +136,7 @@ func (p *process) line(pattern string) []string {
 func (p *process) logged(pattern string) {
 	p.t.Helper()
 	if _, _, err := p.await(p.stderr, pattern, 0); err != nil {
-		p.t.Fatalf("%s: stderr has nothing like %q:\n%s", strings.Join(p.cmd.Args[1:], " "), pattern, p.stderr)
+		p.t.Fatalf("%s: stderr has nothing like %q:\n%s", strings.Join(p.cmd.Args[1:], " "), pattern, tail(p.stderr.String()))
 	}
 }
 
