@@ -66,6 +66,50 @@ func TestSentAlreadyIsSuccess(t *testing.T) {
 	wantReason(t, err, "MESSAGE_UNKNOWN")
 }
 
+// TestMessageSentBeforeIsNeverGuessed: another message with the same text is not it.
+func TestMessageSentBeforeIsNeverGuessed(t *testing.T) {
+	duplicate := step{"messages.sendMessage", rpc(500, "RANDOM_ID_DUPLICATE")}
+	at := func(id, date int, text string) *tg.Message {
+		m := message(id, text)
+		m.Date = date
+		return m
+	}
+	history := func(ms ...tg.MessageClass) step {
+		return step{"messages.getHistory", &tg.MessagesMessages{Messages: ms}}
+	}
+	theirs := at(13, 1100, "hi")
+	theirs.Out = false
+	for name, c := range map[string]struct {
+		history step
+		want    int // 0 = unknown
+	}{
+		"one":                 {history(at(12, 1000, "hi")), 12},
+		"trimmed":             {history(at(12, 1000, " hi ")), 12},
+		"the older is not it": {history(at(12, 1000, "hi"), at(11, 900, "hi")), 12},
+		"within clock skew":   {history(at(12, 941, "hi")), 12},
+		"two":                 {history(at(12, 1001, "hi"), at(11, 1000, "hi")), 0},
+		"too old":             {history(at(11, 900, "hi")), 0},
+		"of the other side":   {history(theirs), 0},
+		"a bot may not look":  {step{"messages.getHistory", rpc(400, "BOT_METHOD_INVALID")}, 0},
+	} {
+		got, err := SendMessage(context.Background(), script(t, duplicate, c.history), bobPeer(), Outgoing{Text: "hi", Since: time.Unix(1000, 0)})
+		switch {
+		case c.want == 0 && !errors.Is(err, ErrMessageUnknown):
+			t.Errorf("%s: got %v, %v", name, got, err)
+		case c.want != 0 && (err != nil || got.ID != c.want):
+			t.Errorf("%s: got %v, %v", name, got, err)
+		}
+	}
+	// Scheduled ones are not in the history; a broken connection is no answer.
+	_, err := SendMessage(context.Background(), script(t, duplicate), bobPeer(), Outgoing{Text: "hi", Schedule: time.Unix(5, 0)})
+	wantReason(t, err, "MESSAGE_UNKNOWN")
+	_, err = SendMessage(context.Background(), script(t, duplicate, step{"messages.getHistory", rpc(500, "INTERNAL")}), bobPeer(), Outgoing{Text: "hi"})
+	wantReason(t, err, "INTERNAL")
+	// A success that does not name the message is one all the same.
+	_, err = SendMessage(context.Background(), script(t, step{"messages.sendMessage", &tg.Updates{}}), bobPeer(), Outgoing{Text: "hi"})
+	wantReason(t, err, "MESSAGE_UNKNOWN")
+}
+
 func TestSendMessageChecksTheText(t *testing.T) {
 	_, err := SendMessage(context.Background(), script(t), bobPeer(), Outgoing{})
 	wantReason(t, err, "MESSAGE_EMPTY")

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf16"
 
@@ -18,6 +20,10 @@ const maxText = 4096
 
 // duplicateSearch is how many recent messages are searched for one that was sent already.
 const duplicateSearch = 50
+
+// clockSkew is how far this machine's clock and Telegram's are believed to be apart at most.
+// Where it is more, a message is not found, but no other one is taken for it.
+const clockSkew = time.Minute
 
 // Outgoing is a message to send.
 type Outgoing struct {
@@ -39,10 +45,19 @@ type Outgoing struct {
 	Schedule time.Time
 	// RandomID makes repetitions of one command one message; 0 = drawn.
 	RandomID int64
+	// Since is when the command was first tried: what is older is not its message. Zero = unknown.
+	Since time.Time
+}
+
+// ErrMessageUnknown says that a message was sent, but not which one it is.
+var ErrMessageUnknown = &fleet.Error{
+	Code: fleet.CodeAlreadyExists, Reason: "MESSAGE_UNKNOWN", Message: "message: was sent, and cannot be told from others",
+	Remedy: "nothing to do: the message was sent once",
 }
 
 // SendMessage sends a text message (messages.sendMessage) and returns it as the server numbered
 // it. random_id is drawn once, so however often the call travels, one message is sent.
+// ErrMessageUnknown when it was sent and cannot be found.
 func SendMessage(ctx context.Context, env Env, to Peer, m Outgoing) (*tg.Message, error) {
 	req, err := sendRequest(to, m)
 	if err != nil {
@@ -51,7 +66,7 @@ func SendMessage(ctx context.Context, env Env, to Peer, m Outgoing) (*tg.Message
 	var res tg.UpdatesBox
 	err = invoke(ctx, env, req, &res)
 	if isRPC(err, "RANDOM_ID_DUPLICATE") {
-		return findSent(ctx, env, to, req)
+		return findSent(ctx, env, to, req, m.Since)
 	}
 	if err != nil {
 		return nil, err
@@ -62,7 +77,7 @@ func SendMessage(ctx context.Context, env Env, to Peer, m Outgoing) (*tg.Message
 	if msg := sentMessage(res.Updates, req.RandomID); msg != nil {
 		return msg, nil
 	}
-	return nil, unexpected(req, fmt.Sprintf("%T without the message", res.Updates))
+	return nil, messageUnknown("the answer is a %T without it", res.Updates)
 }
 
 func sendRequest(to Peer, m Outgoing) (*tg.MessagesSendMessageRequest, error) {
@@ -211,18 +226,54 @@ func updatesIn(u tg.UpdatesClass) []tg.UpdateClass {
 	return nil
 }
 
-// findSent finds the message of a repeated command, which the server has sent before: the
-// latest own message with this text.
-func findSent(ctx context.Context, env Env, to Peer, req *tg.MessagesSendMessageRequest) (*tg.Message, error) {
+// findSent finds the message of a repeated command, which the server has sent before: the only
+// own message with this text among the latest. Of several, nobody can tell which one it is.
+func findSent(ctx context.Context, env Env, to Peer, req *tg.MessagesSendMessageRequest, since time.Time) (*tg.Message, error) {
+	if req.ScheduleDate != 0 {
+		return nil, messageUnknown("it is scheduled, and not in the history yet")
+	}
 	h, err := GetHistory(ctx, env, to, HistoryOptions{Limit: duplicateSearch})
 	if err != nil {
+		if refusedForGood(err) { // bots, for example, may not read the history
+			return nil, messageUnknown("the chat cannot be searched: %w", err)
+		}
 		return nil, err
 	}
-	for _, m := range h.Messages {
-		if m, ok := m.(*tg.Message); ok && m.Out && m.Message == req.Message {
-			return m, nil
-		}
+	oldest := 0
+	if !since.IsZero() {
+		oldest = int(since.Add(-clockSkew).Unix())
 	}
-	return nil, fleet.Errorf(fleet.CodeAlreadyExists, "MESSAGE_UNKNOWN", "message: was sent before, and is not among the latest %d", duplicateSearch).
-		WithRemedy("nothing to do: the message was sent once")
+	var found *tg.Message
+	for _, m := range h.Messages {
+		m, ok := m.(*tg.Message)
+		if !ok || !m.Out || m.Date < oldest || strings.TrimSpace(m.Message) != strings.TrimSpace(req.Message) {
+			continue
+		}
+		if found != nil {
+			return nil, messageUnknown("several of the latest %d have its text", duplicateSearch)
+		}
+		found = m
+	}
+	if found == nil {
+		return nil, messageUnknown("it is not among the latest %d", duplicateSearch)
+	}
+	return found, nil
+}
+
+func messageUnknown(format string, args ...any) error {
+	e := *ErrMessageUnknown
+	return fleet.Errorf(e.Code, e.Reason, "message: was sent; which one it is, is not known: "+format, args...).WithRemedy(e.Remedy)
+}
+
+// refusedForGood tells answers of the server that another try will not change.
+func refusedForGood(err error) bool {
+	var own *fleet.Error
+	if !errors.As(err, &own) {
+		return false
+	}
+	switch own.Code {
+	case fleet.CodeInvalidArgument, fleet.CodePermissionDenied, fleet.CodeNotFound:
+		return true
+	}
+	return false
 }
