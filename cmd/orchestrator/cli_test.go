@@ -70,7 +70,7 @@ func TestCommandLineFromEndToEnd(t *testing.T) {
 		t.Fatalf("login at the prompt: exit %d\n%s", code, prompt.stderr)
 	}
 	match(t, prompt.stdout.String(), `(?m)^boris +\d+ +boris +boris$`)
-	match(t, prompt.stderr.String(), `^Code \(sent by \w+\): `)
+	match(t, prompt.stderr.String(), `^Code \(sent by \w+\): \n`)
 	match(t, runCLI(t, []string{envServer + "=" + node.url, envBotToken + "=" + sim.botToken}, "login", "helper", "--bot").ok(),
 		`(?m)^helper +\d+ +helper_bot +helper_bot$`)
 	for _, account := range []string{"support-1", "boris", "helper"} {

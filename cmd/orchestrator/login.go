@@ -239,6 +239,9 @@ func (l *login) secret(label, file, env string) (string, error) {
 func (l *login) ask(label string) (string, error) {
 	fmt.Fprint(l.errOut, label+": ")
 	line, err := l.in.ReadString('\n')
+	if !l.interactive() {
+		fmt.Fprintln(l.errOut) // nobody's return key ended the line
+	}
 	if line = strings.TrimSpace(line); line == "" {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", err
