@@ -1,0 +1,282 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"connectrpc.com/connect"
+
+	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// Error is an error of a call.
+type Error struct {
+	// Code is the class.
+	Code fleet.Code
+	// Reason is a stable upper-case name: Telegram's own error name without its argument
+	// (FLOOD_WAIT), one of the node's (PEER_UNKNOWN), or one of this package's.
+	Reason Reason
+	// Message says what happened. No secrets.
+	Message string
+	// RetryAfter is how long to wait before the same call can succeed; 0 when unknown.
+	RetryAfter time.Duration
+	// Remedy is the next step, one sentence, or empty.
+	Remedy string
+	// Method is the TL method that failed, such as messages.sendMessage; empty when the call
+	// did not come that far.
+	Method string
+	// Argument is the number in Telegram's error (FLOOD_WAIT_30: 30), else 0.
+	Argument int
+	// Node is the address of the node that was called; empty when none was.
+	Node string
+
+	cause error
+}
+
+// Reason is an error's stable name. As a target of errors.Is it matches every *Error with it.
+type Reason string
+
+// Reasons of this package. Those of the nodes and of Telegram are strings of theirs.
+const (
+	// ReasonUnreachable says that a node could not be reached, or that the connection broke
+	// before it answered.
+	ReasonUnreachable Reason = "UNREACHABLE"
+	// ReasonUntrusted says that TLS failed: the node's certificate is not trusted, or it does
+	// not speak TLS.
+	ReasonUntrusted Reason = "UNTRUSTED"
+	// ReasonNotServing says that a node runs and takes no calls.
+	ReasonNotServing Reason = "NOT_SERVING"
+	// ReasonClosed says that the client was closed.
+	ReasonClosed Reason = "CLIENT_CLOSED"
+	// ReasonCanceled says that the call's context was cancelled.
+	ReasonCanceled Reason = "CANCELED"
+	// ReasonDeadline says that the call's deadline passed.
+	ReasonDeadline Reason = "DEADLINE_EXCEEDED"
+	// ReasonOptions says that an address, an option or an argument cannot be used.
+	ReasonOptions Reason = "ARGUMENT_INVALID"
+	// ReasonReply says that a node answered what its contract does not allow.
+	ReasonReply Reason = "REPLY_INVALID"
+)
+
+// Error implements error, so that a Reason can be a target of errors.Is.
+func (r Reason) Error() string { return string(r) }
+
+// Error implements error.
+func (e *Error) Error() string {
+	if e.Reason == "" {
+		return e.Message
+	}
+	return string(e.Reason) + ": " + e.Message
+}
+
+// Unwrap gives the cause, if any.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Is reports whether target is this error's Reason, or an *Error or *fleet.Error with it.
+func (e *Error) Is(target error) bool {
+	var want Reason
+	switch t := target.(type) {
+	case Reason:
+		want = t
+	case *Error:
+		want = t.Reason
+	case *fleet.Error:
+		want = Reason(t.Reason)
+	}
+	return want != "" && want == e.Reason
+}
+
+// As gives the error as a *fleet.Error to who asks for one by errors.As.
+func (e *Error) As(target any) bool {
+	t, ok := target.(**fleet.Error)
+	if !ok {
+		return false
+	}
+	*t = &fleet.Error{
+		Code: e.Code, Reason: string(e.Reason), Message: e.Message, Argument: e.Argument,
+		Method: e.Method, RetryAfter: e.RetryAfter, Remedy: e.Remedy,
+	}
+	return true
+}
+
+func invalid(remedy, format string, args ...any) *Error {
+	return &Error{Code: fleet.CodeInvalidArgument, Reason: ReasonOptions, Message: fmt.Sprintf(format, args...), Remedy: remedy}
+}
+
+func badReply(format string, args ...any) *Error {
+	return &Error{
+		Code: fleet.CodeInternal, Reason: ReasonReply, Message: fmt.Sprintf(format, args...),
+		Remedy: "use a client of the node's version",
+	}
+}
+
+// fault says what a failed attempt means for the next one.
+type fault uint8
+
+const (
+	final  fault = iota // the answer stands
+	broken              // the connection failed: the node may have carried the call out
+	unsent              // the connection failed before the call was sent
+	busy                // the node says it cannot now; it may have begun
+	wait                // the node did not begin, and another one would say the same
+	other               // the node did not begin, and another one may
+	leaves              // as other, and the node is about to stop
+)
+
+// harmless reports whether no node can have begun the call.
+func (f fault) harmless() bool { return f == unsent || f == wait || f == other || f == leaves }
+
+// sick reports whether the node is to be left alone for a while.
+func (f fault) sick() bool { return f == broken || f == unsent || f == leaves }
+
+// refusals are the nodes' reasons that come before a call is begun.
+var refusals = map[Reason]fault{
+	"NO_OWNER": wait, "ACCOUNT_NOT_OWNED": wait, "ACCOUNT_NOT_RUNNING": wait,
+	"NOT_OWNER": other, "SHUTTING_DOWN": leaves, ReasonNotServing: leaves,
+}
+
+// judge types the error of one attempt at a node. ctx is the call's.
+func judge(ctx context.Context, node string, err error) (*Error, fault) {
+	var own *Error
+	if errors.As(err, &own) {
+		own.Node = node
+		if f, ok := refusals[own.Reason]; ok {
+			return own, f
+		}
+		return own, final
+	}
+	var sent *connect.Error
+	if errors.As(err, &sent) && connect.IsWireError(sent) {
+		return answered(ctx, node, sent)
+	}
+	if e := ended(ctx, err); e != nil {
+		e.Node = node
+		return e, final
+	}
+	if sent != nil { // what is no node of ours says by its HTTP status, or an answer that is not taken
+		switch code := sent.Code(); code {
+		case connect.CodeResourceExhausted, connect.CodeUnimplemented, connect.CodeInvalidArgument,
+			connect.CodeUnauthenticated, connect.CodePermissionDenied:
+			e := badReply("node %s: %s", node, sent.Message())
+			e.Code, e.Node, e.Remedy = fleet.Code(code.String()), node, "check the address: it must be that of a node's API"
+			return e, final
+		}
+	}
+	return unreachable(node, err)
+}
+
+// answered types an error that the node sent.
+func answered(ctx context.Context, node string, sent *connect.Error) (*Error, fault) {
+	e := &Error{Code: fleet.Code(sent.Code().String()), Message: sent.Message(), Node: node}
+	detailed := false
+	for _, d := range sent.Details() {
+		value, err := d.Value()
+		if err != nil {
+			continue
+		}
+		if detail, ok := value.(*v1.ErrorDetail); ok {
+			e.Reason, e.Remedy, e.Method = Reason(detail.GetReason()), detail.GetRemedy(), detail.GetMethod()
+			e.RetryAfter, e.Argument = detail.GetRetryAfter().AsDuration(), int(detail.GetArgument())
+			detailed = true
+		}
+	}
+	switch e.Code { // the node ends calls whose deadline, which it was told, has passed
+	case fleet.CodeCanceled:
+		e.cause = context.Canceled
+	case fleet.CodeDeadlineExceeded:
+		e.cause = context.DeadlineExceeded
+	}
+	if closed(ctx) {
+		return closedError(), final
+	}
+	if e.Code != fleet.CodeUnavailable || e.Method != "" { // Telegram's errors were repeated by the owner
+		return e, final
+	}
+	if f, ok := refusals[e.Reason]; ok {
+		return e, f
+	}
+	if !detailed { // something between us and the node
+		e.Reason = ReasonUnreachable
+		return e, broken
+	}
+	return e, busy
+}
+
+// unreachable types an error of the connection.
+func unreachable(node string, err error) (*Error, fault) {
+	e := &Error{
+		Code: fleet.CodeUnavailable, Reason: ReasonUnreachable, Node: node, cause: plain(err),
+		Remedy: "check that the node runs and that the address is right",
+	}
+	e.Message = fmt.Sprintf("node %s: %s", node, e.cause)
+	var (
+		cert   *tls.CertificateVerificationError
+		record tls.RecordHeaderError
+		op     *net.OpError
+	)
+	switch {
+	case errors.As(err, &cert), errors.As(err, &record):
+		e.Reason, e.Remedy = ReasonUntrusted, "check the address's scheme and the authority given by WithTLS"
+		return e, unsent
+	case errors.As(err, &op) && op.Op == "dial":
+		return e, unsent
+	}
+	return e, broken
+}
+
+// plain strips what the RPC library and net/http put around an error.
+func plain(err error) error {
+	var rpc *connect.Error
+	if errors.As(err, &rpc) && rpc.Unwrap() != nil {
+		err = rpc.Unwrap()
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op
+	}
+	return err
+}
+
+// ended is the error of a call whose context has ended; nil while it lasts.
+func ended(ctx context.Context, last error) *Error {
+	switch err := ctx.Err(); {
+	case err == nil:
+		return nil
+	case closed(ctx):
+		return closedError()
+	case errors.Is(err, context.DeadlineExceeded):
+		return &Error{
+			Code: fleet.CodeDeadlineExceeded, Reason: ReasonDeadline, cause: errors.Join(err, last),
+			Message: "the call took longer than its deadline" + lastly(last),
+			Remedy:  "repeat it with a longer deadline; a command may have been carried out",
+		}
+	default:
+		return &Error{
+			Code: fleet.CodeCanceled, Reason: ReasonCanceled, cause: errors.Join(err, last),
+			Message: "the call was cancelled" + lastly(last),
+		}
+	}
+}
+
+// lastly tells of the last attempt where it failed by itself.
+func lastly(err error) string {
+	var own *Error
+	if errors.As(err, &own) {
+		return " (" + own.Error() + ")"
+	}
+	return ""
+}
+
+// errClosed is the cause of contexts that Close ended.
+var errClosed = errors.New("the client was closed")
+
+func closed(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errClosed) }
+
+func closedError() *Error {
+	return &Error{Code: fleet.CodeCanceled, Reason: ReasonClosed, Message: errClosed.Error(), cause: context.Canceled}
+}

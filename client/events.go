@@ -1,0 +1,116 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"connectrpc.com/connect"
+
+	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+)
+
+var errEnded = errors.New("the node ended the stream")
+
+// Begin is the position of the oldest event that is retained.
+const Begin = "begin"
+
+// EventOptions select events.
+type EventOptions struct {
+	// Accounts whose events are wanted; empty = all.
+	Accounts []string
+	// Kinds that are wanted, such as message_new; a trailing * matches the rest (message_*);
+	// empty = all.
+	Kinds []string
+	// From is Event.Cursor of the last event that was handled, Begin, or empty for what happens
+	// from now on.
+	From string
+	// Raw adds the TL bytes and the JSON of the update to typed events; raw events always have
+	// them.
+	Raw bool
+	// UntilNow ends the iteration behind the last event of now.
+	UntilNow bool
+	// Window is how many ids of events are remembered to drop repetitions; 0 = DefaultWindow,
+	// less drops none.
+	Window int
+	// Interrupted is told why the stream is opened again, before it is; for logs. It is called
+	// by the iterator's goroutine.
+	Interrupted func(error)
+}
+
+// DefaultWindow is how many ids of events an iterator remembers.
+const DefaultWindow = 4096
+
+// Events yields what happens to the accounts, in the order of the log. When the connection breaks
+// or the node stops, it goes on at the last event, at any node, for as long as ctx lasts; only
+// the beginning is bounded by WithRetry. Events that were yielded before are dropped as far back
+// as Window says, so each comes at least once and hardly ever twice.
+//
+// The iteration ends with an error that it yields: that of ctx, or one that trying again does not
+// mend. With UntilNow it ends without one. To go on later, keep Event.Cursor of the last event
+// that was handled.
+func (c *Client) Events(ctx context.Context, o EventOptions) iter.Seq2[*Event, error] {
+	return func(yield func(*Event, error) bool) {
+		ctx, stop := c.bind(ctx)
+		defer stop()
+		position, seen := o.From, newWindow(o.Window)
+		f := &feed[v1.SubscribeReply]{
+			client: c, ends: o.UntilNow, interrupted: o.Interrupted,
+			open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.SubscribeReply], error) {
+				return n.events.Subscribe(ctx, &v1.SubscribeRequest{
+					Accounts: o.Accounts, Kinds: o.Kinds, Position: position, Raw: o.Raw, UntilNow: o.UntilNow,
+				})
+			},
+			take: func(reply *v1.SubscribeReply) bool {
+				event := reply.GetEvent()
+				if event == nil {
+					return true
+				}
+				if event.GetCursor() != "" { // live-only events have none
+					position = event.GetCursor()
+				}
+				return seen.repeated(event) || yield(event, nil)
+			},
+		}
+		if err := f.run(ctx); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// Events yields what happens to this account, see Client.Events; o.Accounts has no effect.
+func (a *Account) Events(ctx context.Context, o EventOptions) iter.Seq2[*Event, error] {
+	o.Accounts = []string{a.id}
+	return a.client.Events(ctx, o)
+}
+
+// window remembers the last events, to know repetitions.
+type window struct {
+	known map[eventKey]bool
+	ring  []eventKey
+	next  int
+}
+
+type eventKey struct{ account, id string }
+
+func newWindow(size int) *window {
+	if size == 0 {
+		size = DefaultWindow
+	}
+	return &window{known: map[eventKey]bool{}, ring: make([]eventKey, max(size, 0))}
+}
+
+// repeated reports whether the event was here before, and remembers it.
+func (w *window) repeated(e *Event) bool {
+	key := eventKey{e.GetAccount(), e.GetId()}
+	if key.id == "" || len(w.ring) == 0 {
+		return false
+	}
+	if w.known[key] {
+		return true
+	}
+	delete(w.known, w.ring[w.next])
+	w.known[key], w.ring[w.next] = true, key
+	w.next = (w.next + 1) % len(w.ring)
+	return false
+}

@@ -1,0 +1,271 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+)
+
+// LoginStep is where a login has come: *CodeSent, *PasswordRequired, *SignUpRequired or
+// *SignedIn.
+type LoginStep interface{ loginStep() }
+
+// CodeSent says that a login code is under way. Its token holds the phone number, so it is a
+// secret; it does not print.
+type CodeSent struct {
+	// Type is how the code is delivered.
+	Type v1.CodeType
+	// NextType is how Resend would deliver it; unspecified when it cannot.
+	NextType v1.CodeType
+	// Timeout is when Resend may be called; 0 when Telegram did not say.
+	Timeout time.Duration
+	// Length is how many characters the code has; 0 when not known.
+	Length int
+	// Pattern is what Telegram shows of the delivery, such as an e-mail pattern; may be empty.
+	Pattern string
+
+	account *Account
+	token   string
+}
+
+// PasswordRequired says that the code was right and the two-step verification password is
+// missing.
+type PasswordRequired struct {
+	// Hint is what the person wrote for it; may be empty.
+	Hint string
+	// HasRecovery says that a recovery e-mail address is set.
+	HasRecovery bool
+
+	account *Account
+}
+
+// SignUpRequired says that the phone number has no Telegram account: sign up with an official
+// client first.
+type SignUpRequired struct{}
+
+// SignedIn says that the account is logged in.
+type SignedIn struct {
+	// User is the account's own user.
+	User *User
+}
+
+func (*CodeSent) loginStep()         {}
+func (*PasswordRequired) loginStep() {}
+func (*SignUpRequired) loginStep()   {}
+func (*SignedIn) loginStep()         {}
+
+// String hides the token.
+func (c CodeSent) String() string { return "code sent by " + c.Type.String() }
+
+// GoString hides the token.
+func (c CodeSent) GoString() string { return c.String() }
+
+// Token names this login, to go on with it in another process by Account.SignIn. A secret.
+func (c *CodeSent) Token() string { return c.token }
+
+// SignIn gives the code, see Account.SignIn.
+func (c *CodeSent) SignIn(ctx context.Context, code string) (LoginStep, error) {
+	return c.account.SignIn(ctx, c.token, code)
+}
+
+// Resend asks for the code by the next delivery type (auth.resendCode): *CodeSent with a token of
+// its own, or *SignedIn.
+func (c *CodeSent) Resend(ctx context.Context) (LoginStep, error) {
+	reply, err := call(ctx, c.account.client, once, func(n *node) func(context.Context, *v1.ResendCodeRequest) (*v1.ResendCodeReply, error) {
+		return n.auth.ResendCode
+	}, &v1.ResendCodeRequest{Account: c.account.id, Token: c.token})
+	if err != nil {
+		return nil, err
+	}
+	return c.account.codeStep(reply.GetCode(), reply.GetUser())
+}
+
+// Cancel drops the code (auth.cancelCode).
+func (c *CodeSent) Cancel(ctx context.Context) error {
+	_, err := call(ctx, c.account.client, once, func(n *node) func(context.Context, *v1.CancelCodeRequest) (*v1.CancelCodeReply, error) {
+		return n.auth.CancelCode
+	}, &v1.CancelCodeRequest{Account: c.account.id, Token: c.token})
+	return err
+}
+
+// Check gives the password, see Account.CheckPassword.
+func (p *PasswordRequired) Check(ctx context.Context, password string) (*SignedIn, error) {
+	user, err := p.account.CheckPassword(ctx, password)
+	if err != nil {
+		return nil, err
+	}
+	return &SignedIn{User: user}, nil
+}
+
+// RequestCode asks Telegram to send a login code (auth.sendCode): *CodeSent, or *SignedIn where
+// none is needed. Reasons: PHONE_NUMBER_INVALID, PHONE_NUMBER_BANNED, PHONE_NUMBER_FLOOD,
+// FLOOD_WAIT.
+func (a *Account) RequestCode(ctx context.Context, phone string) (LoginStep, error) {
+	reply, err := call(ctx, a.client, once, func(n *node) func(context.Context, *v1.RequestCodeRequest) (*v1.RequestCodeReply, error) {
+		return n.auth.RequestCode
+	}, &v1.RequestCodeRequest{Account: a.id, PhoneNumber: phone})
+	if err != nil {
+		return nil, err
+	}
+	return a.codeStep(reply.GetCode(), reply.GetUser())
+}
+
+func (a *Account) codeStep(code *v1.LoginCode, user *User) (LoginStep, error) {
+	switch {
+	case user != nil:
+		return &SignedIn{User: user}, nil
+	case code != nil:
+		return &CodeSent{
+			Type: code.GetType(), NextType: code.GetNextType(), Timeout: code.GetTimeout().AsDuration(),
+			Length: int(code.GetLength()), Pattern: code.GetPattern(), account: a, token: code.GetToken(),
+		}, nil
+	}
+	return nil, badReply("the node named neither a code nor a user")
+}
+
+// SignIn gives the code that came for the login with this token (auth.signIn): *SignedIn,
+// *PasswordRequired or *SignUpRequired. Reasons: PHONE_CODE_INVALID, PHONE_CODE_EXPIRED,
+// PHONE_CODE_EMPTY.
+func (a *Account) SignIn(ctx context.Context, token, code string) (LoginStep, error) {
+	reply, err := call(ctx, a.client, once, func(n *node) func(context.Context, *v1.SignInRequest) (*v1.SignInReply, error) {
+		return n.auth.SignIn
+	}, &v1.SignInRequest{Account: a.id, Token: token, Code: code})
+	if err != nil {
+		return nil, err
+	}
+	switch reply.GetOutcome() {
+	case v1.SignInOutcome_SIGN_IN_OUTCOME_SIGNED_IN:
+		return &SignedIn{User: reply.GetUser()}, nil
+	case v1.SignInOutcome_SIGN_IN_OUTCOME_PASSWORD_REQUIRED:
+		p := reply.GetPassword()
+		return &PasswordRequired{Hint: p.GetHint(), HasRecovery: p.GetHasRecovery(), account: a}, nil
+	case v1.SignInOutcome_SIGN_IN_OUTCOME_SIGN_UP_REQUIRED:
+		return &SignUpRequired{}, nil
+	}
+	return nil, badReply("the node named an unknown outcome %d", reply.GetOutcome())
+}
+
+// CheckPassword gives the two-step verification password (account.getPassword,
+// auth.checkPassword). The node proves it to Telegram and never sends it there. Reason
+// PASSWORD_HASH_INVALID: it is wrong and may be tried again.
+func (a *Account) CheckPassword(ctx context.Context, password string) (*User, error) {
+	reply, err := call(ctx, a.client, once, func(n *node) func(context.Context, *v1.CheckPasswordRequest) (*v1.CheckPasswordReply, error) {
+		return n.auth.CheckPassword
+	}, &v1.CheckPasswordRequest{Account: a.id, Password: password})
+	return reply.GetUser(), err
+}
+
+// Prompts ask the person who logs in. An error of theirs ends the login.
+type Prompts struct {
+	// Code gives the code that was sent. It is asked again after a wrong one; failed is the
+	// error of the former answer, nil at first.
+	Code func(ctx context.Context, sent *CodeSent, failed error) (string, error)
+	// Password gives the two-step verification password; as Code. Without it an account that
+	// has one gives ErrPasswordRequired.
+	Password func(ctx context.Context, required *PasswordRequired, failed error) (string, error)
+}
+
+// Errors of LogIn.
+var (
+	// ErrPasswordRequired says that the account has a password and Prompts no way to ask for it.
+	ErrPasswordRequired = errors.New("the account has a two-step verification password: Prompts.Password is needed")
+	// ErrSignUpRequired says that the phone number has no Telegram account.
+	ErrSignUpRequired = errors.New("the phone number has no Telegram account: sign up with an official client first")
+)
+
+// LogIn runs a whole login: it requests a code, asks for it, and for the password where there is
+// one.
+func (a *Account) LogIn(ctx context.Context, phone string, ask Prompts) (*User, error) {
+	if ask.Code == nil {
+		return nil, invalid("set it", "Prompts.Code: is missing")
+	}
+	step, err := a.RequestCode(ctx, phone)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		switch s := step.(type) {
+		case *SignedIn:
+			return s.User, nil
+		case *CodeSent:
+			step, err = insist(ctx, s, "PHONE_CODE_INVALID", ask.Code, s.SignIn)
+		case *PasswordRequired:
+			if ask.Password == nil {
+				return nil, ErrPasswordRequired
+			}
+			step, err = insist(ctx, s, "PASSWORD_HASH_INVALID", ask.Password, s.check)
+		default:
+			return nil, ErrSignUpRequired
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// check is Check as a step.
+func (p *PasswordRequired) check(ctx context.Context, password string) (LoginStep, error) {
+	in, err := p.Check(ctx, password)
+	if err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// insist asks for a secret and gives it, again while Telegram says that it is wrong.
+func insist[S any](
+	ctx context.Context, step S, wrong Reason,
+	ask func(context.Context, S, error) (string, error), give func(context.Context, string) (LoginStep, error),
+) (LoginStep, error) {
+	var failed error
+	for {
+		secret, err := ask(ctx, step, failed)
+		if err != nil {
+			return nil, err
+		}
+		next, err := give(ctx, secret)
+		if !errors.Is(err, wrong) {
+			return next, err
+		}
+		failed = err
+	}
+}
+
+// BotSignIn logs a bot in by the token from @BotFather (auth.importBotAuthorization). Reasons:
+// ACCESS_TOKEN_INVALID, ACCESS_TOKEN_EXPIRED.
+func (a *Account) BotSignIn(ctx context.Context, token string) (*User, error) {
+	reply, err := call(ctx, a.client, once, func(n *node) func(context.Context, *v1.BotSignInRequest) (*v1.BotSignInReply, error) {
+		return n.auth.BotSignIn
+	}, &v1.BotSignInRequest{Account: a.id, BotToken: token})
+	return reply.GetUser(), err
+}
+
+// Authorization says whether an account is logged in.
+type Authorization struct {
+	// OK is true when Telegram accepts the login.
+	OK bool
+	// Reason is why not: AUTH_KEY_UNREGISTERED, SESSION_REVOKED, SESSION_PASSWORD_NEEDED and the
+	// like; empty when OK.
+	Reason Reason
+	// Remedy is the next step; empty when OK.
+	Remedy string
+}
+
+// Authorization asks Telegram whether the account is logged in, and why not.
+func (a *Account) Authorization(ctx context.Context) (Authorization, error) {
+	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.GetAuthorizationRequest) (*v1.GetAuthorizationReply, error) {
+		return n.auth.GetAuthorization
+	}, &v1.GetAuthorizationRequest{Account: a.id})
+	return Authorization{OK: reply.GetAuthorized(), Reason: Reason(reply.GetReason()), Remedy: reply.GetRemedy()}, err
+}
+
+// LogOut ends the login at Telegram (auth.logOut) and deletes the session; it reports whether
+// Telegram confirmed.
+func (a *Account) LogOut(ctx context.Context) (confirmed bool, err error) {
+	reply, err := call(ctx, a.client, once, func(n *node) func(context.Context, *v1.LogOutRequest) (*v1.LogOutReply, error) {
+		return n.auth.LogOut
+	}, &v1.LogOutRequest{Account: a.id})
+	return reply.GetConfirmed(), err
+}
