@@ -1,5 +1,5 @@
 // Package configs is the configuration of a node: its shape, its defaults, its checks, and
-// the annotated file single.yaml beside it.
+// the annotated files single.yaml and cluster.yaml beside it.
 //
 // # Usage
 //
@@ -28,6 +28,12 @@ const (
 	EnvAPIHash = "ORCHESTRATOR_API_HASH"
 )
 
+// The profiles of ownership that are chosen when none is.
+const (
+	ownershipSingle  = "gentle"
+	ownershipCluster = "default"
+)
+
 // minRetention is how long event records are kept at the least: a new owner reads back from
 // a checkpoint that may be this old.
 const minRetention = 10 * time.Minute
@@ -42,10 +48,12 @@ type Config struct {
 	API      API      `yaml:"api"`
 	Etcd     Etcd     `yaml:"etcd"`
 	Events   Events   `yaml:"events"`
+	Cluster  Cluster  `yaml:"cluster"`
 	Security Security `yaml:"security"`
 	Pace     Pace     `yaml:"pace"`
 	Log      Log      `yaml:"log"`
-	// Ownership is the profile of lease and ping times: gentle, default or fast.
+	// Ownership is the profile of lease and ping times: gentle, default or fast. Empty means
+	// gentle for one node and default for a cluster.
 	Ownership string `yaml:"ownership"`
 	// DrainTimeout bounds how long a graceful shutdown waits for running calls.
 	DrainTimeout Duration `yaml:"drain_timeout"`
@@ -98,12 +106,46 @@ type API struct {
 type Etcd struct {
 	// Endpoints of an external etcd; empty means embedded under DataDir.
 	Endpoints []string `yaml:"endpoints"`
+	// TLS is for endpoints with https; a client certificate only where etcd asks for one.
+	TLS TLSFiles `yaml:"tls"`
+	// Username and PasswordFile are for an etcd with authentication.
+	Username     string `yaml:"username"`
+	PasswordFile string `yaml:"password_file"`
 }
+
+// TLSFiles names an authority's certificate, and a certificate with its key, all in PEM.
+type TLSFiles struct {
+	CAFile   string `yaml:"ca_file"`
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+}
+
+// Cluster is how the nodes of a cluster reach each other.
+type Cluster struct {
+	// Listen is host:port of the listener for other nodes; port 0 takes a free one.
+	Listen string `yaml:"listen"`
+	// Advertise is host:port by which others reach it, published in etcd; empty means Listen,
+	// port 0 the one that was taken.
+	Advertise string `yaml:"advertise"`
+	// TLS is this node's certificate and the cluster's authority; see `orchestrator cert`.
+	TLS TLSFiles `yaml:"tls"`
+}
+
+// External reports whether etcd and NATS run outside this process: a cluster.
+func (c *Config) External() bool { return len(c.Etcd.Endpoints) > 0 }
 
 // Events is the event log.
 type Events struct {
 	// NATSURL of an external NATS; empty means embedded under DataDir.
-	NATSURL  string   `yaml:"nats_url"`
+	NATSURL string `yaml:"nats_url"`
+	// CredentialsFile and TLS are for NATSURL.
+	CredentialsFile string   `yaml:"credentials_file"`
+	TLS             TLSFiles `yaml:"tls"`
+	// SyncInterval is how often the NATS servers sync to disk (their sync_interval): what is
+	// younger may be lost with a machine. Required with NATSURL.
+	SyncInterval Duration `yaml:"sync_interval"`
+	// Replicas of each record in a NATS cluster; 0 means 1.
+	Replicas int      `yaml:"replicas"`
 	MaxAge   Duration `yaml:"max_age"`
 	MaxBytes int64    `yaml:"max_bytes"`
 	MinFree  int64    `yaml:"min_free_bytes"`
@@ -111,7 +153,8 @@ type Events struct {
 
 // Security says how records are sealed.
 type Security struct {
-	// MasterKeyFile holds 32 random bytes; made with mode 0600 at the first start. Empty means DataDir/master.key.
+	// MasterKeyFile holds 32 random bytes; made with mode 0600 at the first start. Empty means
+	// DataDir/master.key. In a cluster it must be given, and hold the same bytes on every node.
 	MasterKeyFile string `yaml:"master_key_file"`
 }
 
@@ -160,7 +203,7 @@ func Default() Config {
 		Events:       Events{MaxAge: Duration(7 * 24 * time.Hour), MaxBytes: 8 << 30, MinFree: 512 << 20},
 		Pace:         Pace{DialsPerSecond: 50, DialsPerDCSecond: 25},
 		Log:          Log{Level: "info"},
-		Ownership:    "gentle",
+		Ownership:    ownershipSingle,
 		DrainTimeout: Duration(4 * time.Second),
 	}
 }
@@ -183,11 +226,18 @@ func Load(path string) (Config, error) {
 // Parse is Load on the file's text.
 func Parse(text []byte) (Config, error) {
 	cfg := Default()
+	cfg.Ownership = ""
 	p := &Problems{}
 	dec := yaml.NewDecoder(strings.NewReader(string(text)))
 	dec.KnownFields(true)
 	if err := dec.Decode(&cfg); err != nil && err.Error() != "EOF" {
 		p.addYAML(err)
+	}
+	if cfg.Ownership == "" {
+		cfg.Ownership = ownershipSingle
+		if cfg.External() {
+			cfg.Ownership = ownershipCluster
+		}
 	}
 	cfg.fillSecrets(p)
 	cfg.validate(p)

@@ -41,7 +41,7 @@ func (p *Problems) addYAML(err error) {
 	}
 	for _, e := range te.Errors {
 		if m := unknownKey.FindStringSubmatch(e); m != nil {
-			p.List = append(p.List, fmt.Sprintf("%s: unknown key on line %s; compare with configs/single.yaml (got %q)", m[2], m[1], m[2]))
+			p.List = append(p.List, fmt.Sprintf("%s: unknown key on line %s; compare with configs/single.yaml and configs/cluster.yaml (got %q)", m[2], m[1], m[2]))
 			continue
 		}
 		if m := wrongType.FindStringSubmatch(e); m != nil {
@@ -95,9 +95,7 @@ func (c *Config) validate(p *Problems) {
 	if c.Events.MaxAge < Duration(minRetention) {
 		p.add("events.max_age", "must be at least "+minRetention.String()+", or a restart could miss its own records", c.Events.MaxAge)
 	}
-	if len(c.Etcd.Endpoints) > 0 || c.Events.NATSURL != "" {
-		p.List = append(p.List, "etcd.endpoints, events.nats_url: a cluster of several nodes is not supported by this version; leave both empty for one node with everything embedded")
-	}
+	c.validateCluster(p)
 }
 
 func (t *Telegram) validate(p *Problems) {
