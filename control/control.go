@@ -51,6 +51,8 @@ type (
 	NetworkTarget = methods.NetworkTarget
 	// Events reads the event log.
 	Events = methods.Events
+	// Requests knows the commands of the last day by their request_id.
+	Requests = methods.Requests
 	// SubscribeOptions selects events.
 	SubscribeOptions = methods.SubscribeOptions
 	// Event is one event of the log.

@@ -35,7 +35,7 @@ func (d *dispatcher) handler(m methods.Method, opts ...connect.HandlerOption) ht
 	if m.Stream != nil {
 		return connect.NewServerStreamHandler(m.Procedure(),
 			func(ctx context.Context, req *connect.Request[payload], stream *connect.ServerStream[reply]) error {
-				return d.stream(ctx, m, req.Msg, stream)
+				return d.stream(ctx, m, req.Msg, func(message proto.Message) error { return stream.Send(&reply{message}) })
 			}, opts...)
 	}
 	return connect.NewUnaryHandler(m.Procedure(),
@@ -74,9 +74,15 @@ func (d *dispatcher) unary(ctx context.Context, m methods.Method, in *payload) (
 			}
 			return err
 		},
-		again: func() bool { return isRead(m.Descriptor) },
+		again: func() bool { return isRead(m.Descriptor) || isNamed(req) },
 	})
 	return out, err
+}
+
+// isNamed tells requests with a request_id, which is there for repeating them.
+func isNamed(req proto.Message) bool {
+	named, ok := req.(interface{ GetRequestId() string })
+	return ok && named.GetRequestId() != ""
 }
 
 // outgoing is a request for another node: as it came, or as Protobuf when it came as JSON.
@@ -90,7 +96,8 @@ func (d *dispatcher) outgoing(id fleet.AccountID, owner Owner, in *payload, req 
 	return proto.Marshal(req)
 }
 
-func (d *dispatcher) stream(ctx context.Context, m methods.Method, in *payload, stream *connect.ServerStream[reply]) (err error) {
+// stream answers a server-streaming call with items; see unary.
+func (d *dispatcher) stream(ctx context.Context, m methods.Method, in *payload, to func(proto.Message) error) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop := make(chan struct{})
@@ -113,7 +120,7 @@ func (d *dispatcher) stream(ctx context.Context, m methods.Method, in *payload, 
 	sent := false
 	send := func(message proto.Message) error {
 		sent = true
-		return stream.Send(&reply{message})
+		return to(message)
 	}
 	id, ok := accountOf(req)
 	if !ok {

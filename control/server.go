@@ -16,6 +16,7 @@ import (
 	"connectrpc.com/grpcreflect"
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/telefleet/orchestrator/api/orchestrator/v1/orchestratorv1connect"
 	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/fleet"
 )
@@ -55,7 +56,9 @@ type Config struct {
 	Watcher AccountWatcher
 	Nodes   Nodes
 	Events  Events
-	Log     hclog.Logger
+	// Requests remembers commands by their request_id; nil: a request_id is refused.
+	Requests Requests
+	Log      hclog.Logger
 	// MaxMessage is the largest request in bytes; 0 = DefaultMaxMessage.
 	MaxMessage int
 	// Timeout bounds unary calls; 0 = DefaultTimeout.
@@ -174,7 +177,7 @@ func (s *Server) mux() *http.ServeMux {
 	d := &dispatcher{
 		host: &methods.Host{
 			Env: route.env, Peers: route.peers, Accounts: s.cfg.Accounts, Watcher: s.cfg.Watcher, Nodes: s.cfg.Nodes,
-			Events: s.cfg.Events,
+			Events: s.cfg.Events, Requests: s.cfg.Requests,
 		},
 		router: route, forward: s.forward,
 		log: s.cfg.Log, timeout: s.cfg.Timeout, draining: s.draining,
@@ -190,6 +193,8 @@ func (s *Server) mux() *http.ServeMux {
 			s.services = append(s.services, service)
 		}
 	}
+	mux.Handle(exchangeProcedure, newExchange(d, s.cfg.Methods).handler(opts...))
+	s.services = append(s.services, orchestratorv1connect.ControlServiceName)
 	slices.Sort(s.services)
 	s.health = grpchealth.NewStaticChecker(s.services...)
 	mux.Handle(grpchealth.NewHandler(s.health))

@@ -2,6 +2,7 @@ package methods
 
 import (
 	"context"
+	"errors"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/telegram"
@@ -18,7 +19,7 @@ func resolvePeer(ctx context.Context, env telegram.Env, req *v1.ResolvePeerReque
 	return &v1.ResolvePeerReply{Peer: peerOf(peer)}, nil
 }
 
-func sendMessage(ctx context.Context, env telegram.Env, req *v1.SendMessageRequest) (*v1.SendMessageReply, error) {
+func sendMessage(ctx context.Context, env telegram.Env, req *v1.SendMessageRequest, c *command) (*v1.SendMessageReply, error) {
 	peer, err := telegram.ResolvePeer(ctx, env, req.GetPeer())
 	if err != nil {
 		return nil, err
@@ -33,15 +34,20 @@ func sendMessage(ctx context.Context, env telegram.Env, req *v1.SendMessageReque
 		ReplyTo: int(m.GetReply().GetMessageId()), Quote: m.GetReply().GetQuote(), TopID: int(m.GetReply().GetTopId()),
 		Silent: m.GetSilent(), Background: m.GetBackground(), ClearDraft: m.GetClearDraft(),
 		NoWebpage: m.GetNoWebpage(), InvertMedia: m.GetInvertMedia(), Noforwards: m.GetNoforwards(),
+		RandomID: c.randomID(0), Since: c.since(),
 	}
 	if m.GetScheduleDate() != nil {
 		out.Schedule = m.GetScheduleDate().AsTime()
 	}
+	c.send()
 	sent, err := telegram.SendMessage(ctx, env, peer, out)
+	if errors.Is(err, telegram.ErrMessageUnknown) {
+		return &v1.SendMessageReply{Outcome: v1.SendOutcome_SEND_OUTCOME_DONE_MESSAGE_UNKNOWN}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &v1.SendMessageReply{Message: messageOf(sent, env.Peers())}, nil
+	return &v1.SendMessageReply{Message: messageOf(sent, env.Peers()), Outcome: v1.SendOutcome_SEND_OUTCOME_DONE}, nil
 }
 
 func getHistory(ctx context.Context, env telegram.Env, req *v1.GetHistoryRequest) (*v1.GetHistoryReply, error) {

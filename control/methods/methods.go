@@ -56,7 +56,7 @@ func All() []Method {
 		hosted(networkRestored), routed(syncUpdates),
 		routed(requestCode), routed(resendCode), routed(cancelCode), routed(signIn), routed(checkPassword),
 		routed(botSignIn), routed(getAuthorization), routed(logOut),
-		routed(getMe), routed(resolvePeer), routed(sendMessage), routed(getHistory), routed(invoke),
+		routed(getMe), routed(resolvePeer), once(sendMessage), routed(getHistory), routed(invoke),
 		streamed(subscribe),
 	}
 }

@@ -21,6 +21,8 @@ type Host struct {
 	Watcher AccountWatcher
 	Nodes   Nodes
 	Events  Events
+	// Requests is nil on a server that keeps no requests: a request_id is then refused.
+	Requests Requests
 }
 
 // Accounts keeps the accounts as resources. Its errors are *fleet.Error where the caller can act:

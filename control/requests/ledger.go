@@ -219,6 +219,9 @@ func (a *Attempt) take(ctx context.Context, token fleet.FencingToken, method str
 // State is what Begin found.
 func (a *Attempt) State() State { return a.state }
 
+// Resumed reports whether an earlier attempt may have taken effect.
+func (a *Attempt) Resumed() bool { return a.record.Attempt > 1 }
+
 // Since is when the command's first attempt began.
 func (a *Attempt) Since() time.Time { return a.record.Since }
 
@@ -246,11 +249,19 @@ func (a *Attempt) Finish(ctx context.Context, reply []byte, refused *fleet.Error
 	if a.state == Finished {
 		return nil
 	}
-	o := &outcome{Reply: reply}
-	if refused != nil {
-		o = &outcome{Error: refusalOf(refused)}
+	err := a.finish(ctx, reply, refused)
+	if err != nil {
+		a.ledger.cfg.Log.Warn("the outcome of a request is not stored: a repetition finds it out again",
+			"account", string(a.key.Account), "error", err)
 	}
-	a.record.Outcome = o
+	return err
+}
+
+func (a *Attempt) finish(ctx context.Context, reply []byte, refused *fleet.Error) error {
+	a.record.Outcome = &outcome{Reply: reply}
+	if refused != nil {
+		a.record.Outcome = &outcome{Error: refusalOf(refused)}
+	}
 	sealed, err := a.record.seal(a.aead, a.key)
 	if err == nil && len(sealed) > MaxValue {
 		a.record.Outcome = &outcome{Lost: true}
