@@ -36,8 +36,15 @@ check-generate: ## Check that generated code is fresh, without building the gene
 	$(GO) test -run 'TestGenerated' ./api/...
 
 .PHONY: bench
-bench: ## Run the benchmarks
+bench: ## Compare with gotd's client in one run (bench/latest.json), then run the Go benchmarks
+	$(GO) build -o $(BIN)/bench ./bench
+	$(BIN)/bench -runs $${RUNS:-5} -out bench/latest.json
 	$(GO) test -run '^$$' -bench . -benchmem ./mtproto/... ./updates/... ./eventlog/... ./telegram/rawjson/...
+
+.PHONY: bench-check
+bench-check: ## Measure one key of the comparison again, e.g. make bench-check KEY=rpc_allocs
+	$(GO) build -o $(BIN)/bench ./bench
+	$(BIN)/bench -runs $${RUNS:-5} -only "$(KEY)"
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (default 20s)

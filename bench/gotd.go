@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+
+	"github.com/gotd/td/crypto"
+	"github.com/gotd/td/exchange"
+	"github.com/gotd/td/session"
+	"github.com/gotd/td/telegram"
+	gotddcs "github.com/gotd/td/telegram/dcs"
+	"github.com/gotd/td/tg"
+
+	"github.com/telefleet/orchestrator/telegram/dcs"
+)
+
+// gotd is the peer: its telegram.Client without an update manager.
+type gotd struct {
+	list    dcs.List
+	keys    []storedKey
+	clients []*tg.Client
+	stop    context.CancelFunc
+	wg      sync.WaitGroup
+}
+
+func newGotd(t job) (*gotd, error) {
+	list, err := dcs.Load(t.Server.DCFile)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := loadKeys(t.Server.Keys)
+	return &gotd{list: list, keys: keys, stop: func() {}}, err
+}
+
+func (g *gotd) options() (telegram.Options, error) {
+	o := telegram.Options{DC: 2, Resolver: gotddcs.Plain(gotddcs.PlainOptions{}), NoUpdates: true}
+	for _, option := range g.list.Options {
+		host, port, err := net.SplitHostPort(option.Addr)
+		if err != nil {
+			return o, err
+		}
+		n, err := strconv.Atoi(port)
+		if err != nil {
+			return o, err
+		}
+		o.DCList.Options = append(o.DCList.Options, tg.DCOption{ID: option.ID, IPAddress: host, Port: n})
+	}
+	for _, k := range g.list.Keys {
+		o.PublicKeys = append(o.PublicKeys, exchange.PublicKey{RSA: k})
+	}
+	return o, nil
+}
+
+func (g *gotd) connect(ctx context.Context, n int, resume bool) error {
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	g.stop = stop
+	g.clients = make([]*tg.Client, n)
+	ready := make(chan error, 2*n)
+	limit := make(chan struct{}, 64)
+	for i := range n {
+		o, err := g.options()
+		if err != nil {
+			return err
+		}
+		storage := &session.StorageMemory{}
+		if resume {
+			if err := g.store(ctx, storage, i); err != nil {
+				return err
+			}
+		}
+		o.SessionStorage = storage
+		c := telegram.NewClient(1, "bench", o)
+		limit <- struct{}{}
+		g.wg.Go(func() {
+			err := c.Run(run, func(ctx context.Context) error {
+				g.clients[i] = tg.NewClient(c)
+				_, err := g.clients[i].HelpGetNearestDC(ctx)
+				ready <- err
+				<-limit
+				<-ctx.Done()
+				return nil
+			})
+			if err != nil && run.Err() == nil {
+				ready <- err
+			}
+		})
+	}
+	for range n {
+		select {
+		case err := <-ready:
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (g *gotd) store(ctx context.Context, storage session.Storage, i int) error {
+	var key crypto.Key
+	if copy(key[:], g.keys[i].Key) != len(key) {
+		return fmt.Errorf("key %d has %d bytes", i, len(g.keys[i].Key))
+	}
+	id := key.ID()
+	loader := session.Loader{Storage: storage}
+	return loader.Save(ctx, &session.Data{DC: 2, AuthKey: key[:], AuthKeyID: id[:], Salt: g.keys[i].Salt})
+}
+
+func (g *gotd) call(ctx context.Context, i int) error {
+	_, err := g.clients[i].HelpGetNearestDC(ctx)
+	return err
+}
+
+func (g *gotd) close() {
+	g.stop()
+	g.wg.Wait()
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// client is one of the two that are compared.
+type client interface {
+	// connect makes n clients: fresh ones with a new key, or resumed ones. It returns when all
+	// are ready for calls.
+	connect(ctx context.Context, n int, resume bool) error
+	// call makes one help.getNearestDc on client i.
+	call(ctx context.Context, i int) error
+	close()
+}
+
+// storedKey is a logged-in session that both clients resume.
+type storedKey struct {
+	Key    []byte `json:"key"`
+	Salt   int64  `json:"salt"`
+	UserID int64  `json:"user_id"`
+}
+
+func loadKeys(path string) ([]storedKey, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var keys []storedKey
+	return keys, json.Unmarshal(b, &keys)
+}
+
+const (
+	rpcs    = 20_000
+	warmUp  = 2_000
+	timeout = 5 * time.Minute
+)
+
+func (t job) run(role string) (numbers, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	var c client
+	var err error
+	switch role {
+	case "ours":
+		c, err = newOurs(t)
+	case "gotd":
+		c, err = newGotd(t)
+	default:
+		err = fmt.Errorf("no role %q", role)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	switch t.What {
+	case "prepare":
+		return numbers{}, prepare(ctx, c, t)
+	case "exchange":
+		return t.exchange(ctx, c)
+	case "idle":
+		return t.idle(ctx, c)
+	case "rpc1x64":
+		return t.rpc(ctx, c, "rpc_cpu_us_1x64", 64)
+	case "rpc500x1":
+		return t.rpc(ctx, c, "rpc_cpu_us_500x1", t.N)
+	}
+	return nil, fmt.Errorf("no task %q", t.What)
+}
+
+func prepare(ctx context.Context, c client, t job) error {
+	o, ok := c.(*ours)
+	if !ok {
+		return errors.New("keys are made by ours")
+	}
+	return o.prepare(ctx, t)
+}
+
+func (t job) exchange(ctx context.Context, c client) (numbers, error) {
+	before := cpuTime()
+	if err := c.connect(ctx, t.N, false); err != nil {
+		return nil, err
+	}
+	return numbers{"key_exchange_cpu_ms": float64((cpuTime() - before).Microseconds()) / 1000 / float64(t.N)}, nil
+}
+
+// idle measures what a connected client costs that does nothing.
+func (t job) idle(ctx context.Context, c client) (numbers, error) {
+	rss, goroutines := settled(), runtime.NumGoroutine()
+	began := time.Now()
+	if err := c.connect(ctx, t.N, true); err != nil {
+		return nil, err
+	}
+	took := time.Since(began)
+	return numbers{
+		"idle_bytes_per_account":      float64(settled()-rss) / float64(t.N),
+		"idle_goroutines_per_account": float64(runtime.NumGoroutine()-goroutines) / float64(t.N),
+		"resume_per_s":                float64(t.N) / took.Seconds(),
+	}, nil
+}
+
+// settled is the resident memory after collection.
+func settled() int64 {
+	for range 3 {
+		debug.FreeOSMemory()
+		time.Sleep(200 * time.Millisecond) // the scavenger and late timers
+	}
+	f, err := os.Open("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if v, ok := strings.CutPrefix(lines.Text(), "VmRSS:"); ok {
+			kb, err := strconv.ParseInt(strings.Fields(v)[0], 10, 64)
+			if err != nil {
+				return 0
+			}
+			return kb << 10
+		}
+	}
+	return 0
+}
+
+// rpc measures calls with so many in flight, spread over the clients.
+func (t job) rpc(ctx context.Context, c client, key string, inFlight int) (numbers, error) {
+	if err := c.connect(ctx, t.N, true); err != nil {
+		return nil, err
+	}
+	if err := t.flood(ctx, c, inFlight, warmUp); err != nil {
+		return nil, err
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	cpu := cpuTime()
+	if err := t.flood(ctx, c, inFlight, rpcs); err != nil {
+		return nil, err
+	}
+	spent := cpuTime() - cpu
+	runtime.ReadMemStats(&after)
+	return numbers{
+		key:          float64(spent.Nanoseconds()) / 1000 / rpcs,
+		"rpc_allocs": float64(after.Mallocs-before.Mallocs) / rpcs,
+	}, nil
+}
+
+func (t job) flood(ctx context.Context, c client, inFlight, calls int) error {
+	var left atomic.Int64
+	left.Store(int64(calls))
+	var wg sync.WaitGroup
+	failed := make(chan error, inFlight)
+	for w := range inFlight {
+		wg.Go(func() {
+			for left.Add(-1) >= 0 {
+				if err := c.call(ctx, w%t.N); err != nil {
+					failed <- err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	select {
+	case err := <-failed:
+		return err
+	default:
+		return nil
+	}
+}
+
+// cpuTime is what this process has used, in user and kernel.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

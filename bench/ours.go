@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/gotd/td/tg"
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/telefleet/orchestrator/actors"
+	"github.com/telefleet/orchestrator/eventlog"
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/backoff"
+	"github.com/telefleet/orchestrator/mtproto/transport"
+	"github.com/telefleet/orchestrator/sessionstore"
+	"github.com/telefleet/orchestrator/sessionstore/peers"
+	"github.com/telefleet/orchestrator/telegram"
+	"github.com/telefleet/orchestrator/telegram/dcs"
+)
+
+// ours is accounts as a node runs them: all actors and policy, with sessions in memory and
+// without an event log, which gotd's client has not either.
+type ours struct {
+	fleet    *actors.Fleet
+	sessions *sessionstore.Memory
+	keys     []storedKey
+	envs     []*actors.Env
+	online   chan fleet.AccountID
+}
+
+func newOurs(t job) (*ours, error) {
+	list, err := dcs.Load(t.Server.DCFile)
+	if err != nil {
+		return nil, err
+	}
+	o := &ours{online: make(chan fleet.AccountID, 4*bots)}
+	if t.What != "prepare" {
+		if o.keys, err = loadKeys(t.Server.Keys); err != nil {
+			return nil, err
+		}
+	}
+	if o.sessions, err = sessionstore.NewTestStore(); err != nil {
+		return nil, err
+	}
+	o.fleet, err = actors.Start(actors.Deps{
+		Sessions: o.sessions, Events: noEvents{}, Peers: peers.NewMemory(), Report: o.report,
+		DCs: list, DefaultDC: 2,
+		App: telegram.AppProfile{
+			APIID: 1, APIHash: "bench", DeviceModel: "bench", SystemVersion: "1", AppVersion: "1", SystemLangCode: "en", LangCode: "en",
+		},
+		Transport: transport.Options{Framing: transport.Intermediate},
+		Ping:      actors.Ping{Interval: time.Minute, Disconnect: 75 * time.Second},
+		Pace:      func(context.Context, int) error { return nil },
+		Redial:    backoff.Policy{Base: time.Second, Max: time.Minute, Factor: 2},
+		FloodWait: time.Minute, Rand: rand.Reader, Now: time.Now, Log: hclog.NewNullLogger(),
+	})
+	return o, err
+}
+
+func (o *ours) report(_ context.Context, _ fleet.Fence, s actors.Status) error {
+	if s.State == actors.StateOnline {
+		o.online <- s.Account
+	}
+	return nil
+}
+
+func account(i int) fleet.AccountID { return fleet.AccountID(fmt.Sprintf("bench-%d", i)) }
+
+func (o *ours) connect(ctx context.Context, n int, resume bool) error {
+	fence := fleet.Fence{Key: "own", CreateRevision: 1}
+	for i := range n {
+		id := account(i)
+		f := fleet.Fence{Key: "own/" + string(id), CreateRevision: fence.CreateRevision}
+		o.sessions.Advance(f)
+		if resume {
+			rec := &sessionstore.Record{Account: id, HomeDC: 2, UserID: o.keys[i].UserID, Bot: true, Keys: map[int]sessionstore.DCKey{
+				2: {Key: sessionstore.AuthKey(o.keys[i].Key), Salts: []sessionstore.Salt{{Value: o.keys[i].Salt}}},
+			}}
+			if err := o.sessions.Save(ctx, f, rec); err != nil {
+				return err
+			}
+		}
+		o.fleet.Owned(actors.Grant{
+			Account: id, Fence: f, Check: func() error { return nil }, Renewed: func(context.Context) error { return nil },
+		})
+	}
+	o.envs = nil
+	var group errgroup.Group
+	group.SetLimit(64)
+	envs := make([]*actors.Env, n)
+	for i := range n {
+		group.Go(func() error {
+			env, ok := o.fleet.Running(ctx, account(i))
+			if !ok {
+				return errors.New("account is not running")
+			}
+			envs[i] = env
+			var dc tg.NearestDC
+			return env.Invoke(ctx, &tg.HelpGetNearestDCRequest{}, &dc)
+		})
+	}
+	o.envs = envs
+	return group.Wait()
+}
+
+func (o *ours) call(ctx context.Context, i int) error {
+	var dc tg.NearestDC
+	return o.envs[i].Invoke(ctx, &tg.HelpGetNearestDCRequest{}, &dc)
+}
+
+// prepare logs every bot in once and stores the sessions for both clients.
+func (o *ours) prepare(ctx context.Context, t job) error {
+	if err := o.connect(ctx, t.N, false); err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	keys := make([]storedKey, t.N)
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i := range t.N {
+		group.Go(func() error {
+			me, err := telegram.BotSignIn(ctx, o.envs[i], t.Server.Tokens[i])
+			if err != nil {
+				return err
+			}
+			rec, err := o.sessions.Load(ctx, account(i))
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			k := rec.Keys[2]
+			keys[i] = storedKey{Key: k.Key[:], UserID: me.ID}
+			if len(k.Salts) > 0 {
+				keys[i].Salt = k.Salts[0].Value
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	b, err := json.Marshal(keys)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(t.Server.Keys, b, 0o600)
+}
+
+func (o *ours) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_ = o.fleet.Shutdown(ctx) // the process ends
+}
+
+// noEvents is an event log that keeps nothing.
+type noEvents struct{}
+
+func (noEvents) Claim(context.Context, fleet.AccountID, fleet.FencingToken) (actors.EventWriter, error) {
+	return noWriter{}, nil
+}
+func (noEvents) Durable() eventlog.Cursor                           { return eventlog.Cursor{} }
+func (noEvents) PublishLive(context.Context, eventlog.Record) error { return nil }
+
+type noWriter struct{}
+
+func (noWriter) Claimed() eventlog.Cursor { return eventlog.Cursor{Epoch: 1, Seq: 1} }
+func (noWriter) Replay(context.Context, eventlog.Cursor) iter.Seq2[eventlog.Record, error] {
+	return func(func(eventlog.Record, error) bool) {}
+}
+func (noWriter) Append(_ context.Context, recs ...eventlog.Record) (uint64, error) {
+	return uint64(len(recs)), nil
+}

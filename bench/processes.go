@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+
+	"github.com/telefleet/orchestrator/simulator"
+)
+
+// numbers are what a child measured, by key.
+type numbers map[string]float64
+
+// job is what a child is asked for.
+type job struct {
+	What   string     `json:"what"`
+	N      int        `json:"n"`
+	Server serverInfo `json:"server"`
+}
+
+// serverInfo tells clients where the server is and who may log in.
+type serverInfo struct {
+	DCFile string   `json:"dc_file"`
+	Tokens []string `json:"tokens"`
+	Keys   string   `json:"keys"` // file of logged-in sessions
+}
+
+const bots = 1000
+
+// serverProcess is the one server of a comparison.
+type serverProcess struct {
+	cmd  *exec.Cmd
+	in   io.Closer
+	dir  string
+	info serverInfo
+}
+
+func startServer() (*serverProcess, error) {
+	dir, err := os.MkdirTemp("", "orchestrator-bench-")
+	if err != nil {
+		return nil, err
+	}
+	s := &serverProcess{dir: dir, cmd: exec.Command(os.Args[0], "-role", "server")}
+	s.cmd.Dir, s.cmd.Stderr = dir, os.Stderr
+	if s.in, err = s.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start server: %w", err)
+	}
+	if err := json.NewDecoder(bufio.NewReader(out)).Decode(&s.info); err != nil {
+		s.stop()
+		return nil, fmt.Errorf("start server: %w", err)
+	}
+	s.info.DCFile, s.info.Keys = dir+"/dcs.json", dir+"/keys.json"
+	if _, err := child("ours", job{What: "prepare", N: bots, Server: s.info}); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *serverProcess) stop() {
+	_ = s.in.Close() // the server ends with its standard input
+	_ = s.cmd.Wait()
+	_ = os.RemoveAll(s.dir)
+}
+
+// serve is the server's part.
+func serve() error {
+	sim, err := simulator.Start(context.Background(), simulator.Config{DCs: []int{2}, Seed: 1})
+	if err != nil {
+		return err
+	}
+	var info serverInfo
+	for i := range bots {
+		b, err := sim.AddBot(simulator.BotSpec{Name: "bench", Username: fmt.Sprintf("bench%04d_bot", i), HomeDC: 2})
+		if err != nil {
+			return err
+		}
+		info.Tokens = append(info.Tokens, b.Token)
+	}
+	if err := sim.WriteDCFile("dcs.json"); err != nil {
+		return err
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(info); err != nil {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent ends
+	return sim.Close()
+}
+
+func child(role string, t job) (numbers, error) {
+	task, err := json.Marshal(t)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(os.Args[0], "-role", role, "-task", string(task))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", role, t.What, err)
+	}
+	var n numbers
+	if err := json.Unmarshal(out, &n); err != nil {
+		return nil, fmt.Errorf("%s %s: %w", role, t.What, err)
+	}
+	return n, nil
+}
