@@ -28,6 +28,9 @@ type Spec struct {
 	App string `json:"app,omitempty"`
 	// CreatedAt is set when the spec is created.
 	CreatedAt time.Time `json:"created_at"`
+	// DeletedAt is when the deletion was asked for, zero while the account is to live. Its
+	// owner cleans up, and then the spec goes.
+	DeletedAt time.Time `json:"deleted_at,omitzero"`
 	// Generation counts changes of the spec, from 1.
 	Generation int64 `json:"generation"`
 	// ResourceVersion is the store's revision of this value. An update must name the one
@@ -88,11 +91,48 @@ type Status struct {
 	Bot bool `json:"bot,omitempty"`
 	// HomeDC is the account's home data centre, 0 when unknown.
 	HomeDC int `json:"home_dc,omitempty"`
+	// Generation is that of the spec that the owner acts upon.
+	Generation int64 `json:"generation,omitempty"`
 	// UpdatedAt is the writer's wall clock.
 	UpdatedAt time.Time `json:"updated_at"`
 	// ResourceVersion is the store's revision of this value. Not stored in the value itself.
 	ResourceVersion int64 `json:"-"`
 }
+
+// Account is everything that is known of one account at one moment.
+type Account struct {
+	Spec Spec
+	// Status is the zero value until an owner has reported.
+	Status Status
+	// Owner is the node that runs it, empty when none does. Status.Node may be a former one.
+	Owner fleet.NodeID
+}
+
+// AccountChange is one step of a watch.
+type AccountChange struct {
+	Kind ChangeKind
+	// Account is set unless the kind is Synced or Bookmark. It is shared: do not change it.
+	Account Account
+	// Revision is set for Synced and Bookmark: everything up to it has been told.
+	Revision int64
+}
+
+// ChangeKind says what a watch tells.
+type ChangeKind uint8
+
+// The kinds of changes.
+const (
+	// Added: the account exists, was created, or has come to match.
+	Added ChangeKind = iota + 1
+	// Modified: spec, status or owner changed.
+	Modified
+	// Deleted: it is gone or no longer matches; the account is as last seen.
+	Deleted
+	// Synced: all accounts of the beginning have been told.
+	Synced
+	// Bookmark: a place to go on from.
+	Bookmark
+)
 
 // Owner says which node runs an account.
 type Owner struct {
@@ -122,6 +162,15 @@ type Node struct {
 	StartedAt time.Time `json:"started_at"`
 }
 
+// NodeInfo is a node as people see it.
+type NodeInfo struct {
+	Node
+	// Accounts is how many it owns.
+	Accounts int
+	// Leader says that it assigns accounts.
+	Leader bool
+}
+
 // LostReason says why a node must hand an account over.
 type LostReason string
 
@@ -129,7 +178,8 @@ type LostReason string
 const (
 	// LostMoved: placement wants the account elsewhere.
 	LostMoved LostReason = "moved"
-	// LostDeleted: the spec was deleted; the owner deletes what it stored, then releases.
+	// LostDeleted: the account is to be deleted; the owner deletes what it stored, then the
+	// spec (Accounts.CompleteDelete), then releases.
 	LostDeleted LostReason = "deleted"
 	// LostLeaving: this node leaves the cluster.
 	LostLeaving LostReason = "leaving"

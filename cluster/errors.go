@@ -13,6 +13,12 @@ var (
 	ErrNoOwner = &fleet.Error{Code: fleet.CodeUnavailable, Reason: "ACCOUNT_NOT_OWNED", Message: "no node owns the account"}
 	// ErrNodeNotFound: no such node.
 	ErrNodeNotFound = &fleet.Error{Code: fleet.CodeNotFound, Reason: "NODE_NOT_FOUND", Message: "no such node"}
+	// ErrNodeCordoned: the node takes no accounts.
+	ErrNodeCordoned = &fleet.Error{Code: fleet.CodeFailedPrecondition, Reason: "NODE_CORDONED", Message: "the node takes no accounts"}
+	// ErrDeleting: the account is being deleted.
+	ErrDeleting = &fleet.Error{Code: fleet.CodeFailedPrecondition, Reason: "ACCOUNT_DELETING", Message: "the account is being deleted"}
+	// ErrTooOld: the history that was asked for is no longer kept.
+	ErrTooOld = &fleet.Error{Code: fleet.CodeOutOfRange, Reason: "RESOURCE_VERSION_TOO_OLD", Message: "the resource version is no longer kept"}
 	// ErrConflict: the value has changed since it was read.
 	ErrConflict = &fleet.Error{Code: fleet.CodeAborted, Reason: "CONFLICT", Message: "the resource has changed since it was read"}
 	// ErrFenced: the node no longer owns the account, or has lost its lease.

@@ -20,6 +20,8 @@ type PlacementInput struct {
 	Nodes []Node
 	// Current is where accounts are assigned now; nodes that are gone may occur.
 	Current map[fleet.AccountID]fleet.NodeID
+	// Pinned accounts go to that node, whatever its load, while it is alive and takes accounts.
+	Pinned map[fleet.AccountID]fleet.NodeID
 }
 
 // Move is one account that should run elsewhere.
@@ -36,6 +38,7 @@ type target struct {
 	id     fleet.NodeID
 	weight float64
 	limit  int
+	pinned int // accounts that it has whatever its limit is
 	kept   []fleet.AccountID
 	load   int
 }
@@ -44,7 +47,8 @@ type target struct {
 // account. It uses rendezvous hashing with bounded load: an account goes to the node that
 // scores highest for it among those below their limit, where the limit is the node's share
 // by weight plus a slack of 10 %. Accounts stay where they are unless their node is gone,
-// is draining or is above its limit. Cordoned nodes keep theirs and take none.
+// is draining or is above its limit. Cordoned nodes keep theirs and take none. Pinned accounts
+// go first and are never moved for the sake of load.
 func Place(in PlacementInput) []Move {
 	targets, holding := split(in.Nodes)
 	if len(targets) == 0 {
@@ -54,10 +58,18 @@ func Place(in PlacementInput) []Move {
 	slices.Sort(accounts)
 	accounts = slices.Compact(accounts)
 
-	var loose []Move
+	var loose, moves []Move
 	free := 0 // accounts that the targets share
 	for _, a := range accounts {
 		current := in.Current[a]
+		if t := targets[in.Pinned[a]]; t != nil {
+			t.pinned++
+			free++
+			if current != t.id {
+				moves = append(moves, Move{Account: a, From: among(in.Nodes, current), To: t.id})
+			}
+			continue
+		}
 		if t := targets[current]; t != nil {
 			t.kept = append(t.kept, a)
 			free++
@@ -78,13 +90,26 @@ func Place(in PlacementInput) []Move {
 	for _, t := range targets {
 		loose = append(loose, t.evict()...)
 	}
-	slices.SortFunc(loose, func(a, b Move) int { return cmp.Compare(a.Account, b.Account) })
+	slices.SortFunc(loose, byAccount)
 	for i := range loose {
 		t := best(targets, loose[i].Account)
 		t.load++
 		loose[i].To = t.id
 	}
-	return slices.DeleteFunc(loose, func(m Move) bool { return m.From == m.To })
+	loose = slices.DeleteFunc(loose, func(m Move) bool { return m.From == m.To })
+	moves = append(moves, loose...)
+	slices.SortFunc(moves, byAccount)
+	return moves
+}
+
+func byAccount(a, b Move) int { return cmp.Compare(a.Account, b.Account) }
+
+// among is the node if it is one of those, else empty.
+func among(nodes []Node, id fleet.NodeID) fleet.NodeID {
+	if slices.ContainsFunc(nodes, func(n Node) bool { return n.ID == id }) {
+		return id
+	}
+	return ""
 }
 
 // split parts the nodes that may take accounts from those that hold some without taking
@@ -102,28 +127,47 @@ func split(nodes []Node) (targets map[fleet.NodeID]*target, holding map[fleet.No
 	return targets, holding
 }
 
+// setLimits shares the accounts out by weight. A node with more pinned accounts than its share
+// has exactly those, and the others share the rest.
 func setLimits(targets map[fleet.NodeID]*target, accounts int) {
-	var sum float64
-	for _, t := range targets {
-		sum += t.weight
-	}
-	for _, t := range targets {
-		share := float64(accounts) * t.weight / sum
-		t.limit = max(int(math.Ceil(share)), int(math.Floor(share*(1+loadSlack))))
+	full := make(map[fleet.NodeID]bool)
+	for again := true; again; {
+		again = false
+		var sum float64
+		left := accounts
+		for id, t := range targets {
+			if full[id] {
+				left -= t.pinned
+			} else {
+				sum += t.weight
+			}
+		}
+		for id, t := range targets {
+			if full[id] {
+				t.limit = t.pinned
+				continue
+			}
+			share := float64(left) * t.weight / sum
+			t.limit = max(int(math.Ceil(share)), int(math.Floor(share*(1+loadSlack))))
+			if t.pinned > t.limit {
+				full[id], again = true, true
+			}
+		}
 	}
 }
 
 // evict takes the accounts above the limit off the node, those that it scores lowest first.
 func (t *target) evict() []Move {
-	t.load = min(len(t.kept), t.limit)
-	if t.load == len(t.kept) {
+	room := max(0, t.limit-t.pinned)
+	t.load = t.pinned + min(len(t.kept), room)
+	if len(t.kept) <= room {
 		return nil
 	}
 	slices.SortFunc(t.kept, func(a, b fleet.AccountID) int {
 		return cmp.Or(cmp.Compare(score(b, t.id, t.weight), score(a, t.id, t.weight)), cmp.Compare(a, b))
 	})
-	moves := make([]Move, 0, len(t.kept)-t.limit)
-	for _, a := range t.kept[t.limit:] {
+	moves := make([]Move, 0, len(t.kept)-room)
+	for _, a := range t.kept[room:] {
 		moves = append(moves, Move{Account: a, From: t.id})
 	}
 	return moves

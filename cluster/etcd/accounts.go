@@ -46,6 +46,9 @@ func (a *Accounts) CreateSpec(ctx context.Context, s cluster.Spec) (cluster.Spec
 		return cluster.Spec{}, fmt.Errorf("create account %s: %w", s.Account, err)
 	}
 	if !resp.Succeeded {
+		if old, err := a.GetSpec(ctx, s.Account); err == nil && !old.DeletedAt.IsZero() {
+			return cluster.Spec{}, deleting(s.Account)
+		}
 		return cluster.Spec{}, fleet.Errorf(cluster.ErrExists.Code, cluster.ErrExists.Reason,
 			"account: %s exists already", s.Account).WithRemedy("choose another name, or use the existing account")
 	}
@@ -80,7 +83,8 @@ func (a *Accounts) ListSpecs(ctx context.Context) ([]cluster.Spec, error) {
 }
 
 // UpdateSpec replaces labels, desired state and app of a spec that was read before;
-// ErrConflict when it has changed since, ErrNotFound when it is gone.
+// ErrConflict when it has changed since, ErrNotFound when it is gone, ErrDeleting when it is
+// about to be.
 func (a *Accounts) UpdateSpec(ctx context.Context, s cluster.Spec) (cluster.Spec, error) {
 	if err := s.Validate(); err != nil {
 		return cluster.Spec{}, err
@@ -88,6 +92,9 @@ func (a *Accounts) UpdateSpec(ctx context.Context, s cluster.Spec) (cluster.Spec
 	current, err := a.GetSpec(ctx, s.Account)
 	if err != nil {
 		return cluster.Spec{}, err
+	}
+	if !current.DeletedAt.IsZero() {
+		return cluster.Spec{}, deleting(s.Account)
 	}
 	if current.ResourceVersion != s.ResourceVersion {
 		return cluster.Spec{}, conflict(s)
@@ -109,23 +116,6 @@ func (a *Accounts) UpdateSpec(ctx context.Context, s cluster.Spec) (cluster.Spec
 	}
 	s.ResourceVersion = resp.Header.Revision
 	return s, nil
-}
-
-// DeleteSpec removes a spec and its status; ErrNotFound when there is none. The owner is
-// then told to let the account go; whoever deletes an account has its owner delete session
-// and events first.
-func (a *Accounts) DeleteSpec(ctx context.Context, id fleet.AccountID) error {
-	key := a.keys.spec(id)
-	resp, err := a.client.Txn(ctx).
-		If(clientv3.Compare(clientv3.CreateRevision(key), ">", 0)).
-		Then(clientv3.OpDelete(key), clientv3.OpDelete(a.keys.status(id))).Commit()
-	if err != nil {
-		return fmt.Errorf("delete account %s: %w", id, err)
-	}
-	if !resp.Succeeded {
-		return notFound(id)
-	}
-	return nil
 }
 
 // PutStatus stores what the owner observed; ErrFenced when fence is not the account's
@@ -247,6 +237,11 @@ func conflict(s cluster.Spec) error {
 	return fleet.Errorf(cluster.ErrConflict.Code, cluster.ErrConflict.Reason,
 		"account: %s has changed since resource version %d", s.Account, s.ResourceVersion).
 		WithRemedy("read the account again and repeat the change")
+}
+
+func deleting(id fleet.AccountID) error {
+	return fleet.Errorf(cluster.ErrDeleting.Code, cluster.ErrDeleting.Reason, "account: %s is being deleted", id).
+		WithRetryAfter(time.Second).WithRemedy("wait until it is gone; its owner is cleaning up")
 }
 
 func noOwner(id fleet.AccountID) error {

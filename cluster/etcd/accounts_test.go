@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -43,11 +44,9 @@ func TestSpecsAreCreatedReadChangedAndDeleted(t *testing.T) {
 	if err != nil || len(specs) != 2 || specs[0].Account != "one" || specs[1].Account != "two" {
 		t.Errorf("list: %v, %v", specs, err)
 	}
-	if err := a.DeleteSpec(ctx, "one"); err != nil {
-		t.Error(err)
-	}
+	deleteAlone(t, w, changed)
 	for name, err := range map[string]error{
-		"delete": a.DeleteSpec(ctx, "one"),
+		"delete": second(a.DeleteSpec(ctx, "one", 0)),
 		"get":    second(a.GetSpec(ctx, "one")),
 		"update": second(a.UpdateSpec(ctx, changed)),
 		"status": second(a.GetStatus(ctx, "one")),
@@ -55,6 +54,50 @@ func TestSpecsAreCreatedReadChangedAndDeleted(t *testing.T) {
 		if !errors.Is(err, cluster.ErrNotFound) {
 			t.Errorf("%s of a deleted account: %v", name, err)
 		}
+	}
+}
+
+// deleteAlone deletes an account without a node: the test is its owner.
+func deleteAlone(t *testing.T, w *world, s cluster.Spec) {
+	t.Helper()
+	ctx, a := t.Context(), w.accounts
+	if _, err := a.DeleteSpec(ctx, s.Account, s.ResourceVersion-1); !errors.Is(err, cluster.ErrConflict) {
+		t.Errorf("delete of an old version: %v", err)
+	}
+	marked, err := a.DeleteSpec(ctx, s.Account, s.ResourceVersion)
+	if err != nil || marked.DeletedAt.IsZero() || marked.Generation != s.Generation+1 {
+		t.Errorf("marked %+v, %v", marked, err)
+	}
+	if again, err := a.DeleteSpec(ctx, s.Account, 0); err != nil || again.ResourceVersion != marked.ResourceVersion {
+		t.Errorf("marked again %+v, %v", again, err)
+	}
+	if _, err := a.UpdateSpec(ctx, marked); !errors.Is(err, cluster.ErrDeleting) {
+		t.Errorf("update of a deleted account: %v", err)
+	}
+	if _, err := a.CreateSpec(ctx, cluster.Spec{Account: s.Account}); !errors.Is(err, cluster.ErrDeleting) {
+		t.Errorf("create beside a deletion: %v", err)
+	}
+	put, err := w.client.Put(ctx, a.keys.own(s.Account), "n-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale := fleet.Fence{Key: a.keys.own(s.Account), CreateRevision: put.Header.Revision - 1}
+	if err := a.CompleteDelete(ctx, stale, s.Account); !errors.Is(err, cluster.ErrFenced) {
+		t.Errorf("deletion completed by a former owner: %v", err)
+	}
+	fence := fleet.Fence{Key: stale.Key, CreateRevision: put.Header.Revision}
+	for range 2 {
+		if err := a.CompleteDelete(ctx, fence, s.Account); err != nil {
+			t.Errorf("complete deletion: %v", err)
+		}
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	if a.WaitGone(ended, s.Account) {
+		t.Error("gone while it is owned")
+	}
+	if _, err := w.client.Delete(ctx, fence.Key); err != nil || !a.WaitGone(ctx, s.Account) {
+		t.Errorf("not gone: %v", err)
 	}
 }
 

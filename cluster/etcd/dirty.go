@@ -25,6 +25,11 @@ func (d *dirtySet) add(id fleet.AccountID) {
 	d.mu.Lock()
 	d.ids[id] = struct{}{}
 	d.mu.Unlock()
+	d.poke()
+}
+
+// poke wakes the reconciler.
+func (d *dirtySet) poke() {
 	select {
 	case d.wake <- struct{}{}:
 	default:

@@ -106,7 +106,7 @@ func accountIDs(n int) []fleet.AccountID {
 
 // event is one call of a handler.
 type event struct {
-	kind   string // owned, changed, lost, fenced
+	kind   string // owned, changed, lost, fenced, network, deleted
 	grant  cluster.Grant
 	spec   cluster.Spec
 	reason cluster.LostReason
@@ -169,11 +169,18 @@ func (n *testNode) handler() cluster.Handler {
 			n.w.own(n, g)
 			n.record(event{kind: "owned", grant: g})
 		},
-		Changed: func(s cluster.Spec) { n.record(event{kind: "changed", spec: s}) },
+		Changed:         func(s cluster.Spec) { n.record(event{kind: "changed", spec: s}) },
+		NetworkRestored: func(id fleet.AccountID) { n.record(event{kind: "network", spec: cluster.Spec{Account: id}}) },
+		Deleted:         func(id fleet.AccountID) { n.record(event{kind: "deleted", spec: cluster.Spec{Account: id}}) },
 		Lost: func(g cluster.Grant, reason cluster.LostReason) {
 			n.record(event{kind: "lost", grant: g, reason: reason})
 			if !n.keep {
-				n.releases.Go(func() { n.release(g) })
+				n.releases.Go(func() {
+					if reason == cluster.LostDeleted {
+						n.complete(g)
+					}
+					n.release(g)
+				})
 			}
 		},
 		Fenced: func() {
@@ -198,6 +205,15 @@ func (n *testNode) record(e event) {
 	n.events = append(n.events, e)
 	close(n.more)
 	n.more = make(chan struct{})
+}
+
+// complete ends a deletion, as a handler that has cleaned up.
+func (n *testNode) complete(g cluster.Grant) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := n.w.accounts.CompleteDelete(ctx, g.Fence, g.Account); err != nil {
+		n.w.t.Errorf("complete deletion: %v", err)
+	}
 }
 
 // release lets an account go, as a handler that has drained it.

@@ -21,6 +21,9 @@ func (k keys) own(id fleet.AccountID) string    { return k.owns() + string(id) }
 func (k keys) fence(id fleet.AccountID) string  { return k.prefix + "fence/" + string(id) }
 func (k keys) statuses() string                 { return k.prefix + "status/" }
 func (k keys) status(id fleet.AccountID) string { return k.statuses() + string(id) }
+func (k keys) pins() string                     { return k.prefix + "moves/" }
+func (k keys) pin(id fleet.AccountID) string    { return k.pins() + string(id) }
+func (k keys) signals() string                  { return k.prefix + "signals/network/" }
 func (k keys) nodes() string                    { return k.prefix + "nodes/" }
 func (k keys) node(id fleet.NodeID) string      { return k.nodes() + string(id) }
 func (k keys) leader() string                   { return k.prefix + "leader" }

@@ -104,7 +104,11 @@ func (m *Member) assign(ctx context.Context, s *session, leader int64) {
 		}
 		var wait <-chan time.Time
 		if view.complete {
-			plan, later := view.plan(moves)
+			pins, stale := view.pinned(m.keys)
+			if err := m.unpin(ctx, leader, stale); err != nil {
+				m.log.Debug("pins not deleted", "error", err)
+			}
+			plan, later := view.plan(moves, pins)
 			rev, err := m.write(ctx, leader, plan)
 			switch {
 			case err != nil:
@@ -137,20 +141,22 @@ func (m *Member) settle(ctx context.Context) {
 type view struct {
 	specs    map[string]row[cluster.Spec]
 	assigns  map[string]row[fleet.NodeID]
+	pins     map[string]row[fleet.NodeID]
 	nodes    []cluster.Node
 	complete bool // all tables have been listed
-	wakes    [5]<-chan struct{}
+	wakes    [6]<-chan struct{}
 }
 
 func (m *Member) view() view {
 	var v view
-	var revs [3]int64
+	var revs [4]int64
 	v.specs, revs[0], v.wakes[0] = m.specs.snapshot()
 	v.assigns, revs[1], v.wakes[1] = m.assigns.snapshot()
 	revs[2], v.wakes[2] = m.members.state()
 	v.nodes = nodesOf(m.members)
 	_, v.wakes[3] = m.leaders.state()
 	_, v.wakes[4] = m.watchSession()
+	v.pins, revs[3], v.wakes[5] = m.pins.snapshot()
 	v.complete = slices.Min(revs[:]) > 0
 	return v
 }
@@ -164,6 +170,7 @@ func (v view) changed(ctx context.Context, timer <-chan time.Time) bool {
 	case <-v.wakes[2]:
 	case <-v.wakes[3]:
 	case <-v.wakes[4]:
+	case <-v.wakes[5]:
 	case <-timer:
 	case <-ctx.Done():
 		return false
@@ -180,8 +187,8 @@ type assignment struct {
 
 // plan is what to write now; later says that some moves wait for the limiter. Accounts
 // whose node is gone do not wait.
-func (v view) plan(limit *rate.Limiter) (plan []assignment, later bool) {
-	in := cluster.PlacementInput{Nodes: v.nodes, Current: make(map[fleet.AccountID]fleet.NodeID, len(v.assigns))}
+func (v view) plan(limit *rate.Limiter, pins map[fleet.AccountID]fleet.NodeID) (plan []assignment, later bool) {
+	in := cluster.PlacementInput{Nodes: v.nodes, Pinned: pins, Current: make(map[fleet.AccountID]fleet.NodeID, len(v.assigns))}
 	for key, a := range v.assigns {
 		if _, ok := v.specs[key]; !ok {
 			plan = append(plan, assignment{account: fleet.AccountID(key), mod: a.mod})

@@ -89,9 +89,12 @@ type Member struct {
 	owners  *table[fleet.NodeID]
 	members *table[cluster.Node]
 	leaders *table[fleet.NodeID]
+	pins    *table[fleet.NodeID]
+	signals *table[signal]
 	slots   chan struct{} // one for each claim in flight
 
 	dirty dirtySet   // accounts to look at
+	heard restored   // signals that the handler does not know yet
 	gone  tombstones // ownership keys seen deleted
 
 	mu       sync.Mutex
@@ -103,6 +106,8 @@ type Member struct {
 	running  bool
 	leaving  bool
 	stop     context.CancelCauseFunc // ends Run
+
+	deleted func(fleet.AccountID) // Handler.Deleted; set before Run follows the tables
 }
 
 // Join takes a lease and publishes this node. The deadline runs from here on: call Run soon.
@@ -126,11 +131,13 @@ func Join(ctx context.Context, client *clientv3.Client, cfg Config) (*Member, er
 		ID: m.node, Name: cfg.Name, Address: cfg.Address, Weight: cfg.Weight,
 		StartedAt: time.Now().UTC().Truncate(time.Millisecond),
 	}
-	m.specs = newTable(client, m.log, m.keys.specs(), decodeSpec, touch[cluster.Spec](m))
+	m.specs = newTable(client, m.log, m.keys.specs(), decodeSpec, m.specChanged)
 	m.assigns = newTable(client, m.log, m.keys.assigns(), decodeNodeID, touch[fleet.NodeID](m))
 	m.owners = newTable(client, m.log, m.keys.owns(), decodeNodeID, m.ownerChanged)
 	m.members = newTable(client, m.log, m.keys.nodes(), decodeNode, m.nodeChanged)
-	m.leaders = newTable(client, m.log, m.keys.leader(), decodeNodeID, func(string, *row[fleet.NodeID], *row[fleet.NodeID]) {})
+	m.leaders = newTable(client, m.log, m.keys.leader(), decodeNodeID, ignore[fleet.NodeID])
+	m.pins = newTable(client, m.log, m.keys.pins(), decodeNodeID, ignore[fleet.NodeID])
+	m.signals = newTable(client, m.log, m.keys.signals(), decodeSignal, m.signalled)
 	if err := m.revokeStored(ctx); err != nil {
 		return nil, err
 	}
@@ -140,6 +147,17 @@ func Join(ctx context.Context, client *clientv3.Client, cfg Config) (*Member, er
 	}
 	m.session = s
 	return m, nil
+}
+
+func ignore[T any](string, *row[T], *row[T]) {}
+
+// specChanged also tells of accounts that are gone, of those created again too.
+func (m *Member) specChanged(key string, was, is *row[cluster.Spec]) {
+	id := fleet.AccountID(key)
+	if was != nil && (is == nil || is.create != was.create) && m.deleted != nil {
+		m.deleted(id)
+	}
+	m.dirty.add(id)
 }
 
 func touch[T any](m *Member) func(string, *row[T], *row[T]) {
@@ -192,7 +210,7 @@ func (m *Member) Run(ctx context.Context, h cluster.Handler) error {
 		m.mu.Unlock()
 		return errors.New("run member: it has run already or has left")
 	}
-	m.running, m.stop = true, stop
+	m.running, m.stop, m.deleted = true, stop, h.Deleted
 	m.mu.Unlock()
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -204,6 +222,8 @@ func (m *Member) Run(ctx context.Context, h cluster.Handler) error {
 	follow(m.owners.follow)
 	follow(m.members.follow)
 	follow(m.leaders.follow)
+	follow(m.pins.follow)
+	follow(m.signals.follow)
 	follow(m.lead)
 	follow(func(ctx context.Context) { m.keepSessions(ctx, h) })
 	follow(func(ctx context.Context) { m.reconcile(ctx, h) })

@@ -75,13 +75,14 @@ func TestNodeOwnsAnAccountFromCreationToDeletion(t *testing.T) {
 		t.Errorf("changed %+v", changed.spec)
 	}
 
-	if err := w.accounts.DeleteSpec(t.Context(), "one"); err != nil {
+	if _, err := w.accounts.DeleteSpec(t.Context(), "one", 0); err != nil {
 		t.Fatal(err)
 	}
 	lost, _ := n.awaitKind(next, "lost")
 	if lost.reason != cluster.LostDeleted {
 		t.Errorf("lost: %s", lost.reason)
 	}
+	n.awaitKind(next, "deleted")
 	if err := w.accounts.PutStatus(t.Context(), g.Fence, cluster.Status{Account: "one"}); !errors.Is(err, cluster.ErrNotFound) {
 		t.Errorf("status of a deleted account: %v", err)
 	}
@@ -154,7 +155,7 @@ func TestExactlyOneOwner(t *testing.T) {
 	if !b.m.Leading() && !c.m.Leading() {
 		t.Error("nobody leads")
 	}
-	if err := b.m.Drain(t.Context(), c.m.Node(), true); err != nil {
+	if err := second(b.m.SetNode(t.Context(), c.m.Node(), true, true)); err != nil {
 		t.Fatal(err)
 	}
 	awaitHeld(t, accounts, b)
@@ -361,7 +362,7 @@ func TestCordonedNodeGetsNothingNew(t *testing.T) {
 	w.create("a0000")
 	a.awaitOwned(0, "a0000")
 	b := w.join(dial(t, endpoint), cfg)
-	if err := b.m.Cordon(t.Context(), a.m.Node(), true); err != nil {
+	if err := second(b.m.SetNode(t.Context(), a.m.Node(), true, false)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the leader knows", func() bool {
@@ -377,11 +378,11 @@ func TestCordonedNodeGetsNothingNew(t *testing.T) {
 	if counts[0] != 1 {
 		t.Errorf("nodes hold %v", counts)
 	}
-	if err := b.m.Cordon(t.Context(), "n-none", true); !errors.Is(err, cluster.ErrNodeNotFound) {
+	if err := second(b.m.SetNode(t.Context(), "n-none", true, false)); !errors.Is(err, cluster.ErrNodeNotFound) {
 		t.Errorf("unknown node: %v", err)
 	}
 	var fe *fleet.Error
-	if !errors.As(b.m.Cordon(t.Context(), "n-none", true), &fe) || fe.Remedy == "" {
+	if !errors.As(second(b.m.SetNode(t.Context(), "n-none", true, false)), &fe) || fe.Remedy == "" {
 		t.Error("no remedy")
 	}
 }

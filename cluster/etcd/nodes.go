@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"slices"
+	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/telefleet/orchestrator/cluster"
@@ -57,41 +60,111 @@ func nodesOf(t *table[cluster.Node]) []cluster.Node {
 	return nodes
 }
 
-// Cordon says whether a node takes new accounts; ErrNodeNotFound. It keeps those it has.
-func (m *Member) Cordon(ctx context.Context, node fleet.NodeID, on bool) error {
-	return m.updateNode(ctx, node, func(n *cluster.Node) { n.Cordoned = on })
-}
-
-// Drain says whether a node is to lose all its accounts and take none; ErrNodeNotFound.
-func (m *Member) Drain(ctx context.Context, node fleet.NodeID, on bool) error {
-	return m.updateNode(ctx, node, func(n *cluster.Node) { n.Draining = on })
+// SetNode says whether a node takes accounts (not cordoned) and whether it is to lose those that
+// it has (draining); ErrNodeNotFound.
+func (m *Member) SetNode(ctx context.Context, id fleet.NodeID, cordoned, draining bool) (cluster.NodeInfo, error) {
+	node, err := m.updateNode(ctx, id, func(n *cluster.Node) { n.Cordoned, n.Draining = cordoned, draining })
+	if err != nil {
+		return cluster.NodeInfo{}, err
+	}
+	return m.info(node, m.counts()), nil
 }
 
 // updateNode changes what a node published, keeping the key on that node's lease.
-func (m *Member) updateNode(ctx context.Context, id fleet.NodeID, change func(*cluster.Node)) error {
+func (m *Member) updateNode(ctx context.Context, id fleet.NodeID, change func(*cluster.Node)) (cluster.Node, error) {
 	key := m.keys.node(id)
 	for {
-		resp, err := m.client.Get(ctx, key)
+		kv, n, err := m.readNode(ctx, id)
 		if err != nil {
-			return fmt.Errorf("read node %s: %w", id, err)
-		}
-		if len(resp.Kvs) == 0 {
-			return fleet.Errorf(cluster.ErrNodeNotFound.Code, cluster.ErrNodeNotFound.Reason,
-				"node: no node is called %s", id).WithRemedy("list the nodes; a node has a new id after each start")
-		}
-		n, err := decodeNode(string(id), resp.Kvs[0].Value)
-		if err != nil {
-			return unreadable(resp.Kvs[0], err)
+			return n, err
 		}
 		change(&n)
 		txn, err := m.client.Txn(ctx).
-			If(clientv3.Compare(clientv3.ModRevision(key), "=", resp.Kvs[0].ModRevision)).
+			If(clientv3.Compare(clientv3.ModRevision(key), "=", kv.ModRevision)).
 			Then(clientv3.OpPut(key, encode(n), clientv3.WithIgnoreLease())).Commit()
 		if err != nil {
-			return fmt.Errorf("update node %s: %w", id, err)
+			return n, fmt.Errorf("update node %s: %w", id, err)
 		}
 		if txn.Succeeded {
-			return nil
+			return n, nil
+		}
+	}
+}
+
+// readNode reads what a node published; ErrNodeNotFound.
+func (m *Member) readNode(ctx context.Context, id fleet.NodeID) (*mvccpb.KeyValue, cluster.Node, error) {
+	resp, err := m.client.Get(ctx, m.keys.node(id))
+	if err != nil {
+		return nil, cluster.Node{}, fmt.Errorf("read node %s: %w", id, err)
+	}
+	if len(resp.Kvs) == 0 {
+		return nil, cluster.Node{}, fleet.Errorf(cluster.ErrNodeNotFound.Code, cluster.ErrNodeNotFound.Reason,
+			"node: no node is called %s", id).WithRemedy("list the nodes; a node has a new id after each start")
+	}
+	n, err := decodeNode(string(id), resp.Kvs[0].Value)
+	if err != nil {
+		return nil, n, unreadable(resp.Kvs[0], err)
+	}
+	return resp.Kvs[0], n, nil
+}
+
+// counts is how many accounts each node owns.
+func (m *Member) counts() map[fleet.NodeID]int {
+	rows, _, _ := m.owners.snapshot()
+	counts := make(map[fleet.NodeID]int)
+	for _, r := range rows {
+		counts[r.value]++
+	}
+	return counts
+}
+
+func (m *Member) info(n cluster.Node, counts map[fleet.NodeID]int) cluster.NodeInfo {
+	leader, ok := m.leader()
+	n.Weight = max(1, n.Weight)
+	return cluster.NodeInfo{Node: n, Accounts: counts[n.ID], Leader: ok && leader.value == n.ID}
+}
+
+// Infos lists the nodes that are alive with what they do, from the watched tables.
+func (m *Member) Infos() []cluster.NodeInfo {
+	counts, nodes := m.counts(), m.Nodes()
+	infos := make([]cluster.NodeInfo, len(nodes))
+	for i, n := range nodes {
+		infos[i] = m.info(n, counts)
+	}
+	return infos
+}
+
+// countsEvery is how often WatchNodes looks at the numbers of accounts.
+const countsEvery = time.Second
+
+// WatchNodes yields all nodes, and all of them again whenever something has changed, until ctx
+// ends; numbers of accounts at most once a second.
+func (m *Member) WatchNodes(ctx context.Context) iter.Seq[[]cluster.NodeInfo] {
+	return func(yield func([]cluster.NodeInfo) bool) {
+		if m.members.waitRev(ctx, 1) != nil {
+			return
+		}
+		for ctx.Err() == nil {
+			_, members := m.members.state()
+			_, leaders := m.leaders.state()
+			_, owners := m.owners.state()
+			if !yield(m.Infos()) {
+				return
+			}
+			pace := time.NewTimer(countsEvery)
+			select {
+			case <-members:
+			case <-leaders:
+			case <-pace.C:
+				select {
+				case <-members:
+				case <-leaders:
+				case <-owners:
+				case <-ctx.Done():
+				}
+			case <-ctx.Done():
+			}
+			pace.Stop()
 		}
 	}
 }

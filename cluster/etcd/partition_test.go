@@ -95,7 +95,7 @@ func TestTablesSurviveCutsAndCompaction(t *testing.T) {
 	n.awaitOwned(0, "a0000")
 	p.hole(true, true)
 	w.create("a0001")
-	if err := w.accounts.DeleteSpec(t.Context(), "a0000"); err != nil {
+	if _, err := w.accounts.DeleteSpec(t.Context(), "a0000", 0); err != nil {
 		t.Fatal(err)
 	}
 	resp, err := w.client.Get(t.Context(), "x")

@@ -19,6 +19,7 @@ func (m *Member) reconcile(ctx context.Context, h cluster.Handler) {
 		case <-ctx.Done():
 			return
 		}
+		m.tellRestored(h)
 		for id := range m.dirty.take() {
 			m.decide(ctx, h, id, &claims)
 		}
@@ -105,8 +106,8 @@ func (m *Member) lostReason(id fleet.AccountID, c *claim) cluster.LostReason {
 	if m.isLeaving() {
 		return cluster.LostLeaving
 	}
-	_, ok = m.specs.get(string(id))
-	if rev, _ := m.specs.state(); !ok && rev >= c.specMod {
+	spec, ok := m.specs.get(string(id))
+	if rev, _ := m.specs.state(); !ok && rev >= c.specMod || ok && !spec.value.DeletedAt.IsZero() {
 		return cluster.LostDeleted
 	}
 	if assign, ok := m.assigns.get(string(id)); !ok || assign.value != m.node {
