@@ -6,11 +6,13 @@ import (
 )
 
 // framing is how one Framing is put on the wire: what the stream starts with, and how packet headers are written and
-// read. A further framing is one more value and its two cases below.
+// read. What follows a payload is in padded.go and full.go.
 type framing struct {
 	kind   Framing
 	tag    [4]byte // the obfuscation header's protocol tag; its first tagLen bytes start a plain stream
 	tagLen int
+	// trailer is the most that follows a payload inside its packet, in bytes.
+	trailer int
 }
 
 func framingOf(f Framing) (framing, error) {
@@ -19,6 +21,10 @@ func framingOf(f Framing) (framing, error) {
 		return framing{kind: f, tag: [4]byte{0xef, 0xef, 0xef, 0xef}, tagLen: 1}, nil
 	case Intermediate:
 		return framing{kind: f, tag: [4]byte{0xee, 0xee, 0xee, 0xee}, tagLen: 4}, nil
+	case PaddedIntermediate:
+		return framing{kind: f, tag: [4]byte{0xdd, 0xdd, 0xdd, 0xdd}, tagLen: 4, trailer: maxPadding}, nil
+	case Full:
+		return framing{kind: f, trailer: checksumSize}, nil
 	default:
 		return framing{}, fmt.Errorf("unknown framing %v", f)
 	}
@@ -26,7 +32,7 @@ func framingOf(f Framing) (framing, error) {
 
 const (
 	// maxHeader is the longest packet header of any framing, in bytes.
-	maxHeader = 4
+	maxHeader = fullHeader
 	// quickAck marks a quick acknowledgement where a length is expected.
 	quickAck = 1 << 31
 	// abridgedLong announces a length of three bytes in the abridged framing.
@@ -49,9 +55,10 @@ func (f framing) checkLength(n, limit int) error {
 	}
 }
 
-// appendHeader appends the header of a packet whose length passed checkLength.
+// appendHeader appends the header of a packet of the abridged and the intermediate framings; n is its length with the
+// padding, and passed checkLength.
 func (f framing) appendHeader(dst []byte, n int) []byte {
-	if f.kind == Intermediate {
+	if f.kind != Abridged {
 		return binary.LittleEndian.AppendUint32(dst, uint32(n))
 	}
 	words := n / 4
@@ -61,11 +68,15 @@ func (f framing) appendHeader(dst []byte, n int) []byte {
 	return append(dst, abridgedLong, byte(words), byte(words>>8), byte(words>>16))
 }
 
-// parseHeader reads a packet header at the start of b. It returns the header's length, 0 if b is too short for it, and
-// the payload's length, 0 for a quick acknowledgement (which is all header).
+// parseHeader reads a packet header at the start of b. It returns the header's length and that of what follows it, the
+// trailer included. Both are 0 if b is too short; only size is 0 at a quick acknowledgement, which is all header; only
+// header is 0 at a bare transport error, which is all payload.
 func (f framing) parseHeader(b []byte) (header, size int, err error) {
-	if f.kind == Abridged {
+	switch f.kind {
+	case Abridged:
 		return parseAbridged(b)
+	case Full:
+		return parseFull(b)
 	}
 	if len(b) < 4 {
 		return 0, 0, nil

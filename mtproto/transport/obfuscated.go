@@ -3,6 +3,7 @@ package transport
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -23,8 +24,8 @@ const (
 	maxDraws = 16
 )
 
-// newObfuscation draws a header for the protocol tag and the DC field.
-func newObfuscation(entropy io.Reader, tag [4]byte, dc int) (*obfuscation, error) {
+// newObfuscation draws a header for the protocol tag and the DC field. secret is the 16 bytes of an MTProxy, or nil.
+func newObfuscation(entropy io.Reader, tag [4]byte, dc int, secret []byte) (*obfuscation, error) {
 	if dc < -1<<15 || dc >= 1<<15 {
 		return nil, fmt.Errorf("DC %d does not fit the obfuscation header", dc)
 	}
@@ -45,8 +46,8 @@ func newObfuscation(entropy io.Reader, tag [4]byte, dc int) (*obfuscation, error
 
 	reversed := slices.Clone(o.header[8:56])
 	slices.Reverse(reversed)
-	o.encrypt = newCTR(o.header[8:40], o.header[40:56])
-	o.decrypt = newCTR(reversed[:32], reversed[32:])
+	o.encrypt = newCTR(o.header[8:40], o.header[40:56], secret)
+	o.decrypt = newCTR(reversed[:32], reversed[32:], secret)
 
 	// The cipher runs over the whole header; only the last eight bytes are sent encrypted.
 	var encrypted [obfuscatedHeader]byte
@@ -68,7 +69,11 @@ func looksLikeAnotherProtocol(b []byte) bool {
 	}
 }
 
-func newCTR(key, iv []byte) cipher.Stream {
+func newCTR(key, iv, secret []byte) cipher.Stream {
+	if len(secret) > 0 {
+		mixed := sha256.Sum256(slices.Concat(key, secret))
+		key = mixed[:]
+	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		panic(err) // unreachable: keys here have 32 bytes

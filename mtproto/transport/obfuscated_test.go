@@ -14,7 +14,7 @@ var intermediateTag = [4]byte{0xee, 0xee, 0xee, 0xee}
 
 // TestHeaderOfMtcute: 64 bytes of ff; mtcute leaves the DC field random, here ff ff.
 func TestHeaderOfMtcute(t *testing.T) {
-	o, err := newObfuscation(bytes.NewReader(bytes.Repeat([]byte{0xff}, 64)), intermediateTag, -1)
+	o, err := newObfuscation(bytes.NewReader(bytes.Repeat([]byte{0xff}, 64)), intermediateTag, -1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestHeaderOfGotd(t *testing.T) {
 		random[i] = byte(i*i + 5)
 	}
 	for _, dc := range []int{2, 10002, -4, -10003} {
-		o, err := newObfuscation(bytes.NewReader(random), intermediateTag, dc)
+		o, err := newObfuscation(bytes.NewReader(random), intermediateTag, dc, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,17 +67,17 @@ func TestHeadersOfOtherProtocolsAreDrawnAgain(t *testing.T) {
 		bad := bytes.Repeat([]byte{0xff}, 64)
 		b, _ := hex.DecodeString(prefix)
 		copy(bad, b)
-		o, err := newObfuscation(bytes.NewReader(append(bad, good...)), intermediateTag, 2)
+		o, err := newObfuscation(bytes.NewReader(append(bad, good...)), intermediateTag, 2, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(o.header[:56], good[:56]) {
 			t.Errorf("%s was sent", prefix)
 		}
-		if _, err := newObfuscation(bytes.NewReader(bytes.Repeat(bad, 2*maxDraws)), intermediateTag, 2); err == nil {
+		if _, err := newObfuscation(bytes.NewReader(bytes.Repeat(bad, 2*maxDraws)), intermediateTag, 2, nil); err == nil {
 			t.Errorf("%s: drawn for ever", prefix)
 		}
-		if _, err := newObfuscation(bytes.NewReader(bad), intermediateTag, 2); err == nil {
+		if _, err := newObfuscation(bytes.NewReader(bad), intermediateTag, 2, nil); err == nil {
 			t.Errorf("%s: no error without entropy", prefix)
 		}
 	}

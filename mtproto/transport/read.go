@@ -21,13 +21,15 @@ const (
 //
 //	idle (no chunk) --readable--> chunk[r:w] unread --drained--> idle
 type reader struct {
-	nc     net.Conn
-	raw    syscall.RawConn       // nil: waiting for readability needs a read
-	wait   func(fd uintptr) bool // one attempt on raw; kept so that no closure is made per packet
-	stream cipher.Stream         // nil: plain
-	chunk  []byte                // pooled; nil while idle
-	r, w   int                   // chunk[r:w] is read and not yet used
-	got    struct {
+	nc      net.Conn
+	raw     syscall.RawConn       // nil: waiting for readability needs a read
+	wait    func(fd uintptr) bool // one attempt on raw; kept so that no closure is made per packet
+	records *records              // nil: the stream is not cut into TLS records
+	stream  cipher.Stream         // nil: plain
+	seq     uint32                // of the next packet in the full framing
+	chunk   []byte                // pooled; nil while idle
+	r, w    int                   // chunk[r:w] is read and not yet used
+	got     struct {
 		n   int
 		err error
 	} // what wait saw
@@ -41,7 +43,7 @@ func (in *reader) init(nc net.Conn) {
 	}
 }
 
-// readHeader waits for a packet and takes its header off. It returns the payload's length, 0 for a quick
+// readHeader waits for a packet and takes its header off. It returns the length of payload and trailer, 0 for a quick
 // acknowledgement.
 func (in *reader) readHeader(f framing, limit int) (int, error) {
 	for {
@@ -49,14 +51,19 @@ func (in *reader) readHeader(f framing, limit int) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if size > limit {
-			return 0, fmt.Errorf("%w (%d bytes announced, limit %d)", ErrFrameSize, size, limit)
+		if size > limit+f.trailer {
+			return 0, fmt.Errorf("%w (%d bytes announced, limit %d)", ErrFrameSize, size-f.trailer, limit)
 		}
-		if header > 0 {
+		if f.kind == Full && header > 0 {
+			if err := in.checkSeq(in.chunk[in.r:]); err != nil {
+				return 0, err
+			}
+		}
+		if header > 0 || size > 0 {
 			in.take(header)
 			return size, nil
 		}
-		started := in.r < in.w
+		started := in.r < in.w || in.records != nil && in.records.begun()
 		if err := in.fill(); err != nil {
 			if started && errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
@@ -92,6 +99,9 @@ func (in *reader) readFull(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
+	if in.records != nil {
+		return in.readRecords(b)
+	}
 	if _, err := io.ReadFull(in.nc, b); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
@@ -102,6 +112,41 @@ func (in *reader) readFull(b []byte) error {
 		in.stream.XORKeyStream(b, b)
 	}
 	return nil
+}
+
+// readRecords is readFull on a stream of records. A read of len(b) bytes never holds more data than that, so nothing of
+// the next packet is taken.
+func (in *reader) readRecords(b []byte) error {
+	for len(b) > 0 {
+		n, err := in.nc.Read(b)
+		data, bad := in.decode(b[:n])
+		b = b[data:]
+		if bad != nil {
+			return bad
+		}
+		if err != nil && len(b) > 0 {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// decode turns fresh bytes of the stream into data at their front, and returns the length of it.
+func (in *reader) decode(b []byte) (int, error) {
+	n := len(b)
+	if in.records != nil {
+		var err error
+		if n, err = in.records.strip(b); err != nil {
+			return 0, err
+		}
+	}
+	if in.stream != nil {
+		in.stream.XORKeyStream(b[:n], b[:n])
+	}
+	return n, nil
 }
 
 // take drops n used bytes and gives the chunk back when nothing is left in it.
@@ -119,7 +164,7 @@ func (in *reader) release() {
 	in.chunk, in.r, in.w = nil, 0, 0
 }
 
-// fill reads at least one more byte into the chunk. Without a chunk it waits holding none.
+// fill reads once into the chunk. Without a chunk it waits holding none. What it has read may be no data yet.
 func (in *reader) fill() error {
 	if in.chunk == nil {
 		return in.fillIdle()
@@ -129,9 +174,8 @@ func (in *reader) fill() error {
 		in.r = 0
 	}
 	n, err := in.nc.Read(in.chunk[in.w:])
-	in.grow(n)
 	if n > 0 {
-		return nil
+		return in.grow(n)
 	}
 	return err
 }
@@ -143,8 +187,10 @@ func (in *reader) fillIdle() error {
 	if err := in.raw.Read(in.wait); err != nil {
 		return err
 	}
-	in.grow(in.got.n)
-	return in.got.err
+	if in.got.err != nil {
+		return in.got.err
+	}
+	return in.grow(in.got.n)
 }
 
 // fillByte waits where there is no descriptor to wait on, as with net.Pipe: one byte needs no pooled buffer.
@@ -156,18 +202,17 @@ func (in *reader) fillByte() error {
 	}
 	in.chunk = get(chunkSize)
 	in.chunk[0] = one[0]
-	in.grow(1)
-	return nil
+	return in.grow(1)
 }
 
 // grow accounts for n fresh bytes at the end of the chunk.
-func (in *reader) grow(n int) {
-	if n <= 0 {
-		return
+func (in *reader) grow(n int) error {
+	data, err := in.decode(in.chunk[in.w : in.w+n])
+	if err != nil {
+		return err
 	}
-	if in.stream != nil {
-		fresh := in.chunk[in.w : in.w+n]
-		in.stream.XORKeyStream(fresh, fresh)
+	if in.w += data; in.r == in.w {
+		in.release() // only headers of records came
 	}
-	in.w += n
+	return nil
 }

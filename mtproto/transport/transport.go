@@ -1,5 +1,5 @@
-// Package transport carries MTProto packets over sockets: dialling, framings and obfuscation. It is the only package
-// below mtproto that does I/O; the machines above it see whole packet payloads.
+// Package transport carries MTProto packets over sockets: dialling, proxies, framings and obfuscation. It is the only
+// package below mtproto that does I/O; the machines above it see whole packet payloads.
 //
 // # Usage
 //
@@ -18,6 +18,9 @@
 //
 // The header of the framing (or of the obfuscation) leaves with the first packet, in the same write.
 //
+// Options.Proxy sends the connection through a SOCKS5, HTTP CONNECT or MTProxy server. It fails closed: with a proxy
+// set, this package opens connections to the proxy and to nothing else, whatever goes wrong.
+//
 // # Concurrency
 //
 // One goroutine may call ReadFrame. WriteFrame serialises its callers. Close and Abort may be called by anybody at any
@@ -25,9 +28,10 @@
 //
 // # Errors
 //
-// ErrFrameSize and ErrFrame say that the peer or the caller broke the framing. An error of Options.Check is returned
-// as it is. All others wrap what the operating system said. After a failed write the writing side is dead: each
-// further WriteFrame returns the same error, because nobody knows how much the peer has got.
+// ErrFrameSize, ErrFrame, ErrSequence and ErrChecksum say that the peer or the caller broke the framing. An error of
+// Options.Check is returned as it is. What goes wrong on the way through a proxy is a *ProxyError, which names the hop.
+// All others wrap what the operating system said. After a failed write the writing side is dead: each further
+// WriteFrame returns the same error, because nobody knows how much the peer has got. No error holds a secret.
 //
 // Transport errors of the server (a packet of four bytes, a negative number) are ordinary frames here.
 package transport
@@ -40,6 +44,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -52,6 +57,11 @@ const (
 	Abridged Framing = iota + 1
 	// Intermediate has four bytes of header.
 	Intermediate
+	// PaddedIntermediate adds random bytes to each packet, against guesses by length. Payloads must be MTProto
+	// messages: what they say about themselves tells how much of a packet is padding.
+	PaddedIntermediate
+	// Full numbers packets and adds a checksum. It cannot be obfuscated.
+	Full
 )
 
 func (f Framing) String() string {
@@ -60,6 +70,10 @@ func (f Framing) String() string {
 		return "abridged"
 	case Intermediate:
 		return "intermediate"
+	case PaddedIntermediate:
+		return "padded intermediate"
+	case Full:
+		return "full"
 	default:
 		return fmt.Sprintf("framing(%d)", uint8(f))
 	}
@@ -78,30 +92,60 @@ var (
 	ErrFrameSize = errors.New("packet is larger than the limit")
 	// ErrFrame means that a packet cannot exist in the framing: empty, or of a length that it cannot express.
 	ErrFrame = errors.New("invalid packet")
+	// ErrSequence means that a packet of the full framing is not the next one.
+	ErrSequence = errors.New("packet out of sequence")
+	// ErrChecksum means that a packet of the full framing was changed on its way.
+	ErrChecksum = errors.New("packet with a wrong checksum")
 )
 
 // Options say how a connection is made. The zero value of every field but Framing is usable.
 type Options struct {
-	// Framing is required.
+	// Framing is required. An MTProxy whose secret starts with dd or ee replaces it by PaddedIntermediate.
 	Framing Framing
-	// Obfuscated wraps the stream in obfuscated2 (no proxy secret).
+	// Obfuscated wraps the stream in obfuscated2. Connections to an MTProxy always are.
 	Obfuscated bool
-	// DC is the field of the obfuscation header: the id, plus 10000 for test DCs, negative for media ones.
+	// DC is the field of the obfuscation header: the id, plus 10000 for test DCs, negative for media ones. An MTProxy
+	// connects to the DC that it names.
 	DC int
-	// Check is the fence: it is called directly before each write to the socket; if it returns an error, nothing is
-	// written and WriteFrame returns that error. Nil: no fence.
+	// Proxy is the only way out when it is set. Nil: connect directly.
+	Proxy *Proxy
+	// Check is the fence: it is called directly before each write to the socket, those to a proxy included; if it
+	// returns an error, nothing is written and WriteFrame or Dial returns that error. Nil: no fence.
 	Check func() error
-	// WriteTimeout bounds each write; 0 means DefaultWriteTimeout.
+	// WriteTimeout bounds each write of a packet; 0 means DefaultWriteTimeout.
 	WriteTimeout time.Duration
 	// UserTimeout is TCP_USER_TIMEOUT (Linux): how long sent data may stay unacknowledged before the kernel drops the
 	// connection. 0 leaves the kernel's default.
 	UserTimeout time.Duration
 	// MaxFrame bounds packet payloads in bytes, both ways; 0 means DefaultMaxFrame.
 	MaxFrame int
-	// Rand feeds the obfuscation header; nil means crypto/rand.
+	// Rand feeds the obfuscation header, padding and FakeTLS; nil means crypto/rand.
 	Rand io.Reader
-	// Dial replaces the dialler (proxies, tests); nil means a net.Dialer without keep-alive.
+	// Now is the server's time, which an MTProxy with FakeTLS compares with its own; nil means time.Now.
+	Now func() time.Time
+	// Dial replaces the dialler of TCP connections, to the proxy if one is set; nil means a net.Dialer without
+	// keep-alive.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// withDefaults fills in what the zero value stands for.
+func (o Options) withDefaults() Options {
+	if o.MaxFrame == 0 {
+		o.MaxFrame = DefaultMaxFrame
+	}
+	if o.WriteTimeout == 0 {
+		o.WriteTimeout = DefaultWriteTimeout
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{KeepAlive: -1}).DialContext
+	}
+	return o
 }
 
 // Conn is one MTProto connection over a stream.
@@ -113,6 +157,9 @@ type Conn struct {
 	check   func() error
 
 	in reader
+	// unproven is the end of an MTProxy connection on which nothing has arrived yet: only the first packet proves that
+	// the proxy took the secret. Nil otherwise. It belongs to the reader.
+	unproven *ProxyError
 
 	wmu   sync.Mutex
 	out   writer
@@ -121,18 +168,24 @@ type Conn struct {
 	cerr  error
 }
 
-// Dial connects to addr ("host:port") and returns a connection on which nothing has been sent yet: the header leaves
-// with the first packet. ctx bounds the dialling only.
+// Dial connects to addr ("host:port", IPv6 hosts in brackets) and returns a connection on which nothing has been sent
+// to Telegram yet: the header leaves with the first packet. Behind a SOCKS5 or HTTP proxy the host of addr is resolved
+// there; an MTProxy chooses the address by Options.DC, and addr is not used. ctx bounds the dialling only.
 func Dial(ctx context.Context, addr string, o Options) (*Conn, error) {
-	dial := o.Dial
-	if dial == nil {
-		dial = (&net.Dialer{KeepAlive: -1}).DialContext
+	o = o.withDefaults()
+	if o.Proxy != nil {
+		return dialProxy(ctx, addr, o)
 	}
-	nc, err := dial(ctx, "tcp", addr)
+	nc, err := o.Dial(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", addr, err)
 	}
-	c, err := NewConn(nc, o)
+	return own(nc, o, nil)
+}
+
+// own is newConn for a stream that nobody else closes.
+func own(nc net.Conn, o Options, via *tunnel) (*Conn, error) {
+	c, err := newConn(nc, o, via)
 	if err != nil {
 		_ = nc.Close()
 		return nil, err
@@ -140,28 +193,39 @@ func Dial(ctx context.Context, addr string, o Options) (*Conn, error) {
 	return c, nil
 }
 
-// NewConn takes over an established stream. It owns nc from then on, unless it returns an error.
+// NewConn takes over an established stream. It owns nc from then on, unless it returns an error. Where the stream leads
+// is not known here, so Options.Proxy is refused: use Dial.
 func NewConn(nc net.Conn, o Options) (*Conn, error) {
+	if o.Proxy != nil {
+		return nil, errors.New("an established stream cannot go through a proxy: use Dial")
+	}
+	return newConn(nc, o.withDefaults(), nil)
+}
+
+// newConn makes a connection of a stream. via says how the stream leads to an MTProxy, and is nil if it leads to
+// Telegram.
+func newConn(nc net.Conn, o Options, via *tunnel) (*Conn, error) {
 	f, err := framingOf(o.Framing)
 	if err != nil {
 		return nil, err
 	}
-	if o.MaxFrame == 0 {
-		o.MaxFrame = DefaultMaxFrame
-	}
-	if o.WriteTimeout == 0 {
-		o.WriteTimeout = DefaultWriteTimeout
-	}
-	if o.Rand == nil {
-		o.Rand = rand.Reader
+	if o.Obfuscated && f.kind == Full {
+		return nil, errors.New("the full framing cannot be obfuscated")
 	}
 	if err := setSocketOptions(nc, o.UserTimeout); err != nil {
 		return nil, fmt.Errorf("set socket options: %w", err)
 	}
 	c := &Conn{nc: nc, framing: f, max: o.MaxFrame, timeout: o.WriteTimeout, check: o.Check}
-	c.out.header = f.tag[:f.tagLen]
+	c.out.header, c.out.rand = f.tag[:f.tagLen], o.Rand
+	var secret []byte
+	if via != nil {
+		secret, c.unproven = via.key, via.unproven
+		if via.records {
+			c.in.records, c.out.records = new(records), true
+		}
+	}
 	if o.Obfuscated {
-		ob, err := newObfuscation(o.Rand, f.tag, o.DC)
+		ob, err := newObfuscation(o.Rand, f.tag, o.DC, secret)
 		if err != nil {
 			return nil, fmt.Errorf("make obfuscation header: %w", err)
 		}
@@ -175,21 +239,52 @@ func NewConn(nc net.Conn, o Options) (*Conn, error) {
 // the caller, who may change it and gives it back with Recycle. While the connection is idle, it holds no buffer.
 func (c *Conn) ReadFrame() ([]byte, error) {
 	for {
-		n, err := c.in.readHeader(c.framing, c.max)
+		frame, err := c.readPacket()
 		if err != nil {
 			c.in.release()
-			return nil, fmt.Errorf("read packet: %w", err)
+			return nil, fmt.Errorf("read packet: %w", c.doubt(err))
 		}
-		if n == 0 {
-			continue // a quick acknowledgement; we never ask for one
+		if frame != nil {
+			c.unproven = nil
+			return frame, nil
 		}
-		frame, err := c.in.readPayload(n)
-		if err != nil {
-			c.in.release()
-			return nil, fmt.Errorf("read packet: %w", err)
-		}
-		return frame, nil
 	}
+}
+
+// readPacket returns nil for a packet that nobody needs: a quick acknowledgement (we never ask for one) or a notice
+// without meaning.
+func (c *Conn) readPacket() ([]byte, error) {
+	n, err := c.in.readHeader(c.framing, c.max)
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	frame, err := c.in.readPayload(n)
+	if err != nil || c.framing.trailer == 0 {
+		return frame, err
+	}
+	payload, err := c.in.trim(c.framing, frame)
+	if payload == nil {
+		Recycle(frame)
+	}
+	return payload, err
+}
+
+// trim takes off what follows the payload of a packet.
+func (in *reader) trim(f framing, frame []byte) ([]byte, error) {
+	if f.kind == Full {
+		return in.verify(frame)
+	}
+	return unpad(frame)
+}
+
+// doubt names the likely reason when an MTProxy ends a connection before anything has arrived.
+func (c *Conn) doubt(err error) error {
+	if c.unproven == nil || !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) {
+		return err
+	}
+	e := *c.unproven
+	e.Err = fmt.Errorf("%w: %w", ErrProxySilent, err)
+	return &e
 }
 
 // WriteFrame sends one packet by exactly one Write on the stream. It returns when the kernel has taken all of it, or
@@ -203,7 +298,10 @@ func (c *Conn) WriteFrame(payload []byte) error {
 	if c.werr != nil {
 		return c.werr
 	}
-	buf := c.out.build(c.framing, payload)
+	buf, err := c.out.build(c.framing, payload)
+	if err != nil {
+		return c.fail(err)
+	}
 	defer Recycle(buf)
 	if err := c.nc.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
 		return c.fail(err)
