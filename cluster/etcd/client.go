@@ -23,6 +23,9 @@ const (
 	renewalPause = 100 * time.Millisecond
 )
 
+// Client reaches etcd.
+type Client = clientv3.Client
+
 // DialConfig says how to reach an external etcd.
 type DialConfig struct {
 	Endpoints []string
@@ -34,7 +37,7 @@ type DialConfig struct {
 }
 
 // Dial makes a client for Join whose timeouts fit ownership. It does not connect yet.
-func Dial(cfg DialConfig) (*clientv3.Client, error) {
+func Dial(cfg DialConfig) (*Client, error) {
 	retry := backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.5, MaxDelay: maxDialBackoff}
 	c, err := clientv3.New(clientv3.Config{
 		Endpoints: cfg.Endpoints, Username: cfg.Username, Password: cfg.Password, TLS: cfg.TLS,

@@ -88,7 +88,7 @@ Talk to a running node:               orchestrator account list`,
 		return usageError{err, "see `" + cmd.CommandPath() + " --help` for the flags"}
 	})
 	root.AddCommand(
-		newDemo(g), newSimulate(g), newServe(), newCheckConfig(), newVersion(g),
+		newDemo(g), newSimulate(g), newServe(), newInfra(), newCert(), newCheckConfig(), newVersion(g),
 		newAccount(g), newLogin(g), newSend(g), newHistory(g), newEvents(g), newCall(g),
 	)
 	return root

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -39,7 +38,9 @@ const floodWait = 60 * time.Second
 type node struct {
 	log      hclog.Logger
 	lock     *embedded.DirLock
-	etcd     *embedded.Server
+	etcd     *embedded.Server // nil with an external etcd
+	client   *clusteretcd.Client
+	peers    peerSide
 	events   *eventlog.Log
 	witness  *clusteretcd.Witness
 	accounts *clusteretcd.Accounts
@@ -76,12 +77,11 @@ func startNode(ctx context.Context, cfg configs.Config, o nodeOptions) (n *node,
 	if n.lock, err = embedded.Lock(cfg.DataDir); err != nil {
 		return n, err
 	}
-	// A master key is made only where nothing is sealed yet: a lost one is never papered over.
-	_, stat := os.Stat(filepath.Join(cfg.DataDir, "etcd"))
-	fresh := errors.Is(stat, os.ErrNotExist)
-	if n.etcd, err = embedded.Start(ctx, embedded.Config{
-		Dir: cfg.DataDir, Lock: n.lock, Log: o.log.Named("etcd"), UnsafeNoFsync: o.throwaway,
-	}); err != nil {
+	if n.peers, err = listenPeers(ctx, cfg, n.log); err != nil {
+		return n, err
+	}
+	fresh, err := n.openEtcd(ctx, cfg, o)
+	if err != nil {
 		return n, err
 	}
 	if err = n.openStores(ctx, cfg, o, fresh); err != nil {
@@ -96,53 +96,41 @@ func startNode(ctx context.Context, cfg configs.Config, o nodeOptions) (n *node,
 
 func (n *node) openStores(ctx context.Context, cfg configs.Config, o nodeOptions, fresh bool) error {
 	var err error
+	machine := ""
+	if !cfg.External() { // a copied data directory is a second owner only where it holds the accounts
+		machine = clusteretcd.MachineID()
+	}
 	if n.witness, err = clusteretcd.OpenWitness(clusteretcd.WitnessConfig{
-		Dir: cfg.DataDir, ClusterID: cfg.ClusterID, Machine: clusteretcd.MachineID(), Accept: o.acceptRestored,
+		Dir: cfg.DataDir, ClusterID: cfg.ClusterID, Machine: machine, Accept: o.acceptRestored,
 	}); err != nil {
 		return err
 	}
-	keyFile := cfg.Security.MasterKeyFile
-	if keyFile == "" {
-		keyFile = filepath.Join(cfg.DataDir, "master.key")
-	}
-	master, err := sessionstore.LoadMasterKey(keyFile, fresh)
+	master, err := masterKey(cfg, fresh)
 	if err != nil {
 		return err
 	}
-	client := n.etcd.Client()
-	n.keys = storeetcd.NewKeyring(client, storeetcd.KeyringConfig{
+	n.keys = storeetcd.NewKeyring(n.client, storeetcd.KeyringConfig{
 		ClusterID: cfg.ClusterID, Masters: sessionstore.Masters{Current: master},
 	})
-	n.sessions = storeetcd.NewStore(client, "", sessionstore.Sealer{Keyring: n.keys, ClusterID: cfg.ClusterID})
-	n.events, err = eventlog.Open(ctx, eventlog.Config{
-		Dir: filepath.Join(cfg.DataDir, "events"), Keys: n.keys.DataKey, TokenValid: n.tokenValid,
-		MaxAge: time.Duration(cfg.Events.MaxAge), MaxBytes: cfg.Events.MaxBytes, MinFree: cfg.Events.MinFree,
-		Logger: o.log.Named("events"),
-	})
+	n.sessions = storeetcd.NewStore(n.client, "", sessionstore.Sealer{Keyring: n.keys, ClusterID: cfg.ClusterID})
+	n.events, err = n.openEvents(ctx, cfg, o)
 	return err
 }
 
 func (n *node) startFleet(ctx context.Context, cfg configs.Config, o nodeOptions) error {
-	profileName := cfg.Ownership
-	if profileName == "gentle" { // one node: when its process dies, its kernel closes the sockets
-		profileName = "single"
-	}
-	profile, err := cluster.ProfileByName(profileName)
+	join, err := n.joinConfig(cfg)
 	if err != nil {
 		return err
 	}
-	client := n.etcd.Client()
-	n.accounts = clusteretcd.NewAccounts(client, "")
-	if n.member, err = clusteretcd.Join(ctx, client, clusteretcd.Config{
-		Profile: profile, Witness: n.witness, LeaseFile: filepath.Join(cfg.DataDir, "lease"), Log: o.log.Named("cluster"),
-	}); err != nil {
+	n.accounts = clusteretcd.NewAccounts(n.client, "")
+	if n.member, err = clusteretcd.Join(ctx, n.client, join); err != nil {
 		return err
 	}
 	peerStore, err := peers.NewKV(ctx, n.events.JetStream(), peers.Config{Keys: n.keys.DataKey})
 	if err != nil {
 		return err
 	}
-	deps := actorDeps(cfg, profile, o)
+	deps := actorDeps(cfg, join.Profile, o)
 	deps.Sessions, deps.Events, deps.Peers = n.sessions, eventLog{n.events}, peerStore
 	deps.Report = n.report
 	if n.fleet, err = actors.Start(deps); err != nil {
@@ -248,6 +236,7 @@ func (n *node) serveAPI(cfg configs.Config) error {
 	c := control.Config{
 		Listen: cfg.API.Listen, Node: string(n.member.Node()), Log: n.log.Named("api"),
 		Fleet: localFleet{n}, Accounts: resources{n.accounts}, Events: feed{n.events},
+		Cluster: n.peers.control(), Owners: owners{n.member},
 	}
 	if cfg.API.TLSCert != "" {
 		cert, err := tls.LoadX509KeyPair(cfg.API.TLSCert, cfg.API.TLSKey)
@@ -279,13 +268,19 @@ func (n *node) serveAPI(cfg configs.Config) error {
 func (n *node) Wait(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- n.group.Wait() }()
+	var etcdEnded <-chan error
+	if n.etcd != nil {
+		etcdEnded = n.etcd.Err()
+	}
 	select {
 	case <-ctx.Done():
 		return nil
 	case err := <-failed:
 		return fmt.Errorf("cluster membership ended: %w", err)
-	case err := <-n.etcd.Err():
+	case err := <-etcdEnded:
 		return fmt.Errorf("etcd ended: %w", err)
+	case <-n.server.Done():
+		return fmt.Errorf("the API ended: %w", n.server.Err())
 	}
 }
 
@@ -307,7 +302,7 @@ func (n *node) Shutdown(ctx context.Context) error {
 		note("end membership", err)
 	}
 	note("close the event log", n.events.Close(ctx))
-	n.etcd.Close()
+	n.closeEtcd()
 	note("unlock the data directory", n.lock.Close())
 	return errors.Join(errs...)
 }
@@ -329,9 +324,8 @@ func (n *node) abort() {
 	if n.events != nil {
 		_ = n.events.Close(ctx) //nolint:errcheck // the first error is the one that matters
 	}
-	if n.etcd != nil {
-		n.etcd.Close()
-	}
+	n.closeEtcd()
+	n.peers.close()
 	if n.lock != nil {
 		_ = n.lock.Close() //nolint:errcheck // the first error is the one that matters
 	}

@@ -22,7 +22,7 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "serve",
 		Short:   "Run a node",
-		Example: "  orchestrator serve --config configs/single.yaml",
+		Example: "  orchestrator serve --config configs/single.yaml\n  orchestrator serve --config configs/cluster.yaml",
 		Args:    exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if config == "" {
@@ -53,6 +53,9 @@ func serve(ctx context.Context, cfg configs.Config, accept bool, out, errOut io.
 		return err
 	}
 	fmt.Fprintf(out, "API on %s\n", n.url(cfg.API.TLSCert != ""))
+	if cfg.External() {
+		fmt.Fprintf(out, "node %s (%s), for other nodes on %s\n", n.member.Node(), n.peers.identity.Name(), n.peers.address)
+	}
 	failed := n.Wait(ctx)
 	log.Info("shutting down")
 	end, cancel := context.WithTimeout(context.Background(), n.drain+time.Second)

@@ -87,6 +87,9 @@ func (id *Identity) CheckHost(field, host string) error {
 	return nil
 }
 
+// Name is the name that the certificate was issued for.
+func (id *Identity) Name() string { return id.leaf.Subject.CommonName }
+
 // NotAfter is when the node's certificate ends.
 func (id *Identity) NotAfter() time.Time { return id.leaf.NotAfter }
 
