@@ -260,7 +260,7 @@ func (s *exchanging) command(ctx context.Context, id uint64, c *v1.ExchangeComma
 		s.fail(id, toConnect(nil))
 		return
 	}
-	s.send(&v1.ExchangeReply{Id: id, Content: &v1.ExchangeReply_Reply{Reply: answer}})
+	_ = s.send(&v1.ExchangeReply{Id: id, Content: &v1.ExchangeReply_Reply{Reply: answer}}) // ends all if it fails
 }
 
 // call carries a command out as a call of its own.
@@ -321,7 +321,7 @@ func (s *exchanging) subscribe(ctx context.Context, id uint64, req *v1.Subscribe
 	ended := err == nil || errors.Is(context.Cause(ctx), errCallerDone)
 	s.leave(id)
 	if ended {
-		s.send(&v1.ExchangeReply{Id: id, Content: &v1.ExchangeReply_Done{Done: &v1.ExchangeDone{}}})
+		_ = s.send(&v1.ExchangeReply{Id: id, Content: &v1.ExchangeReply_Done{Done: &v1.ExchangeDone{}}}) // ends all if it fails
 		return
 	}
 	s.fail(id, err)
@@ -366,7 +366,7 @@ func (s *exchanging) fail(id uint64, err error) {
 	_ = s.send(&v1.ExchangeReply{Id: id, Content: &v1.ExchangeReply_Error{Error: e}}) // the stream is over
 }
 
-// send waits for the caller to take what was sent before. When it is gone, all ends.
+// send waits for the caller to take what was sent before. When it is gone, all that runs ends.
 func (s *exchanging) send(message *v1.ExchangeReply) error {
 	s.sending.Lock()
 	defer s.sending.Unlock()
