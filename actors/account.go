@@ -17,6 +17,7 @@ import (
 //	                          ^   └──────────authorized session──────────^ │
 //	                          └────────── backoff <──connection ended──────┘
 //	any ─drain─> draining ─> ended
+//	any ─pause─> paused (no socket) ─resume─> connecting, from the stored session
 //	any ─401, 406, ban, too many panics─> logged_out, conflict, banned, quarantined (no socket)
 type account struct {
 	*shared
@@ -103,6 +104,8 @@ func (a *account) Receive(ctx actor.Context) {
 		a.cancelCall(ctx, m.call)
 	case *networkRestored:
 		a.networkRestored(ctx)
+	case *desiredChanged:
+		a.desiredChanged(ctx)
 	case *drain:
 		a.drain(ctx, m.deadline)
 	default:
@@ -148,7 +151,11 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 	case *updatesDropped:
 		a.toStream(ctx, m)
 	case *syncUpdates:
-		if a.stream == nil || a.streamClosing {
+		switch {
+		case a.state.terminal() || a.draining:
+			m.done(a.refusal())
+			return
+		case a.stream == nil || a.streamClosing:
 			m.done(unavailable(a.state, "it receives no updates", "sign in first"))
 			return
 		}
@@ -199,6 +206,7 @@ var incarnations = rand.Uint64 // distinguishes incarnations across restarts
 
 func (a *account) started(ctx actor.Context) {
 	a.inc, a.self = incarnations(), ctx.Self()
+	a.status.Generation = a.desired.Load().Generation
 	a.setState(ctx, StateNew, "", "", "")
 	a.load(ctx)
 }
@@ -237,6 +245,10 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 	a.status.UserID, a.status.Bot, a.status.HomeDC = a.record.UserID, a.record.Bot, a.record.HomeDC
 	if a.draining {
 		a.drainStep(ctx)
+		return
+	}
+	if a.desired.Load().Paused {
+		a.pause(ctx)
 		return
 	}
 	a.setState(ctx, StateConnecting, "", "", "")
@@ -279,6 +291,9 @@ func (a *account) stop(ctx actor.Context, s State, reason, message, remedy strin
 func (a *account) refusal() error {
 	if a.draining {
 		return unavailable(StateDraining, "it is being handed over or shut down", "repeat the call in a moment")
+	}
+	if a.desired.Load().Paused {
+		return unavailable(StatePaused, pausedMessage, pausedRemedy)
 	}
 	return unavailable(a.state, a.status.Message, a.status.Remedy)
 }

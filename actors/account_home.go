@@ -14,6 +14,9 @@ import (
 // startHome starts the home connection. The former one, if any, has been closed and confirmed:
 // there is never more than one home-DC socket.
 func (a *account) startHome(ctx actor.Context) {
+	if a.state.terminal() || a.draining { // it was stopped while its former socket was closing
+		return
+	}
 	dc := a.record.HomeDC
 	key, ok := a.record.Keys[dc]
 	l := newLink(dc, false, nil)

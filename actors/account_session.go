@@ -197,7 +197,7 @@ func (a *account) forgetLogin() {
 func (a *account) canSignIn() bool {
 	switch a.state {
 	case StateLoggedOut, StateConflict, StateBanned:
-		return !a.draining && !a.ended
+		return !a.draining && !a.ended && !a.desired.Load().Paused
 	}
 	return false
 }

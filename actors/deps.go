@@ -90,6 +90,8 @@ type shared struct {
 	initBody []byte
 	log      hclog.Logger
 	running  atomic.Int64 // calls of users that have no answer yet
+	// desired outlives restarts of the account; the node changes it.
+	desired atomic.Pointer[Desired]
 	// reader is closed when the reader of the last home socket has ended: it survives restarts
 	// of the account, so that two home sockets never overlap.
 	reader atomic.Pointer[chan struct{}]

@@ -45,6 +45,11 @@ type (
 		deadline time.Time
 		done     chan<- struct{}
 	}
+	// desireAccount changes what an account should be; no effect when it does not run here.
+	desireAccount struct {
+		id      fleet.AccountID
+		desired Desired
+	}
 	// restoreNetwork ends running backoffs: of one account, or of all when id is empty.
 	restoreNetwork struct{ id fleet.AccountID }
 )
@@ -57,6 +62,8 @@ type (
 	cancelCall struct{ call *call }
 	// drain stops the account gracefully: new calls are refused, running ones may end until deadline.
 	drain struct{ deadline time.Time }
+	// desiredChanged says that shared.desired is new.
+	desiredChanged struct{}
 	// networkRestored ends a running backoff; no effect while healthy.
 	networkRestored struct{}
 	// signedIn records an authorization; saved is called once it is stored.
@@ -175,4 +182,14 @@ type Grant struct {
 	NotBefore time.Time
 	// Renewed returns once a lease renewal sent after the call was acknowledged.
 	Renewed func(ctx context.Context) error
+	// Desired is what the account should be to begin with; Fleet.SetDesired changes it.
+	Desired Desired
+}
+
+// Desired is what the spec of an account asks for.
+type Desired struct {
+	// Paused accounts hold no socket.
+	Paused bool
+	// Generation of the spec that says so.
+	Generation int64
 }

@@ -46,6 +46,8 @@ func (n *node) Receive(ctx actor.Context) {
 		n.stop(ctx, m)
 	case *lookupAccount:
 		m.reply <- n.lookup(ctx, m.id)
+	case *desireAccount:
+		n.desire(ctx, m)
 	case *restoreNetwork:
 		for id, r := range n.accounts {
 			if m.id == "" || m.id == id {
@@ -73,6 +75,7 @@ func (n *node) start(ctx actor.Context, m *startAccount) {
 		deps: n.deps, id: id, grant: m.grant, sockets: n.sockets, initBody: n.initBody,
 		log: n.deps.Log.With("account", string(id)),
 	}
+	s.desired.Store(&m.grant.Desired)
 	props := actor.PropsFromProducer(func() actor.Actor { return newAccount(s) },
 		actor.WithReceiverMiddleware(logPanics(s)))
 	pid := ctx.SpawnPrefix(props, "account-"+string(id)+"-")
@@ -93,6 +96,18 @@ func logPanics(s *shared) actor.ReceiverMiddleware {
 			next(ctx, envelope)
 		}
 	}
+}
+
+func (n *node) desire(ctx actor.Context, m *desireAccount) {
+	r, ok := n.accounts[m.id]
+	if !ok {
+		return
+	}
+	if r.next != nil {
+		r.next.grant.Desired = m.desired
+	}
+	r.shared.desired.Store(&m.desired)
+	ctx.Send(r.pid, &desiredChanged{})
 }
 
 func (n *node) stop(ctx actor.Context, m *stopAccount) {
@@ -219,6 +234,11 @@ func (f *Fleet) Owned(g Grant) { f.system.Root.Send(f.node, &startAccount{grant:
 // Lost drains an account until the deadline; released is called once nothing of it is left.
 func (f *Fleet) Lost(id fleet.AccountID, deadline time.Time, released func()) {
 	f.system.Root.Send(f.node, &stopAccount{id: id, deadline: deadline, released: released})
+}
+
+// SetDesired pauses a running account, or ends its pause.
+func (f *Fleet) SetDesired(id fleet.AccountID, d Desired) {
+	f.system.Root.Send(f.node, &desireAccount{id: id, desired: d})
 }
 
 // Fenced closes every socket at once and directly: ownership is lost.

@@ -9,7 +9,7 @@ import (
 // State is where an account stands; docs/states/account.md draws it.
 type State string
 
-// The states. In the last five an account holds no socket.
+// The states. In the last six an account holds no socket.
 const (
 	StateNew            State = "new"
 	StateConnecting     State = "connecting"
@@ -19,6 +19,7 @@ const (
 	StateOnline         State = "online"
 	StateBackoff        State = "backoff"
 	StateDraining       State = "draining"
+	StatePaused         State = "paused"
 	StateQuarantined    State = "quarantined"
 	StateLoggedOut      State = "logged_out"
 	StateBanned         State = "banned"
@@ -26,10 +27,10 @@ const (
 	StateFenced         State = "fenced"
 )
 
-// terminal states end with a remedy for the operator, never with another login.
+// terminal states last until somebody acts upon their remedy; they never lead to another login.
 func (s State) terminal() bool {
 	switch s {
-	case StateQuarantined, StateLoggedOut, StateBanned, StateConflict, StateFenced:
+	case StatePaused, StateQuarantined, StateLoggedOut, StateBanned, StateConflict, StateFenced:
 		return true
 	}
 	return false
@@ -44,7 +45,9 @@ type Status struct {
 	UserID                  int64
 	Bot                     bool
 	HomeDC                  int
-	Since                   time.Time
+	// Generation is that of the spec that the account acts upon.
+	Generation int64
+	Since      time.Time
 }
 
 // remedies say what to do about the errors that end a session.

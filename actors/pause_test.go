@@ -1,0 +1,196 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/simulator"
+	"github.com/telefleet/orchestrator/telegram"
+)
+
+func paused(generation int64) Desired  { return Desired{Paused: true, Generation: generation} }
+func running(generation int64) Desired { return Desired{Generation: generation} }
+
+func wantPaused(t *testing.T, what string, err error) {
+	t.Helper()
+	var e *fleet.Error
+	if !errors.As(err, &e) || e.Reason != "ACCOUNT_PAUSED" || e.Code != fleet.CodeFailedPrecondition || e.Remedy == "" {
+		t.Errorf("%s of a paused account: %v, want ACCOUNT_PAUSED with a remedy", what, err)
+	}
+}
+
+// TestPausedFromTheBeginning: an account that is owned while its spec says so never dials.
+func TestPausedFromTheBeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		d := &pipeDialer{serve: swallow}
+		h.deps.Transport.Dial = d.dial
+		f := start(t, h)
+		defer stop(f)
+		g := testGrant("a")
+		g.Desired = paused(3)
+		f.Owned(g)
+		time.Sleep(time.Hour)
+		f.NetworkRestored("")
+		synctest.Wait()
+		if st := h.states.of("a"); st.State != StatePaused || st.Generation != 3 || st.Remedy == "" {
+			t.Errorf("status %+v, want paused at generation 3 with a remedy", st)
+		}
+		env, ok := f.Running(t.Context(), "a")
+		if !ok {
+			t.Fatal("a paused account is not owned")
+		}
+		_, err := telegram.GetMe(t.Context(), env)
+		wantPaused(t, "a call", err)
+		wantPaused(t, "sync", env.Sync(t.Context()))
+		_, err = telegram.RequestCode(t.Context(), env, "+15550001")
+		wantPaused(t, "login", err)
+		d.mu.Lock()
+		dials := len(d.dials)
+		d.mu.Unlock()
+		if dials != 0 {
+			t.Errorf("%d dials while paused", dials)
+		}
+		f.SetDesired("a", running(4))
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if st := h.states.of("a"); len(d.dials) != 1 || st.Generation != 4 || st.State != StateConnecting {
+			t.Errorf("%d dials after the resume, status %+v", len(d.dials), st)
+		}
+	})
+}
+
+// TestPauseEndsABackoff: no dial comes from a wait that had begun before.
+func TestPauseEndsABackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		var dials atomic.Int64
+		h.deps.Transport.Dial = func(context.Context, string, string) (net.Conn, error) {
+			dials.Add(1)
+			return nil, errNetwork
+		}
+		f := start(t, h)
+		defer stop(f)
+		f.Owned(testGrant("a"))
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		for generation := int64(2); generation < 10; generation += 2 {
+			f.SetDesired("a", paused(generation))
+			synctest.Wait()
+			before := dials.Load()
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			if n := dials.Load() - before; n != 0 {
+				t.Errorf("%d dials while paused", n)
+			}
+			if st := h.states.of("a"); st.State != StatePaused || st.Generation != generation {
+				t.Errorf("status %+v, want paused at generation %d", st, generation)
+			}
+			f.SetDesired("a", running(generation+1))
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			if n := dials.Load() - before; n == 0 {
+				t.Error("no dial after the resume")
+			}
+		}
+	})
+}
+
+// TestSwitchedBackAndForth: many changes at once leave the last one, and one socket at most.
+func TestSwitchedBackAndForth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		d := &pipeDialer{serve: swallow}
+		h.deps.Transport.Dial = d.dial
+		f := start(t, h)
+		defer stop(f)
+		f.Owned(testGrant("a"))
+		for i := range int64(50) {
+			f.SetDesired("a", Desired{Paused: i%2 == 0, Generation: i + 1})
+			time.Sleep(time.Duration(i) * 40 * time.Millisecond)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		f.SetDesired("a", paused(51))
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if st := h.states.of("a"); d.most > 1 || d.open != 0 || st.State != StatePaused || st.Generation != 51 {
+			t.Errorf("at most %d sockets at a time, %d open at the end, status %+v", d.most, d.open, st)
+		}
+	})
+}
+
+// TestPauseHoldsNoSocketAndLosesNothing: messages sent meanwhile arrive after the resume.
+func TestPauseHoldsNoSocketAndLosesNothing(t *testing.T) {
+	r := newRig(t, simulator.Config{Seed: 61})
+	ann, _ := r.pair(t)
+	for round := range int64(3) {
+		r.fleet.SetDesired("ann", paused(2+2*round))
+		st := r.states.await(t, "ann", StatePaused)
+		if st.Generation != 2+2*round || st.UserID == 0 {
+			t.Errorf("status %+v, want a paused user at generation %d", st, 2+2*round)
+		}
+		_, err := telegram.GetMe(bounded(t), ann)
+		wantPaused(t, "a call", err)
+		r.onlySockets(t, 1) // bob's
+		for range 5 {
+			r.send(t, "bob", "@user_ann", "while you were away")
+		}
+		r.fleet.SetDesired("ann", running(3+2*round))
+		if st := r.states.await(t, "ann", StateOnline); st.Generation != 3+2*round {
+			t.Errorf("status %+v, want generation %d", st, 3+2*round)
+		}
+	}
+	r.chatter(t, 40)
+	r.verify(t)
+}
+
+// onlySockets waits until the node holds so many sockets.
+func (r *rig) onlySockets(t *testing.T, want int) {
+	t.Helper()
+	ctx := bounded(t)
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for r.fleet.Sockets() != want {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			t.Fatalf("%d sockets, want %d", r.fleet.Sockets(), want)
+		}
+	}
+}
+
+// TestPausedAccountIsHandedOver: a drain of a paused account ends, and the next owner keeps the
+// pause.
+func TestPausedAccountIsHandedOver(t *testing.T) {
+	r := newRig(t, simulator.Config{Seed: 62})
+	r.pair(t)
+	r.fleet.SetDesired("ann", paused(2))
+	r.states.await(t, "ann", StatePaused)
+	gone := make(chan struct{})
+	r.fleet.Lost("ann", time.Now().Add(time.Second), func() { close(gone) })
+	select {
+	case <-gone:
+	case <-bounded(t).Done():
+		t.Fatal("not released")
+	}
+	r.send(t, "bob", "@user_ann", "between two owners")
+	g := testGrant("ann")
+	g.Desired = paused(2)
+	r.fleet.Owned(g)
+	r.states.await(t, "ann", StatePaused)
+	r.onlySockets(t, 1)
+	r.fleet.SetDesired("ann", running(3))
+	r.states.await(t, "ann", StateOnline)
+	r.verify(t)
+}
