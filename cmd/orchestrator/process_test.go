@@ -19,6 +19,9 @@ import (
 // under the race detector passes and a hang still fails with its output.
 const patience = 60 * time.Second
 
+// raceOptions spare each process the second that the race detector waits before the exit.
+const raceOptions = "GORACE=atexit_sleep_ms=0"
+
 // output collects what a process writes and lets a test wait for it.
 type output struct {
 	mu      sync.Mutex
@@ -77,7 +80,7 @@ func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(binary, args...), stdout: newOutput(), stderr: newOutput(), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
-	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Env = append(append(os.Environ(), raceOptions), env...)
 	var err error
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ func TestUsage(t *testing.T) {
 				return err
 			}
 			e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
+			e.Vars = append(e.Vars, raceOptions)
 			return os.Symlink(binary, filepath.Join(bin, "orchestrator"))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
