@@ -25,8 +25,12 @@ func (a *account) drain(ctx actor.Context, deadline time.Time) {
 	a.drainStep(ctx)
 }
 
-// saveGrace is how long after the deadline a drain still waits for the store.
-const saveGrace = 2 * time.Second
+// How long after the deadline a drain still waits: for the store, and for the event log, whose
+// missing records come back from Telegram.
+const (
+	saveGrace = 2 * time.Second
+	logGrace  = 250 * time.Millisecond
+)
 
 // drainStep takes the next step that is possible now.
 //
@@ -45,8 +49,14 @@ func (a *account) drainStep(ctx actor.Context) {
 		a.answerAll(a.refusal())
 		a.stopStream(ctx)
 	}
-	if a.stream != nil {
-		return // streamEnded goes on
+	if a.stream != nil { // streamEnded goes on
+		if a.deps.Now().Sub(a.drainAt) > logGrace && !a.streamClosing {
+			a.log.Warn("the event log does not answer; the account is handed over without its last events")
+			a.streamClosing = true
+			ctx.Stop(a.stream)
+		}
+		a.plan(ctx)
+		return
 	}
 	for _, side := range a.sides {
 		a.stopSide(ctx, side)

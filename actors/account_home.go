@@ -68,8 +68,12 @@ func (a *account) HandleFailure(system *actor.ActorSystem, sup actor.Supervisor,
 	case !errors.As(err, &end) && !errors.As(err, new(*storeError)):
 		a.log.Error("panic", "actor", child.Id, "error", panicError(reason).Error())
 		if a.overBudget() {
-			a.failure = &failure{StateQuarantined, "RESTART_BUDGET", "it failed too often: " + panicError(reason).Error(),
+			a.failure = &failure{child, StateQuarantined, "RESTART_BUDGET", "it failed too often: " + panicError(reason).Error(),
 				"read the log, then restart the node or move the account"}
+			if isHome {
+				a.parkHome(system, sup, child)
+				return
+			}
 			sup.StopChildren(child)
 			return
 		}
@@ -83,12 +87,13 @@ func (a *account) HandleFailure(system *actor.ActorSystem, sup actor.Supervisor,
 	case isHome:
 		a.homeFailed(system, sup, child, end)
 	default:
-		sup.StopChildren(child) // a side connection is made again when it is needed
+		a.sideFailed(system, sup, child)
 	}
 }
 
 // failure is a state that the account enters once the child that caused it has ended.
 type failure struct {
+	child                   *actor.PID
 	state                   State
 	reason, message, remedy string
 }
@@ -116,13 +121,11 @@ func (a *account) homeFailed(system *actor.ActorSystem, sup actor.Supervisor, ch
 	h.ready = false
 	switch {
 	case h.closing: // it was to be closed anyway: let the next incarnation confirm
-		h.link.parked = true
-		sup.RestartChildren(child)
-		system.Root.Send(child, &closeConnection{})
+		a.parkHome(system, sup, child)
 		return
 	case end.action == endFenced:
-		a.failure = &failure{StateFenced, "FENCED", "ownership was lost", ""}
-		sup.StopChildren(child)
+		a.failure = &failure{child, StateFenced, "FENCED", "ownership was lost", ""}
+		a.parkHome(system, sup, child)
 		return
 	case end.action == endKeyUnknown && a.authorized():
 		a.log.Warn("server does not know the auth key; the key is kept and tried again", "dc", h.link.dc)
@@ -145,6 +148,19 @@ func (a *account) homeFailed(system *actor.ActorSystem, sup actor.Supervisor, ch
 	h.retry = now.Add(wait)
 	a.log.Debug("connection ended", "dc", h.link.dc, "reason", end.err.Error(), "retry_in", wait)
 	system.Root.Send(a.self, &homeBackoff{err: end})
+}
+
+func (a *account) parkHome(system *actor.ActorSystem, sup actor.Supervisor, child *actor.PID) {
+	a.home.closing, a.home.ready = true, false
+	park(system, sup, child, a.home.link)
+}
+
+// park ends a failed connection by way of an incarnation that does not dial: it takes in what
+// still waits in the mailbox, so that no call is lost with it.
+func park(system *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, l *link) {
+	l.parked = true
+	sup.RestartChildren(child)
+	system.Root.Send(child, &closeConnection{})
 }
 
 const (
@@ -229,11 +245,9 @@ func (a *account) connectionClosed(ctx actor.Context, dc int) {
 
 // childEnded goes on after a child has ended for good.
 func (a *account) childEnded(ctx actor.Context, who *actor.PID) {
-	if f := a.failure; f != nil && (a.home == nil || a.home.pid.Equal(who)) {
-		a.failure = nil
-		a.endHome()
-		a.stop(ctx, f.state, f.reason, f.message, f.remedy)
-		return
+	f := a.failure
+	if f != nil && !f.child.Equal(who) {
+		f = nil
 	}
 	switch {
 	case a.stream != nil && a.stream.Equal(who):
@@ -245,6 +259,10 @@ func (a *account) childEnded(ctx actor.Context, who *actor.PID) {
 		}
 	default:
 		a.sideEnded(ctx, who)
+	}
+	if f != nil {
+		a.failure = nil
+		a.stop(ctx, f.state, f.reason, f.message, f.remedy)
 	}
 	if a.draining {
 		a.drainStep(ctx)

@@ -187,6 +187,18 @@ func (a *account) stopSide(ctx actor.Context, side *sideConn) {
 	}
 }
 
+// sideFailed ends a side connection; it is made again when it is needed.
+func (a *account) sideFailed(system *actor.ActorSystem, sup actor.Supervisor, child *actor.PID) {
+	for _, side := range a.sides {
+		if side.pid.Equal(child) {
+			side.closing, side.ready = true, false
+			park(system, sup, child, side.link)
+			return
+		}
+	}
+	sup.StopChildren(child)
+}
+
 func (a *account) sideEnded(ctx actor.Context, who *actor.PID) {
 	for dc, side := range a.sides {
 		if !side.pid.Equal(who) {

@@ -65,7 +65,7 @@ func TestSideConnectionsCarryTheLogin(t *testing.T) {
 }
 
 // restart hands an account over to the same node and waits until it is online again.
-func (r *rig) restart(t *testing.T, id fleet.AccountID) {
+func (r *rig) restart(t *testing.T, id fleet.AccountID, change ...func(*Grant)) {
 	t.Helper()
 	gone := make(chan struct{})
 	r.fleet.Lost(id, time.Now().Add(5*time.Second), func() { close(gone) })
@@ -74,7 +74,11 @@ func (r *rig) restart(t *testing.T, id fleet.AccountID) {
 	case <-bounded(t).Done():
 		t.Fatalf("%s: not released", id)
 	}
-	r.fleet.Owned(testGrant(id))
+	g := testGrant(id)
+	for _, c := range change {
+		c(&g)
+	}
+	r.fleet.Owned(g)
 	if _, err := nearest(bounded(t), r.env(t, id)); err != nil {
 		t.Fatalf("%s: after a restart: %v", id, err)
 	}

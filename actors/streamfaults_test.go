@@ -3,8 +3,11 @@ package actors
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
@@ -166,4 +169,78 @@ func TestF14BlockedLogIsBoundedAndCallsGoOn(t *testing.T) {
 			t.Errorf("%d messages in the log, want %d", n, pushes)
 		}
 	})
+}
+
+// TestDrainDoesNotWaitForTheLogForEver: an owner must be able to hand an account over while
+// its log is stuck; what is in no log was not acknowledged, so it comes back.
+func TestDrainDoesNotWaitForTheLogForEver(t *testing.T) {
+	for name, stuck := range map[string]func(*rig) (release func()){
+		"blocked": func(r *rig) func() { return r.log.hold() },
+		"full": func(r *rig) func() {
+			r.log.setFail(failing("bob", 1<<60, eventlog.ErrLowSpace))
+			return func() { r.log.setFail(nil) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, simulator.Config{Seed: 55})
+			r.pair(t)
+			release := stuck(r)
+			defer release()
+			r.say(t, 10)
+			if _, err := nearest(bounded(t), r.env(t, "bob")); err != nil {
+				t.Fatal(err)
+			}
+			gone := make(chan struct{})
+			r.fleet.Lost("bob", time.Now().Add(100*time.Millisecond), func() { close(gone) })
+			select {
+			case <-gone:
+			case <-bounded(t).Done():
+				t.Fatal("not released")
+			}
+			release()
+			r.fleet.Owned(testGrant("bob"))
+			r.verify(t)
+		})
+	}
+}
+
+// TestCallsOfAFencedAccountAreAnswered: ownership is lost in the middle of many calls.
+func TestCallsOfAFencedAccountAreAnswered(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 56})
+	r.pair(t)
+	var fenced atomic.Bool
+	r.restart(t, "bob", func(g *Grant) {
+		g.Check = func() error {
+			if fenced.Load() {
+				return errors.New("the deadline has passed")
+			}
+			return nil
+		}
+	})
+	env, ctx := r.env(t, "bob"), bounded(t)
+	r.states.await(t, "bob", StateOnline)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				if _, err := nearest(ctx, env); err != nil {
+					if !strings.HasPrefix(reason(err), "ACCOUNT_") {
+						t.Errorf("call %d: %v", i, err)
+					}
+					return
+				}
+				if i == 10 {
+					fenced.Store(true)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	delete(r.users, "bob")
+	r.states.await(t, "bob", StateFenced)
+	if n := r.fleet.Sockets(); n != 1 {
+		t.Errorf("%d sockets are open, want the neighbour's only", n)
+	}
 }

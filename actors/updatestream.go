@@ -120,6 +120,10 @@ func (s *updateStream) Receive(ctx actor.Context) {
 		s.checkpoint(ctx)
 		s.armCheckpoint(ctx)
 	case *syncUpdates:
+		if s.ended {
+			m.done(errStreamStopped)
+			return
+		}
 		s.syncs = append(s.syncs, m.done)
 		s.step(ctx, updates.TooLong{})
 	case *stateChanged:
@@ -363,6 +367,8 @@ func (s *updateStream) settle(ctx actor.Context) {
 	}
 }
 
+var errStreamStopped = unavailable(StateDraining, "its update stream ended", "repeat the call in a moment")
+
 // end reports the last checkpoint and stops working; the account stops the actor.
 func (s *updateStream) end(ctx actor.Context, err error) {
 	if s.ended {
@@ -371,7 +377,7 @@ func (s *updateStream) end(ctx actor.Context, err error) {
 	s.ended = true
 	s.stopTimers()
 	for _, done := range s.syncs {
-		done(unavailable(StateDraining, "its update stream ended", "repeat the call in a moment"))
+		done(errStreamStopped)
 	}
 	s.syncs = nil
 	m := &streamEnded{err: err}
