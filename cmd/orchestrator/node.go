@@ -19,6 +19,7 @@ import (
 	clusteretcd "github.com/telefleet/orchestrator/cluster/etcd"
 	"github.com/telefleet/orchestrator/configs"
 	"github.com/telefleet/orchestrator/control"
+	"github.com/telefleet/orchestrator/control/requests"
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/backoff"
@@ -53,6 +54,7 @@ type node struct {
 	stop     context.CancelFunc
 	keys     sessionstore.Keyring
 	sessions sessionstore.Store
+	requests *requests.Ledger
 }
 
 // nodeOptions are what demo sets differently from serve.
@@ -128,6 +130,9 @@ func (n *node) startFleet(ctx context.Context, cfg configs.Config, o nodeOptions
 	}
 	peerStore, err := peers.NewKV(ctx, n.events.JetStream(), peers.Config{Keys: n.keys.DataKey})
 	if err != nil {
+		return err
+	}
+	if err = n.openRequests(ctx, cfg); err != nil {
 		return err
 	}
 	deps := actorDeps(cfg, join.Profile, o)
@@ -235,7 +240,7 @@ func (n *node) report(ctx context.Context, fence fleet.Fence, s actors.Status) e
 func (n *node) serveAPI(cfg configs.Config) error {
 	c := control.Config{
 		Listen: cfg.API.Listen, Node: string(n.member.Node()), Log: n.log.Named("api"),
-		Fleet: localFleet{n}, Accounts: resources{n.accounts}, Events: feed{n.events},
+		Fleet: localFleet{n}, Accounts: resources{n.accounts}, Events: feed{n.events}, Requests: n.requests,
 		Cluster: n.peers.control(), Owners: owners{n.member},
 	}
 	if cfg.API.TLSCert != "" {
