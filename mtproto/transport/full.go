@@ -42,11 +42,12 @@ func parseFull(b []byte) (header, size int, err error) {
 	}
 }
 
-// checkSeq compares the number in a header with the one that is due.
+// checkSeq compares the number in a header with the one that is due, and begins the checksum.
 func (in *reader) checkSeq(header []byte) error {
 	if got := binary.LittleEndian.Uint32(header[4:]); got != in.seq {
 		return fmt.Errorf("%w: got %d, want %d", ErrSequence, got, in.seq)
 	}
+	in.sum = crc32.ChecksumIEEE(header[:fullHeader])
 	return nil
 }
 
@@ -56,10 +57,7 @@ func (in *reader) verify(frame []byte) ([]byte, error) {
 		return frame, nil
 	}
 	body := frame[:len(frame)-checksumSize]
-	var header [fullHeader]byte
-	binary.LittleEndian.PutUint32(header[:], uint32(fullHeader+len(frame)))
-	binary.LittleEndian.PutUint32(header[4:], in.seq)
-	sum := crc32.Update(crc32.ChecksumIEEE(header[:]), crc32.IEEETable, body)
+	sum := crc32.Update(in.sum, crc32.IEEETable, body)
 	if got := binary.LittleEndian.Uint32(frame[len(body):]); got != sum {
 		return nil, fmt.Errorf("%w: packet %d says %08x, its bytes give %08x", ErrChecksum, in.seq, got, sum)
 	}

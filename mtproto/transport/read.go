@@ -27,6 +27,8 @@ type reader struct {
 	records *records              // nil: the stream is not cut into TLS records
 	stream  cipher.Stream         // nil: plain
 	seq     uint32                // of the next packet in the full framing
+	sum     uint32                // CRC32 of the header of the packet under way in the full framing
+	one     [1]byte               // what is read where nothing can be waited for
 	chunk   []byte                // pooled; nil while idle
 	r, w    int                   // chunk[r:w] is read and not yet used
 	got     struct {
@@ -195,13 +197,12 @@ func (in *reader) fillIdle() error {
 
 // fillByte waits where there is no descriptor to wait on, as with net.Pipe: one byte needs no pooled buffer.
 func (in *reader) fillByte() error {
-	var one [1]byte
-	n, err := in.nc.Read(one[:])
+	n, err := in.nc.Read(in.one[:])
 	if n == 0 {
 		return err
 	}
 	in.chunk = get(chunkSize)
-	in.chunk[0] = one[0]
+	in.chunk[0] = in.one[0]
 	return in.grow(1)
 }
 
