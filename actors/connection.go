@@ -219,7 +219,7 @@ func (c *connection) dialled(ctx actor.Context, m *dialled) {
 func (c *connection) exchange(ctx actor.Context, in exchange.Input) {
 	effects, err := c.machine.Step(c.acc.deps.Now(), in)
 	if err != nil {
-		c.close(ctx, &connError{c.link.dc, endReconnect, err})
+		c.close(ctx, &connError{c.link.dc, actionOf(err), err})
 		return
 	}
 	for _, f := range effects.Write {

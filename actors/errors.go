@@ -7,6 +7,7 @@ import (
 
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/mtproto"
+	"github.com/telefleet/orchestrator/mtproto/exchange"
 )
 
 // errFenced marks the end of a connection whose account is no longer ours.
@@ -79,12 +80,20 @@ func staleAfter(reason error) bool {
 	return errors.As(reason, &ce) && ce.Action == mtproto.NewSession
 }
 
-// actionOf says what a failed dial or write asks of the account.
+// actionOf says what a failed dial, write or key exchange asks of the account.
 func actionOf(err error) endAction {
 	if errors.Is(err, errFenced) {
 		return endFenced
 	}
-	return endReconnect
+	if refused, ok := errors.AsType[*exchange.TransportError](err); ok {
+		switch refused.Code {
+		case -429:
+			return endFlood
+		case -444:
+			return endWrongDC
+		}
+	}
+	return endReconnect // -404, too: the exchange begins anew
 }
 
 // panicError is what supervision makes of a panic in a child.
