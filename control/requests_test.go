@@ -100,7 +100,11 @@ func newRequestNode(t *testing.T, store requests.Store, token int64, on func(con
 	n.h.own("a", on)
 	n.h.cfg.Requests = ledgerOf(t, store, n.token.Load)
 	url, _ := n.h.start()
-	n.calls = orchestratorv1connect.NewMessageServiceClient(http.DefaultClient, url)
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true) // one connection, and none that is dialled in vain
+	transport := &http.Transport{Protocols: &protocols}
+	t.Cleanup(transport.CloseIdleConnections)
+	n.calls = orchestratorv1connect.NewMessageServiceClient(&http.Client{Transport: transport}, url)
 	return n
 }
 
