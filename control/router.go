@@ -130,24 +130,32 @@ type routed struct {
 	again func() bool
 }
 
+// maxMoves bounds how often a call follows its account.
+const maxMoves = 10
+
 // route carries a call out where its account is owned. What was refused before anything was done
-// is tried again, for as long as a call waits for an owner; what may have been done is tried
-// again, once, if it can do no harm and the account has another owner since.
+// is tried again, at the account's next owner or for as long as a call waits for one; what may
+// have been done is tried again, once, if it can do no harm and the account has another owner
+// since.
 func (r *router) route(ctx context.Context, id fleet.AccountID, c routed) error {
 	if err := id.Validate(); err != nil {
 		return err
 	}
 	var waited time.Duration
-	repeated := false
+	moves, repeated := 0, false
 	for {
 		start := time.Now()
 		owner, err := r.once(ctx, id, c)
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return err
+		case isForwarded(ctx): // the sender knows more, or will in a moment
+			return err
 		case isReason(err, reasonNotOwner, reasonUnreachable):
-			waited += time.Since(start)
-			if waited >= r.wait {
+			if waited += time.Since(start); waited < r.wait {
+				break
+			}
+			if moves++; moves > maxMoves || !r.moved(id, owner) {
 				return err
 			}
 		case !repeated && c.again() && r.movedSince(id, owner, err):
@@ -226,6 +234,10 @@ func (r *router) movedSince(id fleet.AccountID, was Owner, err error) bool {
 	if errors.As(err, &own) && own.Code != fleet.CodeUnavailable && own.Code != fleet.CodeAborted {
 		return false
 	}
+	return r.moved(id, was)
+}
+
+func (r *router) moved(id fleet.AccountID, was Owner) bool {
 	is, err := r.owners.Owner(id)
 	return err != nil || is.Node != was.Node
 }
