@@ -198,7 +198,9 @@ func TestUnreachableDCIsSaidByTheAccount(t *testing.T) {
 	// A start against a dead list of DCs is a start like any other.
 	node.terminate()
 	node = files.serve()
-	node.awaitState("anna", v1.AccountState_ACCOUNT_STATE_BACKOFF)
+	node.await("anna", "in backoff again", func(a *v1.AccountStatus) bool {
+		return a.GetState() == v1.AccountState_ACCOUNT_STATE_BACKOFF && a.GetNode() != status.GetNode()
+	})
 	node.cli("account", "list").ok()
 	node.terminate()
 }

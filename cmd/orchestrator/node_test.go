@@ -85,6 +85,20 @@ func (s server) auth() orchestratorv1connect.AuthServiceClient {
 // awaitState waits until the API shows an account in a state.
 func (s server) awaitState(account string, want v1.AccountState) *v1.Account {
 	s.t.Helper()
+	return s.await(account, want.String(), func(a *v1.AccountStatus) bool { return a.GetState() == want })
+}
+
+// awaitOnlineAgain waits until an account is online at another node than former: what a dead
+// process has said last stays in the store.
+func (s server) awaitOnlineAgain(account, former string) *v1.Account {
+	s.t.Helper()
+	return s.await(account, "online again", func(a *v1.AccountStatus) bool {
+		return a.GetState() == v1.AccountState_ACCOUNT_STATE_ONLINE && a.GetNode() != former
+	})
+}
+
+func (s server) await(account, what string, is func(*v1.AccountStatus) bool) *v1.Account {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	poll := time.NewTicker(20 * time.Millisecond)
@@ -93,14 +107,14 @@ func (s server) awaitState(account string, want v1.AccountState) *v1.Account {
 	for {
 		r, err := s.fleet().GetAccount(ctx, &v1.GetAccountRequest{Id: account})
 		if err == nil {
-			if last = r.GetAccount(); last.GetStatus().GetState() == want {
+			if last = r.GetAccount(); is(last.GetStatus()) {
 				return last
 			}
 		}
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
-			s.t.Fatalf("%s is not %s: %v, last error %v\n%s", account, want, last, err, s.stderr)
+			s.t.Fatalf("%s is not %s: %v, last error %v\n%s", account, what, last, err, tail(s.stderr.String()))
 		}
 	}
 }

@@ -91,8 +91,9 @@ func TestKilledNodeComesBackOnlineAndLosesNothing(t *testing.T) {
 	node.cli("account", "add", "helper").ok()
 	runCLI(t, []string{envServer + "=" + node.url, envBotToken + "=" + bot.Token}, "login", "helper", "--bot").ok()
 	accounts := map[string]int64{"anna": anna.ID, "boris": boris.ID, "helper": bot.ID}
+	var former string
 	for name := range accounts {
-		node.awaitState(name, v1.AccountState_ACCOUNT_STATE_ONLINE)
+		former = node.awaitState(name, v1.AccountState_ACCOUNT_STATE_ONLINE).GetStatus().GetNode()
 	}
 
 	// A reader keeps the cursor of what it has seen; carol, who is nobody's account, talks on.
@@ -130,7 +131,7 @@ func TestKilledNodeComesBackOnlineAndLosesNothing(t *testing.T) {
 	codes := sentCodes(sim)
 	node = files.serve()
 	for name := range accounts {
-		if a := node.awaitState(name, v1.AccountState_ACCOUNT_STATE_ONLINE); a.GetStatus().GetUserId() != accounts[name] {
+		if a := node.awaitOnlineAgain(name, former); a.GetStatus().GetUserId() != accounts[name] {
 			t.Errorf("%s is user %d, was %d", name, a.GetStatus().GetUserId(), accounts[name])
 		}
 	}
@@ -179,6 +180,7 @@ func TestCorruptSessionIsQuarantinedAndKept(t *testing.T) {
 	node := files.serve()
 	node.signIn(sim, "anna", userAnna.Phone, "")
 	node.signIn(sim, "boris", userBoris.Phone, userBoris.Password)
+	former := node.awaitState("boris", v1.AccountState_ACCOUNT_STATE_ONLINE).GetStatus().GetNode()
 	node.terminate()
 
 	var damaged []byte
@@ -197,7 +199,7 @@ func TestCorruptSessionIsQuarantinedAndKept(t *testing.T) {
 	}
 	shown := node.cli("account", "get", "anna").ok()
 	match(t, shown, `(?m)^anna +quarantined +SESSION_CORRUPT `, `(?i)restore|backup|sign`)
-	node.awaitState("boris", v1.AccountState_ACCOUNT_STATE_ONLINE)
+	node.awaitOnlineAgain("boris", former)
 	match(t, node.cli("send", "boris", "@anna", "are you there").ok(), "are you there")
 	node.cli("send", "anna", "@boris", "no").fails(exitFailed, "anna")
 	// A login must not quietly replace what may be repaired.
@@ -231,6 +233,7 @@ func TestServeEndsGracefullyBySignal(t *testing.T) {
 	files := newNode(t, dcFile)
 	node := files.serve()
 	node.signIn(sim, "anna", userAnna.Phone, "")
+	former := node.awaitState("anna", v1.AccountState_ACCOUNT_STATE_ONLINE).GetStatus().GetNode()
 	follower := start(t, []string{envServer + "=" + node.url}, "events", "-f", "--from", "begin", "-o", "json")
 	addUser(t, sim, userCarol)
 	node.signal(syscall.SIGTERM)
@@ -244,6 +247,6 @@ func TestServeEndsGracefullyBySignal(t *testing.T) {
 	}
 	match(t, follower.stderr.String(), `(?m)^orchestrator: error: .+`)
 	node = files.serve()
-	node.awaitState("anna", v1.AccountState_ACCOUNT_STATE_ONLINE)
+	node.awaitOnlineAgain("anna", former)
 	node.terminate()
 }
