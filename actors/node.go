@@ -188,7 +188,7 @@ func (n *node) quarantine(r *resident, err error) {
 	s := r.shared
 	status := Status{
 		Account: r.id, State: StateQuarantined, Reason: "RESTART_BUDGET", Message: "it failed too often: " + err.Error(),
-		Remedy: "read the log, then restart the node", Since: n.deps.Now(),
+		Remedy: "read the log, then restart the node", Generation: s.desired.Load().Generation, Since: n.deps.Now(),
 	}
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)

@@ -410,6 +410,10 @@ func (l *Log) Purge(ctx context.Context, account fleet.AccountID) error {
 	return l.purgeDead(ctx, account)
 }
 
+// Forget drops an account's key from memory, for when its deletion was seen: whoever creates the
+// account again makes another key.
+func (l *Log) Forget(account fleet.AccountID) { l.keys.drop(account) }
+
 // decode reads and places a stored record; its payload is still sealed.
 func (l *Log) decode(raw rawRecord) (Record, error) {
 	r, err := decodeRecord(raw.account, raw.data)

@@ -52,9 +52,11 @@ type node struct {
 	drain    time.Duration
 	group    *errgroup.Group
 	stop     context.CancelFunc
-	keys     sessionstore.Keyring
+	keys     *storeetcd.Keyring
 	sessions sessionstore.Store
 	requests *requests.Ledger
+	// peerStore keeps the accounts' peers.
+	peerStore peers.Store
 }
 
 // nodeOptions are what demo sets differently from serve.
@@ -128,7 +130,7 @@ func (n *node) startFleet(ctx context.Context, cfg configs.Config, o nodeOptions
 	if n.member, err = clusteretcd.Join(ctx, n.client, join); err != nil {
 		return err
 	}
-	peerStore, err := peers.NewKV(ctx, n.events.JetStream(), peers.Config{Keys: n.keys.DataKey})
+	n.peerStore, err = peers.NewKV(ctx, n.events.JetStream(), peers.Config{Keys: n.keys.DataKey})
 	if err != nil {
 		return err
 	}
@@ -136,7 +138,7 @@ func (n *node) startFleet(ctx context.Context, cfg configs.Config, o nodeOptions
 		return err
 	}
 	deps := actorDeps(cfg, join.Profile, o)
-	deps.Sessions, deps.Events, deps.Peers = n.sessions, eventLog{n.events}, peerStore
+	deps.Sessions, deps.Events, deps.Peers = n.sessions, eventLog{n.events}, n.peerStore
 	deps.Report = n.report
 	if n.fleet, err = actors.Start(deps); err != nil {
 		return err
@@ -186,16 +188,24 @@ func (n *node) tokenValid(fleet.AccountID, fleet.FencingToken) error { return n.
 func (n *node) handler() cluster.Handler {
 	return cluster.Handler{
 		Owned: func(_ context.Context, g cluster.Grant) {
+			n.forget(g.Account) // it may have been deleted and created again meanwhile
+			if !g.Spec.DeletedAt.IsZero() {
+				return // Lost follows
+			}
 			n.fleet.Owned(actors.Grant{
+				Desired: desiredOf(g.Spec),
 				Account: g.Account, Fence: g.Fence, Check: g.Guard.Check, NotBefore: g.NotBefore,
 				Renewed: func(ctx context.Context) error { return n.member.RenewedAfter(ctx, time.Now()) },
 			})
 		},
+		Changed: func(s cluster.Spec) { n.fleet.SetDesired(s.Account, desiredOf(s)) },
 		Lost: func(g cluster.Grant, reason cluster.LostReason) {
 			n.log.Debug("account is handed over", "account", string(g.Account), "reason", string(reason))
-			n.fleet.Lost(g.Account, time.Now().Add(n.drain), func() { go n.release(g, reason) })
+			n.fleet.Lost(g.Account, time.Now().Add(n.drain), func() { go n.letGo(g, reason) })
 		},
-		Fenced: n.fenced,
+		NetworkRestored: n.fleet.NetworkRestored,
+		Deleted:         n.forget,
+		Fenced:          n.fenced,
 	}
 }
 
@@ -233,14 +243,15 @@ func (n *node) report(ctx context.Context, fence fleet.Fence, s actors.Status) e
 	}
 	return n.accounts.PutStatus(ctx, fence, cluster.Status{
 		Account: s.Account, Node: n.member.Node(), State: string(s.State), Reason: s.Reason, Message: message,
-		UserID: s.UserID, Bot: s.Bot, HomeDC: s.HomeDC, UpdatedAt: s.Since,
+		UserID: s.UserID, Bot: s.Bot, HomeDC: s.HomeDC, Generation: s.Generation, UpdatedAt: s.Since,
 	})
 }
 
 func (n *node) serveAPI(cfg configs.Config) error {
 	c := control.Config{
 		Listen: cfg.API.Listen, Node: string(n.member.Node()), Log: n.log.Named("api"),
-		Fleet: localFleet{n}, Accounts: resources{n.accounts}, Events: feed{n.events}, Requests: n.requests,
+		Fleet: localFleet{n}, Accounts: resources{n.accounts}, Watcher: resources{n.accounts},
+		Nodes: steering{n.member}, Events: feed{n.events}, Requests: n.requests,
 		Cluster: n.peers.control(), Owners: owners{n.member},
 	}
 	if cfg.API.TLSCert != "" {
