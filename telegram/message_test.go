@@ -100,8 +100,28 @@ func TestMessageSentBeforeIsNeverGuessed(t *testing.T) {
 			t.Errorf("%s: got %v, %v", name, got, err)
 		}
 	}
+	// All since the first attempt are searched, and no older ones.
+	pages := func(n int, date func(i int) int) []step {
+		steps := []step{duplicate}
+		for p := range n {
+			s := &tg.MessagesMessagesSlice{Count: 10_000}
+			for i := range 100 {
+				s.Messages = append(s.Messages, at(5000-100*p-i, date(100*p+i), "other"))
+			}
+			steps = append(steps, step{"messages.getHistory", s})
+		}
+		return steps
+	}
+	three := pages(3, func(i int) int { return 1300 - i })
+	three[3].answer.(*tg.MessagesMessagesSlice).Messages[50] = at(4750, 1050, "hi")
+	got, err := SendMessage(context.Background(), script(t, append(three, history(at(4700, 900, "hi")))...), bobPeer(), Outgoing{Text: "hi", Since: time.Unix(1000, 0)})
+	if err != nil || got.ID != 4750 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	_, err = SendMessage(context.Background(), script(t, pages(10, func(int) int { return 2000 })...), bobPeer(), Outgoing{Text: "hi", Since: time.Unix(1000, 0)})
+	wantReason(t, err, "MESSAGE_UNKNOWN")
 	// Scheduled ones are not in the history; a broken connection is no answer.
-	_, err := SendMessage(context.Background(), script(t, duplicate), bobPeer(), Outgoing{Text: "hi", Schedule: time.Unix(5, 0)})
+	_, err = SendMessage(context.Background(), script(t, duplicate), bobPeer(), Outgoing{Text: "hi", Schedule: time.Unix(5, 0)})
 	wantReason(t, err, "MESSAGE_UNKNOWN")
 	_, err = SendMessage(context.Background(), script(t, duplicate, step{"messages.getHistory", rpc(500, "INTERNAL")}), bobPeer(), Outgoing{Text: "hi"})
 	wantReason(t, err, "INTERNAL")

@@ -18,8 +18,12 @@ import (
 // maxText is the longest text of a message, in UTF-16 code units (message_length_max).
 const maxText = 4096
 
-// duplicateSearch is how many recent messages are searched for one that was sent already.
-const duplicateSearch = 50
+// How many recent messages are searched for one that was sent already: those of one call where
+// nobody knows when it was sent, else all since then, as long as they are not too many.
+const (
+	duplicateSearch      = 50
+	duplicateSearchSince = 1000
+)
 
 // clockSkew is how far this machine's clock and Telegram's are believed to be apart at most.
 // Where it is more, a message is not found, but no other one is taken for it.
@@ -232,30 +236,41 @@ func findSent(ctx context.Context, env Env, to Peer, req *tg.MessagesSendMessage
 	if req.ScheduleDate != 0 {
 		return nil, messageUnknown("it is scheduled, and not in the history yet")
 	}
-	h, err := GetHistory(ctx, env, to, HistoryOptions{Limit: duplicateSearch})
-	if err != nil {
-		if refusedForGood(err) { // bots, for example, may not read the history
-			return nil, messageUnknown("the chat cannot be searched: %w", err)
-		}
-		return nil, err
-	}
-	oldest := 0
+	oldest, limit, page := 0, duplicateSearch, duplicateSearch
 	if !since.IsZero() {
-		oldest = int(since.Add(-clockSkew).Unix())
+		oldest, limit, page = int(since.Add(-clockSkew).Unix()), duplicateSearchSince, historyPage
 	}
 	var found *tg.Message
-	for _, m := range h.Messages {
-		m, ok := m.(*tg.Message)
-		if !ok || !m.Out || m.Date < oldest || strings.TrimSpace(m.Message) != strings.TrimSpace(req.Message) {
-			continue
+	offset, searched, complete := 0, 0, since.IsZero()
+	for searched < limit {
+		h, err := GetHistory(ctx, env, to, HistoryOptions{Limit: page, OffsetID: offset})
+		if err != nil {
+			if refusedForGood(err) { // bots, for example, may not read the history
+				return nil, messageUnknown("the chat cannot be searched: %w", err)
+			}
+			return nil, err
 		}
-		if found != nil {
-			return nil, messageUnknown("several of the latest %d have its text", duplicateSearch)
+		older := false
+		for _, m := range h.Messages {
+			offset = m.GetID()
+			m, ok := m.(*tg.Message)
+			older = older || ok && m.Date < oldest
+			if !ok || !m.Out || m.Date < oldest || strings.TrimSpace(m.Message) != strings.TrimSpace(req.Message) {
+				continue
+			}
+			if found != nil {
+				return nil, messageUnknown("several of the latest messages have its text")
+			}
+			found = m
 		}
-		found = m
+		searched += len(h.Messages)
+		if older || len(h.Messages) < page {
+			complete = true
+			break
+		}
 	}
-	if found == nil {
-		return nil, messageUnknown("it is not among the latest %d", duplicateSearch)
+	if found == nil || !complete {
+		return nil, messageUnknown("the latest %d do not tell", searched)
 	}
 	return found, nil
 }
