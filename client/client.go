@@ -125,7 +125,7 @@ func (c *Client) try(ctx context.Context, t *tries, r repetition, attempt func(c
 		var f fault
 		last, f = judge(ctx, n.address, err)
 		t.note(n, f)
-		if f == final || r == once && !f.harmless() {
+		if f == final || r == once && !f.harmless() || t.unclear > maxUnclear {
 			return last
 		}
 	}
@@ -137,6 +137,9 @@ const (
 	waitMax  = 2 * time.Second
 )
 
+// maxUnclear is how often a command whose answer Telegram lost is repeated.
+const maxUnclear = 2
+
 // forever as a limit tries until the context ends.
 const forever time.Duration = -1
 
@@ -146,10 +149,11 @@ type tries struct {
 	client *Client
 	limit  time.Duration // since start; forever = none
 
-	start  time.Time
-	tried  map[*node]bool
-	rounds int
-	pause  bool // the next attempt waits, though nodes are left
+	start   time.Time
+	tried   map[*node]bool
+	rounds  int
+	unclear int  // answers that Telegram gave and the node lost
+	pause   bool // the next attempt waits, though nodes are left
 }
 
 // begin starts the limit, where it was not started.
@@ -169,6 +173,9 @@ func (t *tries) next(ctx context.Context, last *Error) (*node, error) {
 		if n := t.client.pool.pick(time.Now(), t.tried); n != nil {
 			return n, nil
 		}
+	}
+	if last != nil && last.Reason == ReasonUntrusted { // waiting mends no certificate
+		return nil, last
 	}
 	d := jitter(waitBase, waitMax, t.rounds)
 	if t.limit != forever && time.Since(t.start)+d > t.limit {
@@ -190,7 +197,10 @@ func (t *tries) next(ctx context.Context, last *Error) (*node, error) {
 // note remembers a failed attempt.
 func (t *tries) note(n *node, f fault) {
 	t.tried[n] = true
-	t.pause = f == wait
+	t.pause = f == wait || f == unclear
+	if f == unclear {
+		t.unclear++
+	}
 	if f.sick() {
 		t.client.pool.failed(time.Now(), n)
 	}

@@ -119,13 +119,14 @@ func badReply(format string, args ...any) *Error {
 type fault uint8
 
 const (
-	final  fault = iota // the answer stands
-	broken              // the connection failed: the node may have carried the call out
-	unsent              // the connection failed before the call was sent
-	busy                // the node says it cannot now; it may have begun
-	wait                // the node did not begin, and another one would say the same
-	other               // the node did not begin, and another one may
-	leaves              // as other, and the node is about to stop
+	final   fault = iota // the answer stands
+	broken               // the connection failed: the node may have carried the call out
+	unsent               // the connection failed before the call was sent
+	busy                 // the node says it cannot now; it may have begun
+	unclear              // Telegram's answer was lost; repeating the command finds out
+	wait                 // the node did not begin, and another one would say the same
+	other                // the node did not begin, and another one may
+	leaves               // as other, and the node is about to stop
 )
 
 // harmless reports whether no node can have begun the call.
@@ -134,9 +135,21 @@ func (f fault) harmless() bool { return f == unsent || f == wait || f == other |
 // sick reports whether the node is to be left alone for a while.
 func (f fault) sick() bool { return f == broken || f == unsent || f == leaves }
 
+// Reasons of the nodes that this package acts upon.
+const (
+	reasonOutcomeUnknown   Reason = "OUTCOME_UNKNOWN"
+	reasonNoRequests       Reason = "REQUEST_ID_UNSUPPORTED"
+	reasonVersionTooOld    Reason = "RESOURCE_VERSION_TOO_OLD"
+	reasonConflict         Reason = "CONFLICT"
+	reasonPasswordWrong    Reason = "PASSWORD_HASH_INVALID"
+	reasonCodeWrong        Reason = "PHONE_CODE_INVALID"
+	reasonOwnerUnreachable Reason = "OWNER_UNREACHABLE"
+)
+
 // refusals are the nodes' reasons that come before a call is begun.
 var refusals = map[Reason]fault{
 	"NO_OWNER": wait, "ACCOUNT_NOT_OWNED": wait, "ACCOUNT_NOT_RUNNING": wait,
+	reasonOwnerUnreachable: wait, "REQUESTS_UNAVAILABLE": wait,
 	"NOT_OWNER": other, "SHUTTING_DOWN": leaves, ReasonNotServing: leaves,
 }
 
@@ -194,11 +207,14 @@ func answered(ctx context.Context, node string, sent *connect.Error) (*Error, fa
 	if closed(ctx) {
 		return closedError(), final
 	}
-	if e.Code != fleet.CodeUnavailable || e.Method != "" { // Telegram's errors were repeated by the owner
-		return e, final
-	}
 	if f, ok := refusals[e.Reason]; ok {
 		return e, f
+	}
+	if e.Reason == reasonOutcomeUnknown {
+		return e, unclear
+	}
+	if e.Code != fleet.CodeUnavailable || e.Method != "" { // Telegram's errors were repeated by the owner
+		return e, final
 	}
 	if !detailed { // something between us and the node
 		e.Reason = ReasonUnreachable

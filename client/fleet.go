@@ -72,7 +72,9 @@ func (c *Client) UpdateAccount(ctx context.Context, account *v1.Account, paths .
 }
 
 // Get reads the account as a resource.
-func (a *Account) Get(ctx context.Context) (*v1.Account, error) { return a.client.GetAccount(ctx, a.id) }
+func (a *Account) Get(ctx context.Context) (*v1.Account, error) {
+	return a.client.GetAccount(ctx, a.id)
+}
 
 // maxConflicts is how often Update starts again.
 const maxConflicts = 16
@@ -89,7 +91,7 @@ func (a *Account) Update(ctx context.Context, change func(*v1.Account) error, pa
 			return nil, err
 		}
 		account, err = a.client.UpdateAccount(ctx, account, paths...)
-		if err == nil || attempt >= maxConflicts || !errors.Is(err, Reason("CONFLICT")) {
+		if err == nil || attempt >= maxConflicts || !errors.Is(err, reasonConflict) {
 			return account, err
 		}
 		timer := time.NewTimer(jitter(waitBase/5, waitMax, attempt))

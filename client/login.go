@@ -190,12 +190,12 @@ func (a *Account) LogIn(ctx context.Context, phone string, ask Prompts) (*User, 
 		case *SignedIn:
 			return s.User, nil
 		case *CodeSent:
-			step, err = insist(ctx, s, "PHONE_CODE_INVALID", ask.Code, s.SignIn)
+			step, err = insist(ctx, s, reasonCodeWrong, ask.Code, s.SignIn)
 		case *PasswordRequired:
 			if ask.Password == nil {
 				return nil, ErrPasswordRequired
 			}
-			step, err = insist(ctx, s, "PASSWORD_HASH_INVALID", ask.Password, s.check)
+			step, err = insist(ctx, s, reasonPasswordWrong, ask.Password, s.check)
 		default:
 			return nil, ErrSignUpRequired
 		}

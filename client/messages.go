@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"iter"
 	"time"
 
@@ -95,17 +96,25 @@ type Sent struct {
 
 // SendMessage sends a message to a peer (messages.sendMessage).
 func (a *Account) SendMessage(ctx context.Context, peer string, content Content, opts ...SendOption) (*Sent, error) {
-	req := &v1.SendMessageRequest{Account: a.id, Peer: peer, Message: &v1.InputMessage{}, RequestId: rand.Text()}
+	drawn := rand.Text()
+	req := &v1.SendMessageRequest{Account: a.id, Peer: peer, Message: &v1.InputMessage{}, RequestId: drawn}
 	if content != nil {
 		content.fill(req.Message)
 	}
 	for _, opt := range opts {
 		opt(req)
 	}
-	reply, err := call(ctx, a.client, repetition(req.RequestId != ""),
-		func(n *node) func(context.Context, *v1.SendMessageRequest) (*v1.SendMessageReply, error) {
-			return n.messages.SendMessage
-		}, req)
+	send := func() (*v1.SendMessageReply, error) {
+		return call(ctx, a.client, repetition(req.RequestId != ""),
+			func(n *node) func(context.Context, *v1.SendMessageRequest) (*v1.SendMessageReply, error) {
+				return n.messages.SendMessage
+			}, req)
+	}
+	reply, err := send()
+	if req.RequestId == drawn && errors.Is(err, reasonNoRequests) {
+		req.RequestId = "" // the node does without
+		reply, err = send()
+	}
 	if err != nil {
 		return nil, err
 	}

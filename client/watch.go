@@ -97,7 +97,7 @@ func (c *Client) WatchAccounts(ctx context.Context, o WatchOptions) iter.Seq2[Ch
 			if err == nil {
 				return
 			}
-			if !errors.Is(err, Reason("RESOURCE_VERSION_TOO_OLD")) || version == "" {
+			if !errors.Is(err, reasonVersionTooOld) || version == "" {
 				yield(Change[*v1.Account]{}, err)
 				return
 			}
