@@ -86,7 +86,7 @@ func jsonFault(err error) string {
 	case errors.As(err, &syntax):
 		return "not JSON near byte " + strconv.FormatInt(syntax.Offset, 10)
 	case errors.As(err, &kind):
-		return "the field " + kind.Field + " must be a " + kind.Type.String()
+		return "the field " + kind.Field + " must be of type " + kind.Type.String()
 	}
 	return "a byte string is not base64"
 }

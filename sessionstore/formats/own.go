@@ -59,6 +59,12 @@ func ownChecksum(body []byte) []byte {
 	return h.Sum(nil)[:ownSum]
 }
 
+// ownText frames the fields as a string.
+func ownText(body []byte) []byte {
+	body = append(body, ownChecksum(body)...)
+	return base64.RawURLEncoding.AppendEncode([]byte(ownMagic+string(ownVersion)), body)
+}
+
 func encodeOwn(s Session) (Exported, error) {
 	if s.empty() {
 		return Exported{Notes: []Note{{"session", "fresh: the empty string stands for it"}}}, nil
@@ -90,8 +96,7 @@ func encodeOwn(s Session) (Exported, error) {
 		b = binary.BigEndian.AppendUint64(b, uint64(p.AccessHash))
 		b = appendBytes(b, []byte(p.Username))
 	}
-	b = append(b, ownChecksum(b)...)
-	text := base64.RawURLEncoding.AppendEncode([]byte(ownMagic+string(ownVersion)), b)
+	text := ownText(b)
 	if len(text) > maxText {
 		return Exported{}, notExportable(Own, "peers", "they make the string larger than 64 MiB", "export with fewer peers")
 	}

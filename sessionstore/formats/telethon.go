@@ -39,6 +39,10 @@ func decodeTelethon(text []byte) (Imported, error) {
 	var im Imported
 	im.HomeDC = int(r.u8())
 	ip, _ := netip.AddrFromSlice(r.take(size))
+	if ip = ip.Unmap(); ip.AsSlice()[0] == 0 && !ip.IsLoopback() {
+		// No host has such an address; a cut GramJS string reads like this.
+		return Imported{}, invalid(Telethon, "server address", "no address of a server")
+	}
 	if im.Addr, err = hostPort(Telethon, ip.String(), int(r.be16())); err != nil {
 		return Imported{}, err
 	}
