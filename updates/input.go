@@ -54,6 +54,10 @@ type SessionCreated struct{}
 // Behind says that updates were discarded by back-pressure.
 type Behind struct{}
 
+// Skip gives up what is missing in the common boxes: the server's state replaces ours, and gap
+// events say what was skipped. Channels are not concerned.
+type Skip struct{}
+
 // Affected is the pts of messages.affectedMessages and its like; it has no event.
 type Affected struct {
 	Box        Box
@@ -130,6 +134,7 @@ func (Received) input()                {}
 func (TooLong) input()                 {}
 func (SessionCreated) input()          {}
 func (Behind) input()                  {}
+func (Skip) input()                    {}
 func (Affected) input()                {}
 func (StateReceived) input()           {}
 func (Difference) input()              {}

@@ -129,6 +129,9 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 		m.hurry()
 	case Behind:
 		m.wantDifference()
+	case Skip:
+		m.common.refused = true
+		m.hurry()
 	case Affected:
 		m.counted(Update{Box: in.Box, Pts: in.Pts, Count: in.Count})
 	case StateReceived:

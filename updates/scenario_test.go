@@ -153,6 +153,8 @@ func parseInput(t *testing.T, words []string) updates.Input {
 		return updates.SessionCreated{}
 	case "behind":
 		return updates.Behind{}
+	case "skip":
+		return updates.Skip{}
 	case "affected":
 		return updates.Affected{Box: others[0].Box, Pts: others[0].Pts, Count: others[0].Count}
 	case "state":
