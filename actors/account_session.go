@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/updatelog"
 	"github.com/telefleet/orchestrator/mtproto"
 	"github.com/telefleet/orchestrator/mtproto/exchange"
 	"github.com/telefleet/orchestrator/sessionstore"
@@ -30,16 +30,7 @@ const (
 type loaded struct {
 	record *sessionstore.Record
 	peers  *peers.Cache
-	log    *position
-}
-
-// position is where an account's events stand: the writer, the update state after its last
-// record, and the ids that are in the log since the checkpoint.
-type position struct {
-	writer EventWriter
-	state  updates.State
-	last   eventlog.Cursor
-	seen   []string
+	log    *updatelog.Position
 }
 
 func load(ctx context.Context, s *shared) (*loaded, error) {
@@ -56,75 +47,14 @@ func load(ctx context.Context, s *shared) (*loaded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load peers: %w", err)
 	}
-	pos, err := claimLog(ctx, s, rec.Checkpoint)
+	pos, err := updatelog.Claim(ctx, s.deps.Events, s.id, s.grant.Fence.Token(), rec.Checkpoint)
+	if errors.Is(err, updatelog.ErrCheckpoint) {
+		err = fmt.Errorf("%w: %w", sessionstore.ErrCorrupt, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &loaded{record: rec, peers: cache, log: pos}, nil
-}
-
-// claimLog makes this owner the only writer of the account's events, and reads back what was
-// appended after the checkpoint: the positions are the later of the two.
-func claimLog(ctx context.Context, s *shared, checkpoint []byte) (*position, error) {
-	pos := &position{}
-	var from eventlog.Cursor
-	if len(checkpoint) > 0 {
-		var err error
-		if pos.state, from, err = decodeCheckpoint(checkpoint); err != nil {
-			return nil, fmt.Errorf("%w: %w", sessionstore.ErrCorrupt, err)
-		}
-	}
-	w, err := s.deps.Events.Claim(ctx, s.id, s.grant.Fence.Token())
-	if err != nil {
-		return nil, fmt.Errorf("claim event log: %w", err)
-	}
-	pos.writer, pos.last = w, w.Claimed()
-	for rec, err := range w.Replay(ctx, from) {
-		if errors.Is(err, eventlog.ErrTruncated) {
-			continue // retention was here: the checkpoint's positions stand, repeats carry the same ids
-		}
-		if err != nil {
-			return nil, fmt.Errorf("replay event log: %w", err)
-		}
-		for _, p := range rec.Positions {
-			box, err := updates.ParseBox(p.Box)
-			if err != nil {
-				return nil, fmt.Errorf("replay event log: %w", err)
-			}
-			pos.state.Apply(updates.Position{Box: box, Value: p.Value})
-		}
-		if rec.ID != "" {
-			pos.seen = append(pos.seen, rec.ID)
-		}
-	}
-	return pos, nil
-}
-
-// A checkpoint is the log's cursor, two varints, and the update state behind it.
-func encodeCheckpoint(state updates.State, at eventlog.Cursor) ([]byte, error) {
-	b := binary.AppendUvarint(nil, at.Epoch)
-	b = binary.AppendUvarint(b, at.Seq)
-	s, err := state.MarshalBinary()
-	if err != nil {
-		return nil, fmt.Errorf("encode checkpoint: %w", err)
-	}
-	return append(b, s...), nil
-}
-
-func decodeCheckpoint(b []byte) (updates.State, eventlog.Cursor, error) {
-	var state updates.State
-	epoch, n := binary.Uvarint(b)
-	if n <= 0 {
-		return state, eventlog.Cursor{}, errors.New("decode checkpoint: no epoch")
-	}
-	seq, m := binary.Uvarint(b[n:])
-	if m <= 0 {
-		return state, eventlog.Cursor{}, errors.New("decode checkpoint: no sequence")
-	}
-	if err := state.UnmarshalBinary(b[n+m:]); err != nil {
-		return state, eventlog.Cursor{}, fmt.Errorf("decode checkpoint: %w", err)
-	}
-	return state, eventlog.Cursor{Epoch: epoch, Seq: seq}, nil
 }
 
 // save stores the record; then, if not nil, is called with the outcome. One save is under way
@@ -250,7 +180,7 @@ func (a *account) signedIn(ctx actor.Context, m *signedIn) {
 		return
 	}
 	if a.record.UserID != 0 && a.record.UserID != m.userID { // another person: nothing of the former one stays
-		a.record.Checkpoint, a.loaded.log.state = nil, updates.State{}
+		a.record.Checkpoint, a.loaded.log.State = nil, updates.State{}
 	}
 	a.record.UserID, a.record.Bot = m.userID, m.bot
 	a.status.UserID, a.status.Bot = m.userID, m.bot

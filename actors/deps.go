@@ -5,17 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/backoff"
 	"github.com/telefleet/orchestrator/internal/peerview"
 	"github.com/telefleet/orchestrator/internal/sockets"
+	"github.com/telefleet/orchestrator/internal/updatelog"
 	"github.com/telefleet/orchestrator/mtproto/transport"
 	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/sessionstore/peers"
@@ -23,21 +22,12 @@ import (
 	"github.com/telefleet/orchestrator/telegram/dcs"
 )
 
-// EventWriter appends the events of one account; *eventlog.Writer.
-type EventWriter interface {
-	Claimed() eventlog.Cursor
-	Replay(ctx context.Context, from eventlog.Cursor) iter.Seq2[eventlog.Record, error]
-	Append(ctx context.Context, recs ...eventlog.Record) (lastSeq uint64, err error)
-}
-
-// EventLog opens an account's events.
-type EventLog interface {
-	Claim(ctx context.Context, account fleet.AccountID, token fleet.FencingToken) (EventWriter, error)
-	// Durable is the last place that is surely synced to disk.
-	Durable() eventlog.Cursor
-	// PublishLive delivers an event that is not logged.
-	PublishLive(ctx context.Context, rec eventlog.Record) error
-}
+// EventWriter and EventLog are the event log as accounts use it; *eventlog.Writer and
+// *eventlog.Log, where Claim returns the interface.
+type (
+	EventWriter = updatelog.Writer
+	EventLog    = updatelog.Log
+)
 
 // Ping is the profile's ping_delay_disconnect: a ping each Interval, and the server closes the
 // connection Disconnect after the last one.

@@ -16,6 +16,7 @@ import (
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/actortest"
+	"github.com/telefleet/orchestrator/internal/updatelog"
 	"github.com/telefleet/orchestrator/telegram/tlupdates"
 	"github.com/telefleet/orchestrator/updates"
 )
@@ -45,7 +46,7 @@ func newStreamBench(t *testing.T) *streamBench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pos := &position{writer: w, last: w.Claimed(), state: updates.State{Pts: 1, Date: 1}}
+	pos := &updatelog.Position{Writer: w, Last: w.Claimed(), State: updates.State{Pts: 1, Date: 1}}
 	b.system = newSystem(h.deps.Log)
 	child := actor.PropsFromProducer(func() actor.Actor { return newUpdateStream(s, pos, 1, &s.peers) })
 	b.parent = b.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {

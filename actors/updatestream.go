@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/internal/peerview"
 	"github.com/telefleet/orchestrator/internal/tlcall"
+	"github.com/telefleet/orchestrator/internal/updatelog"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/telegram/tlupdates"
 	"github.com/telefleet/orchestrator/updates"
@@ -40,6 +42,7 @@ type updateStream struct {
 	failing   map[updates.Box]struct{} // the machine asks for their difference again by itself
 	resting   bool                     // the log is full: retryAppend will come
 	syncs     []func(error)
+	skips     []*[]updates.Gap // of those syncs that skip
 	timer     *time.Timer
 	cpTimer   *time.Timer
 	candidate *candidate
@@ -76,13 +79,13 @@ type (
 // maxBatch bounds the records of one append.
 const maxBatch = 256
 
-func newUpdateStream(s *shared, pos *position, self int64, peers *peerview.View) actor.Actor {
-	m := updates.New(pos.state.Clone(), updates.Config{})
-	for _, id := range pos.seen {
+func newUpdateStream(s *shared, pos *updatelog.Position, self int64, peers *peerview.View) actor.Actor {
+	m := updates.New(pos.State.Clone(), updates.Config{})
+	for _, id := range pos.Seen {
 		m.Remember(id)
 	}
 	return &updateStream{
-		shared: s, machine: m, writer: pos.writer, durable: pos.state.Clone(), last: pos.last,
+		shared: s, machine: m, writer: pos.Writer, durable: pos.State.Clone(), last: pos.Last,
 		src:   tlupdates.Source{Self: self, Token: strconv.FormatInt(int64(s.grant.Fence.Token()), 10)},
 		peers: peers,
 	}
@@ -125,7 +128,12 @@ func (s *updateStream) Receive(ctx actor.Context) {
 			return
 		}
 		s.syncs = append(s.syncs, m.done)
-		s.step(ctx, updates.TooLong{})
+		if m.skipped == nil {
+			s.step(ctx, updates.TooLong{})
+			break
+		}
+		s.skips = append(s.skips, m.skipped)
+		s.step(ctx, updates.Skip{})
 	case *stateChanged:
 		s.stateEvent(m)
 		s.append(ctx)
@@ -220,6 +228,11 @@ func (s *updateStream) emit(ctx actor.Context, e updates.Emit) {
 	now := s.deps.Now()
 	var records []eventlog.Record
 	for _, ev := range e.Events {
+		if gap, ok := ev.Payload.(updates.Gap); ok && gap.Reason == updates.GapReset {
+			for _, skipped := range s.skips {
+				*skipped = append(*skipped, gap)
+			}
+		}
 		payload, err := tlupdates.Encode(ev.Payload)
 		if err != nil {
 			s.log.Error("event payload is not encoded", "kind", ev.Kind, "error", err.Error())
@@ -286,6 +299,7 @@ func (s *updateStream) append(ctx actor.Context) {
 	} else {
 		s.ackNext, s.msgIDs = s.msgIDs, nil
 	}
+	batch = slices.Clone(batch) // the writer stamps it while more is queued behind it
 	s.appending = len(batch)
 	self, root, w := ctx.Self(), ctx.ActorSystem().Root, s.writer
 	go func() {
@@ -360,7 +374,7 @@ func (s *updateStream) settle(ctx actor.Context) {
 		for _, done := range s.syncs {
 			done(nil)
 		}
-		s.syncs = nil
+		s.syncs, s.skips = nil, nil
 	}
 	if s.draining {
 		s.end(ctx, nil)
@@ -382,7 +396,7 @@ func (s *updateStream) end(ctx actor.Context, err error) {
 	s.syncs = nil
 	m := &streamEnded{err: err}
 	if err == nil && covers(s.deps.Events.Durable(), s.last) && s.durable.Known() {
-		if m.checkpoint, err = encodeCheckpoint(s.durable.Clone(), s.last); err != nil {
+		if m.checkpoint, err = updatelog.EncodeCheckpoint(s.durable.Clone(), s.last); err != nil {
 			s.log.Error("checkpoint is not encoded", "error", err.Error())
 		}
 	}
@@ -392,7 +406,7 @@ func (s *updateStream) end(ctx actor.Context, err error) {
 // checkpoint hands a state to the account that the log has surely synced, and takes the next.
 func (s *updateStream) checkpoint(ctx actor.Context) {
 	if c := s.candidate; c != nil && covers(s.deps.Events.Durable(), c.at) {
-		data, err := encodeCheckpoint(c.state, c.at)
+		data, err := updatelog.EncodeCheckpoint(c.state, c.at)
 		if err != nil {
 			s.log.Error("checkpoint is not encoded", "error", err.Error())
 		} else {

@@ -1,0 +1,102 @@
+package updatelog
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/telefleet/orchestrator/eventlog"
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/updates"
+)
+
+// scripted is a log whose records are given.
+type scripted struct {
+	records []eventlog.Record
+	err     error
+	from    eventlog.Cursor
+}
+
+func (s *scripted) Claim(context.Context, fleet.AccountID, fleet.FencingToken) (Writer, error) {
+	return s, nil
+}
+func (s *scripted) Durable() eventlog.Cursor                                   { return eventlog.Cursor{} }
+func (s *scripted) PublishLive(context.Context, eventlog.Record) error         { return nil }
+func (s *scripted) Claimed() eventlog.Cursor                                   { return eventlog.Cursor{Epoch: 1, Seq: 99} }
+func (s *scripted) Append(context.Context, ...eventlog.Record) (uint64, error) { return 0, nil }
+func (s *scripted) Replay(_ context.Context, from eventlog.Cursor) iter.Seq2[eventlog.Record, error] {
+	s.from = from
+	return func(yield func(eventlog.Record, error) bool) {
+		if s.err != nil && !yield(eventlog.Record{}, s.err) {
+			return
+		}
+		for _, r := range s.records {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestClaimTakesTheLaterOfCheckpointAndRecords(t *testing.T) {
+	checkpoint, err := EncodeCheckpoint(updates.State{Pts: 5, Qts: 1, Date: 7}, eventlog.Cursor{Epoch: 1, Seq: 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &scripted{records: []eventlog.Record{
+		{ID: "m1", Seq: 41, Positions: []eventlog.Position{{Box: "pts", Value: 6}}},
+		{Seq: 42, Positions: []eventlog.Position{{Box: "channel:3", Value: 9}}},
+		{ID: "m2", Seq: 43},
+	}}
+	pos, err := Claim(t.Context(), log, "a", 1, checkpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := updates.State{Pts: 6, Qts: 1, Date: 7, Channels: map[int64]int{3: 9}}
+	if log.from.Seq != 40 || !cmp.Equal(pos.State, want) || !cmp.Equal(pos.Seen, []string{"m1", "m2"}) || pos.Last.Seq != 99 {
+		t.Errorf("from %v: state %+v, seen %v, last %v", log.from, pos.State, pos.Seen, pos.Last)
+	}
+}
+
+func TestClaimGoesOnWhereRetentionWas(t *testing.T) {
+	log := &scripted{err: eventlog.ErrTruncated, records: []eventlog.Record{{Positions: []eventlog.Position{{Box: "pts", Value: 2}}}}}
+	pos, err := Claim(t.Context(), log, "a", 1, nil)
+	if err != nil || pos.State.Pts != 2 {
+		t.Errorf("%+v, %v", pos, err)
+	}
+	log.err = eventlog.ErrClosed
+	if _, err := Claim(t.Context(), log, "a", 1, nil); !errors.Is(err, eventlog.ErrClosed) {
+		t.Errorf("a closed log gave %v", err)
+	}
+}
+
+func TestDamagedCheckpointsAreRefused(t *testing.T) {
+	good, err := EncodeCheckpoint(updates.State{Pts: 5, Date: 7}, eventlog.Cursor{Epoch: 3, Seq: 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range good {
+		if _, _, err := DecodeCheckpoint(good[:n]); !errors.Is(err, ErrCheckpoint) {
+			t.Errorf("the first %d bytes of a checkpoint gave %v", n, err)
+		}
+	}
+}
+
+func TestCheckpointsComeBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		at := eventlog.Cursor{Epoch: rapid.Uint64().Draw(t, "epoch"), Seq: rapid.Uint64().Draw(t, "seq")}
+		state := updates.State{Pts: rapid.IntRange(1, 1<<30).Draw(t, "pts"), Date: rapid.IntRange(1, 1<<30).Draw(t, "date")}
+		b, err := EncodeCheckpoint(state, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, cursor, err := DecodeCheckpoint(b)
+		if err != nil || cursor != at || got.Pts != state.Pts || got.Date != state.Date {
+			t.Fatalf("%+v at %v became %+v at %v, %v", state, at, got, cursor, err)
+		}
+	})
+}
