@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"time"
 
 	"connectrpc.com/connect"
@@ -236,7 +237,7 @@ func unreachable(node string, err error) (*Error, fault) {
 		op     *net.OpError
 	)
 	switch {
-	case errors.As(err, &cert), errors.As(err, &record):
+	case errors.As(err, &cert), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		e.Reason, e.Remedy = ReasonUntrusted, "check the address's scheme and the authority given by WithTLS"
 		return e, unsent
 	case errors.As(err, &op) && op.Op == "dial":
