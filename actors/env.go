@@ -10,6 +10,7 @@ import (
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/telegram"
+	"github.com/telefleet/orchestrator/updates"
 )
 
 // Env is telegram.Env for one running account: it sends to the account's actor and awaits the
@@ -123,5 +124,15 @@ func (e *Env) await(ctx context.Context, message func(done func(error)) any) err
 // Sync catches the account's update stream up by difference and waits until every event is in
 // the log (METHODS, sync_update_state).
 func (e *Env) Sync(ctx context.Context) error {
-	return e.await(ctx, func(done func(error)) any { return &syncUpdates{done} })
+	return e.await(ctx, func(done func(error)) any { return &syncUpdates{done: done} })
+}
+
+// Skip gives up what the update stream is missing, of channels excepted, and returns what that
+// was; the log has gap events that say the same.
+func (e *Env) Skip(ctx context.Context) ([]updates.Gap, error) {
+	var skipped []updates.Gap
+	if err := e.await(ctx, func(done func(error)) any { return &syncUpdates{done, &skipped} }); err != nil {
+		return nil, err // the stream may still be writing to it
+	}
+	return skipped, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/telefleet/orchestrator/mtproto"
 	"github.com/telefleet/orchestrator/mtproto/transport"
 	"github.com/telefleet/orchestrator/sessionstore"
+	"github.com/telefleet/orchestrator/updates"
 )
 
 // call is one RPC on its way through an account. It is answered exactly once, by done,
@@ -79,8 +80,12 @@ type (
 	}
 	// loginStep is a visible step of a running login: code_sent or password_needed.
 	loginStep struct{ state State }
-	// syncUpdates asks the stream to catch up by difference; done is called when it is even.
-	syncUpdates struct{ done func(error) }
+	// syncUpdates asks the stream to catch up by difference; done is called when it is even. With
+	// skipped set it takes over the server's state instead, and says there what it left out.
+	syncUpdates struct {
+		done    func(error)
+		skipped *[]updates.Gap
+	}
 )
 
 // Events from goroutines of an account.

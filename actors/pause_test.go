@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -11,7 +12,9 @@ import (
 
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/simulator"
+	"github.com/telefleet/orchestrator/simulator/mtserver"
 	"github.com/telefleet/orchestrator/telegram"
+	"github.com/telefleet/orchestrator/updates"
 )
 
 func paused(generation int64) Desired  { return Desired{Paused: true, Generation: generation} }
@@ -132,6 +135,7 @@ func TestSwitchedBackAndForth(t *testing.T) {
 
 // TestPauseHoldsNoSocketAndLosesNothing: messages sent meanwhile arrive after the resume.
 func TestPauseHoldsNoSocketAndLosesNothing(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{Seed: 61})
 	ann, _ := r.pair(t)
 	for round := range int64(3) {
@@ -173,6 +177,7 @@ func (r *rig) onlySockets(t *testing.T, want int) {
 // TestPausedAccountIsHandedOver: a drain of a paused account ends, and the next owner keeps the
 // pause.
 func TestPausedAccountIsHandedOver(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{Seed: 62})
 	r.pair(t)
 	r.fleet.SetDesired("ann", paused(2))
@@ -193,4 +198,39 @@ func TestPausedAccountIsHandedOver(t *testing.T) {
 	r.fleet.SetDesired("ann", running(3))
 	r.states.await(t, "ann", StateOnline)
 	r.verify(t)
+}
+
+// TestSkippedUpdatesAreNamed: what was lost and not fetched is returned, and said by a gap event;
+// what comes later arrives.
+func TestSkippedUpdatesAreNamed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 63})
+	_, bob := r.pair(t)
+	if skipped, err := bob.Skip(bounded(t)); err != nil || len(skipped) != 0 {
+		t.Errorf("skipped %v, %v where nothing was missing", skipped, err)
+	}
+	r.sim.Faults().SetPush(mtserver.PushFaults{Drop: 1})
+	for range 5 {
+		if _, err := r.sim.World().Say(r.users["ann"], r.users["bob"], "lost"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.sim.Faults().SetPush(mtserver.PushFaults{})
+	skipped, err := bob.Skip(bounded(t))
+	if err != nil || len(skipped) != 1 || skipped[0].To-skipped[0].From != 5 || skipped[0].Box.Kind != updates.BoxPts {
+		t.Fatalf("skipped %v, %v, want 5 of pts", skipped, err)
+	}
+	want := fmt.Sprintf("pts:gap:%d:%d", skipped[0].From, skipped[0].To)
+	r.log.locked(func() {
+		if gaps := r.log.ids("bob", updates.KindGap); len(gaps) != 1 || gaps[0] != want {
+			t.Errorf("gap events %v, want %s", gaps, want)
+		}
+	})
+	r.send(t, "ann", "@user_bob", "after")
+	r.sync(t, "bob")
+	r.log.locked(func() {
+		if n := len(r.log.ids("bob", "message_new")); n != 3 {
+			t.Errorf("%d messages, want the three that were not skipped", n)
+		}
+	})
 }
