@@ -18,6 +18,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/google/go-cmp/cmp"
 	"github.com/gotd/td/bin"
+	"github.com/gotd/td/tg"
 	"github.com/gotd/td/tgerr"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
@@ -71,7 +72,7 @@ func newTown(t *testing.T, names ...string) *town {
 		n := &townNode{house: newHouse(t), town: w, name: name}
 		n.cfg.Node, n.cfg.Fleet, n.cfg.Owners, n.cfg.Cluster = name, n, n, w.side(name)
 		n.cfg.wait = 200 * time.Millisecond
-		n.cfg.links = links{dial: 2 * time.Second, ping: 50 * time.Millisecond, pong: 200 * time.Millisecond}
+		n.cfg.links = links{dial: 10 * time.Second, ping: 10 * time.Second, pong: 10 * time.Second} // a slow machine is not a dead one
 		w.nodes[name] = n
 		w.address[name] = n.cfg.Cluster.Listener.Addr().String()
 	}
@@ -181,8 +182,10 @@ func (n *townNode) users() orchestratorv1connect.UserServiceClient {
 }
 
 // command calls a method that is no read and gives its error.
-func (n *townNode) command(ctx context.Context) error {
-	_, err := orchestratorv1connect.NewRawServiceClient(http.DefaultClient, n.url).Invoke(ctx, &v1.InvokeRequest{
+func (n *townNode) command(ctx context.Context) error { return n.commandBy(ctx, http.DefaultClient) }
+
+func (n *townNode) commandBy(ctx context.Context, client *http.Client) error {
+	_, err := orchestratorv1connect.NewRawServiceClient(client, n.url).Invoke(ctx, &v1.InvokeRequest{
 		Account: "a", Request: &v1.InvokeRequest_Json{Json: `{"_":"users.getUsers","id":[{"_":"inputUserSelf"}]}`},
 	})
 	return err
@@ -421,7 +424,7 @@ func TestSilentOwnerFailsTheCall(t *testing.T) {
 	w.address["n2"] = proxy.Addr()
 	w.move("a", "n2")
 	w.nodes["n1"].cfg.Timeout = time.Hour
-	w.nodes["n1"].cfg.links.dial = 200 * time.Millisecond
+	w.nodes["n1"].cfg.links = links{dial: time.Second, ping: 500 * time.Millisecond, pong: time.Second}
 	w.open()
 	calls := make(chan error, 2)
 	for range 2 {
@@ -438,7 +441,9 @@ func TestSilentOwnerFailsTheCall(t *testing.T) {
 
 func TestConnectionToANodeIsShared(t *testing.T) {
 	w := newTown(t, "n1", "n2")
-	w.nodes["n2"].on(answers(alice))
+	w.nodes["n2"].on(func(context.Context, bin.Encoder) (bin.Encoder, error) { // encoding writes into the value
+		return &tg.UserClassVector{Elems: []tg.UserClass{&tg.User{ID: 1001}}}, nil
+	})
 	proxy, err := faultproxy.Start(t.Context(), w.address["n2"])
 	if err != nil {
 		t.Fatal(err)
@@ -450,10 +455,14 @@ func TestConnectionToANodeIsShared(t *testing.T) {
 	if err := w.nodes["n1"].command(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: &protocols}
+	defer transport.CloseIdleConnections()
 	var wg sync.WaitGroup
 	for range 200 {
 		wg.Go(func() {
-			if err := w.nodes["n1"].command(t.Context()); err != nil {
+			if err := w.nodes["n1"].commandBy(t.Context(), &http.Client{Transport: transport}); err != nil {
 				t.Error(err)
 			}
 		})
