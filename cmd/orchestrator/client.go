@@ -21,6 +21,7 @@ type api struct {
 	messages orchestratorv1connect.MessageServiceClient
 	events   orchestratorv1connect.EventServiceClient
 	raw      orchestratorv1connect.RawServiceClient
+	sessions orchestratorv1connect.SessionServiceClient
 }
 
 // dial makes a client of a node's API; nothing is sent yet.
@@ -46,6 +47,7 @@ func dial(g *globals) (*api, error) {
 		messages: orchestratorv1connect.NewMessageServiceClient(c, base),
 		events:   orchestratorv1connect.NewEventServiceClient(c, base),
 		raw:      orchestratorv1connect.NewRawServiceClient(c, base),
+		sessions: orchestratorv1connect.NewSessionServiceClient(c, base),
 	}, nil
 }
 

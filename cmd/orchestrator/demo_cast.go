@@ -7,7 +7,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
-	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/simulator"
 )
 
@@ -120,11 +119,8 @@ func (d *demo) sync(ctx context.Context) error {
 	group.SetLimit(signInsAtOnce)
 	for _, a := range d.cast {
 		group.Go(func() error {
-			env, ok := d.node.fleet.Running(ctx, fleet.AccountID(a.account))
-			if !ok {
-				return fmt.Errorf("%s is not running", a.account)
-			}
-			return env.Sync(ctx)
+			_, err := d.api.sessions.SyncUpdates(ctx, &v1.SyncUpdatesRequest{Account: a.account})
+			return err
 		})
 	}
 	return group.Wait()
