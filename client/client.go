@@ -122,8 +122,14 @@ func (c *Client) try(ctx context.Context, t *tries, r repetition, attempt func(c
 			c.pool.answered(n)
 			return nil
 		}
+		former := last
 		var f fault
 		last, f = judge(ctx, n.address, err)
+		if former != nil && (last.Reason == ReasonDeadline || last.Reason == ReasonCanceled) {
+			if e := ended(ctx, former); e != nil { // why it took so long says more
+				return e
+			}
+		}
 		t.note(n, f)
 		if f == final || r == once && !f.harmless() || t.unclear > maxUnclear {
 			return last

@@ -327,20 +327,6 @@ func TestContextEndsACall(t *testing.T) {
 	}
 }
 
-func TestDeadlineTellsWhatWasWrong(t *testing.T) {
-	c, err := client.New([]string{nowhere(t)}, client.WithRetry(time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	_, err = c.Account("a").Me(ctx)
-	if e := want(t, err, client.ReasonDeadline, fleet.CodeDeadlineExceeded); !strings.Contains(e.Message, "UNREACHABLE") || !errors.Is(err, client.ReasonUnreachable) {
-		t.Errorf("got %v", e)
-	}
-}
-
 func TestCloseEndsCallsAndIterators(t *testing.T) {
 	w := newWorld()
 	entered := make(chan struct{})

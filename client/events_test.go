@@ -175,10 +175,10 @@ func TestNodeThatKeepsBreakingStreamsIsNotHurried(t *testing.T) {
 }
 
 func TestSlowLoopSlowsTheNode(t *testing.T) {
-	const count = 3000
+	const count = 1500
 	w := newWorld()
 	sent := make(chan int, count)
-	big := make([]byte, 16<<10) // 48 MiB in all: more than any buffer on the way
+	big := make([]byte, 16<<10) // 24 MiB in all: more than any buffer on the way
 	streams(w, func(_ context.Context, _ *v1.SubscribeRequest, send func(*v1.SubscribeReply) error) error {
 		if err := send(&v1.SubscribeReply{Item: &v1.SubscribeReply_Started{}}); err != nil {
 			return err

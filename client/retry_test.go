@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -67,6 +68,40 @@ func TestRetryEndsAtItsLimit(t *testing.T) {
 			}
 			if got["a"] != got["b"] || got["a"] < 1 || got["a"] > most {
 				t.Errorf("limit %s: %v requests", limit, got)
+			}
+		})
+	}
+}
+
+func TestDeadlineTellsWhatWasWrong(t *testing.T) {
+	refused := func(*http.Request) (*http.Response, error) { return nil, errRefused }
+	hanging := func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	for name, second := range map[string]answers{"refused": refused, "hanging": hanging} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			calls := 0
+			c, err := New([]string{"http://a"}, WithRetry(time.Hour), WithTransport(answers(func(r *http.Request) (*http.Response, error) {
+				if calls++; calls == 1 {
+					return refused(r)
+				}
+				return second(r)
+			})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_, err = c.Account("a").Me(ctx)
+			for _, target := range []error{ReasonDeadline, context.DeadlineExceeded, ReasonUnreachable} {
+				if !errors.Is(err, target) {
+					t.Errorf("%s: %v is not %v", name, err, target)
+				}
+			}
+			if !strings.Contains(err.Error(), "connection refused") {
+				t.Errorf("%s: got %v", name, err)
 			}
 		})
 	}
