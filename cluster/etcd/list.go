@@ -57,7 +57,11 @@ func (a *Accounts) List(ctx context.Context, o ListOptions) ([]cluster.Account, 
 	var found []cluster.Account
 	after, rev := o.After, o.Revision
 	for {
-		page, at, err := a.page(ctx, after, rev)
+		want := pageSize
+		if o.Match == nil && o.Limit > 0 {
+			want = min(want, o.Limit-len(found))
+		}
+		page, at, err := a.page(ctx, after, rev, want)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -70,19 +74,19 @@ func (a *Accounts) List(ctx context.Context, o ListOptions) ([]cluster.Account, 
 				return found, rev, nil
 			}
 		}
-		if len(page) < pageSize {
+		if len(page) < want {
 			return found, rev, nil
 		}
 		after = page[len(page)-1].Spec.Account
 	}
 }
 
-// page reads up to pageSize accounts behind one.
-func (a *Accounts) page(ctx context.Context, after fleet.AccountID, rev int64) ([]cluster.Account, int64, error) {
+// page reads up to want accounts behind one.
+func (a *Accounts) page(ctx context.Context, after fleet.AccountID, rev int64, want int) ([]cluster.Account, int64, error) {
 	read := func(prefix, from, end string) (*clientv3.GetResponse, error) {
 		ctx, cancel := context.WithTimeout(ctx, listTimeout)
 		defer cancel()
-		resp, err := a.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithRev(rev), clientv3.WithLimit(pageSize))
+		resp, err := a.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithRev(rev), clientv3.WithLimit(int64(want)))
 		if err != nil {
 			return nil, listError(prefix, rev, err)
 		}

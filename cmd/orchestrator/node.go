@@ -338,11 +338,11 @@ func (n *node) abort() {
 		_ = n.group.Wait() // the first error is the one that matters
 	}
 	if n.events != nil {
-		_ = n.events.Close(ctx) //nolint:errcheck // the first error is the one that matters
+		_ = n.events.Close(ctx)
 	}
 	n.closeEtcd()
 	n.peers.close()
 	if n.lock != nil {
-		_ = n.lock.Close() //nolint:errcheck // the first error is the one that matters
+		_ = n.lock.Close()
 	}
 }
