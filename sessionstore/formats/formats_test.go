@@ -279,6 +279,15 @@ func TestEmptyStringIsAFreshSession(t *testing.T) {
 // TestBadStringsAreErrors damages every string at every letter or cuts it there: nothing may
 // come back as a fresh session, and no error may quote the string.
 func TestBadStringsAreErrors(t *testing.T) {
+	for _, f := range append(All(), Auto) {
+		for _, text := range []string{"=", "1", "1=", "A", "AA", "{", "{}", "orcsess", "orcsess1", "orcsess2AAAA", "\x00", "null"} {
+			if im, err := Import(f, []byte(text), Options{}); err == nil {
+				t.Errorf("%q is read as %v", text, im)
+			} else {
+				checkError(t, err, "-")
+			}
+		}
+	}
 	own, err := Export(Own, rich(3), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -345,8 +354,9 @@ func checkError(t *testing.T, err error, secret string) {
 	if !errors.As(err, &e) || e.Code == "" || e.Reason == "" || e.Remedy == "" {
 		t.Fatalf("error without code, reason or remedy: %#v", err)
 	}
-	for i := len(ownMagic); i+8 <= len(secret); i++ {
-		if part := secret[i : i+8]; strings.Contains(err.Error(), part) && !strings.Contains(gotdNames, part) {
+	text := err.Error()
+	for i := 0; i+8 <= len(text); i++ {
+		if part := text[i : i+8]; strings.Contains(secret, part) && !strings.Contains(gotdNames, part) {
 			t.Fatalf("the error quotes the session: %v", err)
 		}
 	}
@@ -434,6 +444,24 @@ func TestWrongValuesAreErrors(t *testing.T) {
 	out, err := Export(Telethon, known(2, Session{Addr: "venus.web.telegram.org:443"}), Options{})
 	if err != nil || !noted(out.Notes, "server address") {
 		t.Errorf("host name: %v, notes %v", err, out.Notes)
+	}
+}
+
+func TestOwnSessionWithoutAKey(t *testing.T) {
+	// What is left after a sign-out: no key, but a token that spares the next login its code.
+	s := Session{FutureAuthToken: []byte("token"), Test: true}
+	out, err := Export(Own, s, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	im, err := Import(Own, out.Data, Options{})
+	if err != nil || !im.Fresh() {
+		t.Fatalf("got %v, %v", im, err)
+	}
+	same(t, im.Session, s)
+	// A user without a key would count as authorised.
+	if _, err := Export(Own, Session{UserID: knownUser}, Options{}); !errors.Is(err, ErrInvalid) {
+		t.Errorf("a user without a key: %v", err)
 	}
 }
 

@@ -61,7 +61,7 @@ func ownChecksum(body []byte) []byte {
 
 // ownText frames the fields as a string.
 func ownText(body []byte) []byte {
-	body = append(body, ownChecksum(body)...)
+	body = slices.Concat(body, ownChecksum(body))
 	return base64.RawURLEncoding.AppendEncode([]byte(ownMagic+string(ownVersion)), body)
 }
 

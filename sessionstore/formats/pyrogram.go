@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // Pyrogram's session string: URL-safe base64 without padding of, big endian,
@@ -26,7 +27,7 @@ const (
 const pyrogramWide = math.MaxInt32
 
 func decodePyrogram(text []byte) (Imported, error) {
-	r, err := pyrogramReader(Pyrogram, text, pyrogramSize, 0)
+	r, err := pyrogramReader(Pyrogram, text, pyrogramSize)
 	if err != nil {
 		return Imported{}, err
 	}
@@ -51,15 +52,15 @@ func decodePyrogramOld(text []byte) (Imported, error) {
 	return r.pyrogramRest(PyrogramOld, im, wide)
 }
 
-// pyrogramReader starts reading a string of one of two lengths. The forms are not taken for
+// pyrogramReader starts reading a string of one of the given lengths. The forms are not taken for
 // each other: a cut string of 2.0 could pass for one of 1.x.
-func pyrogramReader(f Format, text []byte, size, other int) (*reader, error) {
+func pyrogramReader(f Format, text []byte, sizes ...int) (*reader, error) {
 	raw, err := decode64(text)
 	if err != nil {
 		return nil, invalid(f, "base64", "%w", err)
 	}
 	switch n := len(raw); {
-	case n == size || n == other:
+	case slices.Contains(sizes, n):
 		return &reader{b: raw}, nil
 	case n == pyrogramSize:
 		return nil, invalid(f, "length", "it is the string of a release since 2.0").WithRemedy("use the format pyrogram, or auto")

@@ -169,7 +169,7 @@ func oneKey(dc int, key []byte) map[int]sessionstore.DCKey {
 
 // check refuses what no format may say. Our own may be without any key.
 func (s Session) check(f Format) error {
-	if f == Own && s.Fresh() {
+	if f == Own && s.Fresh() && s.UserID == 0 {
 		return nil
 	}
 	if s.HomeDC < 1 || s.HomeDC > maxDC {
