@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -338,20 +339,46 @@ func TestExchangeNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
+// rawJSON sends text as it is.
+type rawJSON struct{}
+
+func (rawJSON) Name() string { return "json" }
+
+func (rawJSON) Marshal(v any) ([]byte, error) { return v.(*raw).data, nil }
+
+func (rawJSON) Unmarshal(data []byte, v any) error {
+	v.(*raw).data = bytes.Clone(data)
+	return nil
+}
+
 // TestExchangeRefusesUnreadableJSON by name and goes on.
 func TestExchangeRefusesUnreadableJSON(t *testing.T) {
 	h := exchangeHouse(t)
 	h.envs["a"].on = answers(alice)
 	url, _ := h.start()
-	l := lines["connect json"](t, url)
-	l.say(&v1.ExchangeRequest{Id: 1, Content: &v1.ExchangeRequest_Command{Command: &v1.ExchangeCommand{Method: getMe}}})
-	l.hearError(1, "invalid_argument", "ACCOUNT_ID_INVALID")
-	l.say(command(t, 2, getMe, &v1.GetMeRequest{Account: "a"}))
-	var me v1.GetMeReply
-	if err := l.hear(2).GetReply().UnmarshalTo(&me); err != nil || me.GetUser().GetUsername() != "alice" {
-		t.Errorf("got %v, %v", &me, err)
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: &protocols}
+	stream := connect.NewClient[raw, raw](&http.Client{Transport: transport}, url+exchangeProcedure, connect.WithCodec(rawJSON{})).CallBidiStream(t.Context())
+	for _, c := range []struct{ say, hear string }{
+		{`{"id":"1","comand":{}}`, `comand`},
+		{`{"id":"1","command":{"method":"UserService/GetMe","request":{"@type":"type.googleapis.com/some.Thing"}}}`, `some.Thing`},
+		{`{"id":"1","command":{"method":"UserService/GetMe","request":{"@type":"type.googleapis.com/orchestrator.v1.GetMeRequest","acount":"a"}}}`, `acount`},
+		{`{"id":`, `REQUEST_INVALID`},
+		{`{"id":"1","command":{"method":"UserService/GetMe","request":{"@type":"type.googleapis.com/orchestrator.v1.GetMeRequest","account":"a"}}}`, `"username":"alice"`},
+	} {
+		if err := stream.Send(&raw{[]byte(c.say)}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := stream.Receive()
+		if err != nil || !strings.Contains(strings.ReplaceAll(string(got.data), " ", ""), c.hear) {
+			t.Errorf("to %s: got %s, %v", c.say, got.data, err)
+		}
 	}
-	l.hangUp()
+	if err := errors.Join(stream.CloseRequest(), stream.CloseResponse()); err != nil {
+		t.Error(err)
+	}
+	transport.CloseIdleConnections()
 }
 
 // gate is a method that waits until the test lets it go.
