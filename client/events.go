@@ -23,7 +23,8 @@ type EventOptions struct {
 	// empty = all.
 	Kinds []string
 	// From is Event.Cursor of the last event that was handled, Begin, or empty for what happens
-	// from now on.
+	// from now on. Empty, there is no place to go on at before the first event came: what happens
+	// while the connection is broken until then is missed.
 	From string
 	// Raw adds the TL bytes and the JSON of the update to typed events; raw events always have
 	// them.

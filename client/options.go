@@ -124,6 +124,13 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(r)
 }
 
+// CloseIdleConnections is found by http.Client.
+func (b bearer) CloseIdleConnections() {
+	if t, ok := b.next.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
+
 // sockets are the open connections of a client, to close them with it.
 type sockets struct {
 	mu     sync.Mutex

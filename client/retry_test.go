@@ -186,6 +186,32 @@ func TestTokenGoesToTheNodeOnly(t *testing.T) {
 	})
 }
 
+func TestFrozenNodeIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		frozen := newTransport(nil, &sockets{open: map[*socket]bool{}})
+		ended := make(chan error, 1)
+		frozen.DialContext = func(context.Context, string, string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			go func() { // takes all and says nothing
+				_, err := io.Copy(io.Discard, theirs)
+				ended <- err
+			}()
+			return ours, nil
+		}
+		c, err := New([]string{"http://a"}, WithRetry(0), WithTransport(frozen))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		start := time.Now()
+		_, err = c.Account("a").Me(t.Context())
+		if !errors.Is(err, ReasonUnreachable) || time.Since(start) != silence+pingTimeout {
+			t.Errorf("got %v after %s", err, time.Since(start))
+		}
+		<-ended
+	})
+}
+
 func TestJitterGrowsToItsLimit(t *testing.T) {
 	for attempt := range 100 {
 		ceiling := waitMax

@@ -1,0 +1,60 @@
+package client_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/telefleet/orchestrator/client"
+	"github.com/telefleet/orchestrator/control/methods"
+)
+
+// sdk names what calls each RPC of the contract.
+var sdk = map[string]string{
+	"FleetService/CreateAccount": "Client.CreateAccount", "FleetService/GetAccount": "Client.GetAccount",
+	"FleetService/ListAccounts": "Client.Accounts", "FleetService/WatchAccounts": "Client.WatchAccounts",
+	"FleetService/UpdateAccount": "Client.UpdateAccount", "FleetService/DeleteAccount": "Account.Delete",
+	"FleetService/PauseAccount": "Account.Pause", "FleetService/ResumeAccount": "Account.Resume",
+	"FleetService/MoveAccount": "Account.Move", "FleetService/ListNodes": "Client.Nodes",
+	"FleetService/WatchNodes": "Client.WatchNodes", "FleetService/CordonNode": "Client.CordonNode",
+	"FleetService/UncordonNode": "Client.UncordonNode", "FleetService/DrainNode": "Client.DrainNode",
+	"FleetService/NetworkRestored": "Client.NetworkRestored",
+	"AuthService/RequestCode":      "Account.RequestCode", "AuthService/ResendCode": "CodeSent.Resend",
+	"AuthService/CancelCode": "CodeSent.Cancel", "AuthService/SignIn": "Account.SignIn",
+	"AuthService/CheckPassword": "Account.CheckPassword", "AuthService/BotSignIn": "Account.BotSignIn",
+	"AuthService/GetAuthorization": "Account.Authorization", "AuthService/LogOut": "Account.LogOut",
+	"UserService/GetMe": "Account.Me", "PeerService/ResolvePeer": "Account.ResolvePeer",
+	"MessageService/SendMessage": "Account.SendMessage", "MessageService/GetHistory": "Account.HistoryPage",
+	"RawService/Invoke": "Account.InvokeJSON", "SessionService/SyncUpdates": "Account.Sync",
+	"EventService/Subscribe": "Client.Events",
+	// Calls of this package share one connection as they are; Exchange is for callers that have
+	// one stream only.
+	"ControlService/Exchange": "",
+}
+
+func TestEveryMethodOfTheContractHasOneHere(t *testing.T) {
+	types := map[string]reflect.Type{
+		"Client": reflect.TypeFor[*client.Client](), "Account": reflect.TypeFor[*client.Account](), "CodeSent": reflect.TypeFor[*client.CodeSent](),
+	}
+	seen := map[string]bool{}
+	for rpc := range methods.RPCs() {
+		name := string(rpc.Parent().Name()) + "/" + string(rpc.Name())
+		seen[name] = true
+		call, ok := sdk[name]
+		if !ok {
+			t.Errorf("%s has no method here", name)
+		}
+		if call == "" {
+			continue
+		}
+		typ, method, _ := strings.Cut(call, ".")
+		if _, ok := types[typ].MethodByName(method); !ok {
+			t.Errorf("%s: there is no method %s", name, call)
+		}
+	}
+	for name := range sdk {
+		if !seen[name] {
+			t.Errorf("the contract has no %s", name)
+		}
+	}
+}
