@@ -174,7 +174,10 @@ func (n *testNode) handler() cluster.Handler {
 		Deleted:         func(id fleet.AccountID) { n.record(event{kind: "deleted", spec: cluster.Spec{Account: id}}) },
 		Lost: func(g cluster.Grant, reason cluster.LostReason) {
 			n.record(event{kind: "lost", grant: g, reason: reason})
-			if !n.keep {
+			n.mu.Lock()
+			keep := n.keep
+			n.mu.Unlock()
+			if !keep {
 				n.releases.Go(func() {
 					if reason == cluster.LostDeleted {
 						n.complete(g)
@@ -332,7 +335,9 @@ func awaitHeld(t *testing.T, total int, nodes ...*testNode) []int {
 
 // crash ends a node as kill -9 would: nothing is released or revoked.
 func (n *testNode) crash() {
+	n.mu.Lock()
 	n.keep = true
+	n.mu.Unlock()
 	n.stop()
 	err := <-n.done
 	n.done <- err
