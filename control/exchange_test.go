@@ -547,14 +547,17 @@ func TestExchangeStopsReadingAtItsLimit(t *testing.T) {
 	if n := said.Load(); n > maxInFlight+(8<<20)/size {
 		t.Errorf("%d commands went out while %d ran", n, maxInFlight)
 	}
-	close(g.open)
 	seen := map[uint64]bool{}
-	for range all {
+	for i := range all { // each answer makes room for one command
+		g.open <- struct{}{}
 		m, err := l.receive()
 		if err != nil || m.GetReply() == nil {
 			t.Fatalf("got %v, %v", m, err)
 		}
 		seen[m.GetId()] = true
+		if i < all-maxInFlight {
+			<-g.entered
+		}
 	}
 	if err := <-sender; err != nil {
 		t.Fatal(err)
