@@ -660,3 +660,27 @@ func TestReadsAreTold(t *testing.T) {
 		}
 	}
 }
+
+func TestShutdownAnswersTheCallsOfOtherNodes(t *testing.T) {
+	w := newTown(t, "n1", "n2")
+	entered, release := make(chan struct{}), make(chan struct{})
+	w.nodes["n2"].on(func(context.Context, bin.Encoder) (bin.Encoder, error) {
+		close(entered)
+		<-release
+		return alice, nil
+	})
+	w.move("a", "n2")
+	w.open()
+	call, ended := make(chan error, 1), make(chan error, 1)
+	go func() { call <- w.nodes["n1"].command(t.Context()) }()
+	<-entered
+	go func() { ended <- w.nodes["n2"].srv.Shutdown(context.Background()) }()
+	<-w.nodes["n2"].srv.draining
+	close(release)
+	if err := <-call; err != nil {
+		t.Errorf("the running call: %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

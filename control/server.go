@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
@@ -32,6 +33,8 @@ const (
 	maxHeader      = 64 << 10         //
 	headerTimeout  = 10 * time.Second // a client that connects and says nothing
 	idleTimeout    = 2 * time.Minute
+	quiet          = 100 * time.Millisecond // without calls, before connections of nodes are closed
+	quietLooks     = 5
 	maxStreams     = 1000 // concurrent calls of one HTTP/2 connection
 )
 
@@ -97,16 +100,18 @@ func (c *Cluster) validate() error {
 
 // Server is the control API on one port, and on a second one for other nodes.
 type Server struct {
-	cfg      Config
-	http     *http.Server
-	peers    *http.Server // nil without Config.Cluster
-	forward  *forwarder   // nil without Config.Cluster
-	health   *grpchealth.StaticChecker
-	services []string
-	draining chan struct{}
-	drain    sync.Once
-	done     chan struct{} // closed when serving has ended
-	failure  error         // why it ended; read after done
+	cfg     Config
+	http    *http.Server
+	peers   *http.Server // nil without Config.Cluster
+	forward *forwarder   // nil without Config.Cluster
+	// peerCalls is how many calls of other nodes run.
+	peerCalls atomic.Int64
+	health    *grpchealth.StaticChecker
+	services  []string
+	draining  chan struct{}
+	drain     sync.Once
+	done      chan struct{} // closed when serving has ended
+	failure   error         // why it ended; read after done
 
 	mu      sync.Mutex
 	started bool
@@ -151,7 +156,7 @@ func NewServer(cfg Config) (*Server, error) {
 	mux := s.mux()
 	s.http = s.endpoint(guard(mux, cfg.Tokens), cfg.TLS, http.HTTP2Config{MaxConcurrentStreams: maxStreams})
 	if c := cfg.Cluster; c != nil {
-		s.peers = s.endpoint(fromPeer(mux), c.Server, http.HTTP2Config{
+		s.peers = s.endpoint(counted(fromPeer(mux), &s.peerCalls), c.Server, http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, SendPingTimeout: cfg.links.ping, PingTimeout: cfg.links.pong,
 		})
 	}
@@ -288,13 +293,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		close(s.draining)
 	})
 	peers := make(chan error, 1)
-	go func() {
-		if s.peers == nil {
-			peers <- nil
-			return
-		}
-		peers <- s.peers.Shutdown(ctx)
-	}()
+	go func() { peers <- s.shutdownPeers(ctx) }()
 	err := errors.Join(s.http.Shutdown(ctx), <-peers)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("shut down api: %w", err), s.closeAll())
@@ -304,4 +303,42 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.forward.close()
 	}
 	return err
+}
+
+// shutdownPeers is Shutdown for the port of the other nodes. They keep their connections open,
+// and HTTP/2 takes a second or two to talk them out of it: once no call has run for a moment the
+// connections are closed.
+func (s *Server) shutdownPeers(ctx context.Context) error {
+	if s.peers == nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- s.peers.Shutdown(ctx) }()
+	look := time.NewTicker(quiet / quietLooks)
+	defer look.Stop()
+	for idle := 0; idle < quietLooks; idle++ {
+		select {
+		case err := <-ended:
+			return err
+		case <-look.C:
+			if s.peerCalls.Load() > 0 {
+				idle = -1
+			}
+		}
+	}
+	err := s.peers.Close()
+	cancel()
+	<-ended
+	return err
+}
+
+// counted counts the calls that run.
+func counted(next http.Handler, calls *atomic.Int64) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		defer calls.Add(-1)
+		next.ServeHTTP(w, r)
+	})
 }
