@@ -539,25 +539,28 @@ func TestPool(t *testing.T) {
 }
 
 func FuzzReadFrame(f *testing.F) {
-	f.Add([]byte{1, 1, 2, 3, 4}, true, uint8(1))
-	f.Add([]byte{4, 0, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0x80}, false, uint8(3))
-	f.Add([]byte{0x7f, 0xff, 0xff, 0xff}, true, uint8(9))
-	f.Fuzz(func(t *testing.T, stream []byte, abridged bool, piece uint8) {
-		kind := Intermediate
-		if abridged {
-			kind = Abridged
-		}
+	f.Add([]byte{1, 1, 2, 3, 4}, uint8(Abridged), uint8(1), false)
+	f.Add([]byte{4, 0, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0x80}, uint8(Intermediate), uint8(3), false)
+	f.Add([]byte{0x7f, 0xff, 0xff, 0xff}, uint8(Abridged), uint8(9), false)
+	f.Add(slices.Concat([]byte{100, 0, 0, 0}, message(4), []byte{1, 2, 3}), uint8(PaddedIntermediate), uint8(9), false)
+	f.Add(slices.Concat([]byte{64, 0, 0, 0}, plain(40), []byte{1, 2, 3, 4}), uint8(PaddedIntermediate), uint8(9), false)
+	f.Add(fullStream(0, counting(8), counting(20)), uint8(Full), uint8(5), false)
+	f.Add(recorded([]byte{4, 0, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0x80}, 3), uint8(Intermediate), uint8(4), true)
+	f.Fuzz(func(t *testing.T, stream []byte, kind, piece uint8, withRecords bool) {
 		const limit = 4096
 		c := &Conn{max: limit}
-		c.framing, _ = framingOf(kind)
-		c.in.init(&canned{stream: stream, piece: int(piece) + 1})
+		c.framing, _ = framingOf(Framing(kind%4) + Abridged)
+		if withRecords {
+			c.in.records = new(records)
+		}
+		c.in.init(&canned{stream: slices.Clone(stream), piece: int(piece) + 1})
 		var back []byte
 		for {
 			b, err := c.ReadFrame()
 			if err != nil {
 				break
 			}
-			if len(b) == 0 || len(b) > limit {
+			if len(b) == 0 || len(b) > limit+maxPadding {
 				t.Fatalf("a packet of %d bytes", len(b))
 			}
 			back = append(back, b...)

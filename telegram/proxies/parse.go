@@ -213,18 +213,22 @@ func ParseSecret(text string) (Secret, error) {
 	if text == hidden {
 		return nil, invalid("use the original link, not one that was shown", "secret: is the mark of a value that was left out (got %q)", hidden)
 	}
-	if s, err := hex.DecodeString(text); err == nil && Secret(s).check() == nil {
-		return s, nil
+	digits, err := hex.DecodeString(text)
+	asDigits := Secret(digits).check()
+	if err == nil && asDigits == nil {
+		return digits, nil
 	}
-	alphabet := base64.RawURLEncoding
-	decoded, err := alphabet.DecodeString(strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(text, "=")))
-	if err != nil {
-		return nil, invalid("copy the whole secret again", "secret: must be hexadecimal or base64 (got %d characters that are neither)", len(text))
+	decoded, notBase64 := base64.RawURLEncoding.DecodeString(strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(text, "=")))
+	asBase64 := Secret(decoded).check()
+	switch {
+	case notBase64 == nil && asBase64 == nil:
+		return decoded, nil
+	case err == nil:
+		return nil, asDigits
+	case notBase64 == nil:
+		return nil, asBase64
 	}
-	if err := Secret(decoded).check(); err != nil {
-		return nil, err
-	}
-	return decoded, nil
+	return nil, invalid("copy the whole secret again", "secret: must be hexadecimal or base64 (got %d characters that are neither)", len(text))
 }
 
 func (s Secret) check() error {
