@@ -30,10 +30,12 @@ type account struct {
 
 	home          *home
 	stream        *actor.PID
-	streamClosing bool             // it has reported its last checkpoint
-	observing     map[*call][]byte // answers that pass the stream before their callers get them
-	queue         []*call          // until the home connection is ready
-	delayed       []delayed        // flood waits and retries
+	streamClosing bool                         // it has reported its last checkpoint
+	early         []*updatesArrived            // before the stream; the connection's credit bounds them
+	observing     map[*call][]byte             // answers that pass the stream before their callers get them
+	syncs         map[*syncUpdates]func(error) // under way in the stream
+	queue         []*call                      // until the home connection is ready
+	delayed       []delayed                    // flood waits and retries
 	floods        map[floodKey]time.Time
 	sides         map[int]*sideConn
 	timer         *time.Timer
@@ -44,7 +46,6 @@ type account struct {
 	inSave        []func(error)
 	reported      time.Time
 	report        bool // a status waits to be reported
-	panics        []time.Time
 	drainAt       time.Time
 	draining      bool
 	closing       bool // the last steps of the drain have begun
@@ -78,7 +79,7 @@ type delayed struct {
 }
 
 func newAccount(s *shared) actor.Actor {
-	return &account{shared: s, state: StateNew, floods: map[floodKey]time.Time{}, sides: map[int]*sideConn{}, observing: map[*call][]byte{}}
+	return &account{shared: s, state: StateNew, floods: map[floodKey]time.Time{}, sides: map[int]*sideConn{}, observing: map[*call][]byte{}, syncs: map[*syncUpdates]func(error){}}
 }
 
 // Receive implements actor.Actor.
@@ -141,6 +142,8 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 		}
 	case *updatesArrived:
 		switch {
+		case a.stream == nil && a.authorized(): // on the way: the server is quicker than we are
+			a.early = append(a.early, m)
 		case a.stream == nil: // nobody has signed in: nothing of it is wanted
 			a.toHome(ctx, &processed{taken: 1, msgIDs: []int64{m.msgID}})
 		case a.streamClosing: // not acknowledged: it comes again
@@ -159,7 +162,12 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 			m.done(unavailable(a.state, "it receives no updates", "sign in first"))
 			return
 		}
-		ctx.Send(a.stream, m)
+		a.sync(ctx, m)
+	case *synced:
+		if done, ok := a.syncs[m.sync]; ok {
+			delete(a.syncs, m.sync)
+			done(m.err)
+		}
 	case *processed:
 		a.toHome(ctx, m)
 	case *checkpointDue:
@@ -307,5 +315,8 @@ func (a *account) abandon() {
 	a.answerAll(unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
 	for c, result := range a.observing {
 		c.done(result, nil)
+	}
+	for _, done := range a.syncs {
+		done(errStreamStopped)
 	}
 }

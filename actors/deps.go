@@ -85,6 +85,8 @@ type shared struct {
 	// reader is closed when the reader of the last home socket has ended: it survives restarts
 	// of the account, so that two home sockets never overlap.
 	reader atomic.Pointer[chan struct{}]
+	// panics of the account's children count over its restarts; only the account uses it.
+	panics []time.Time
 	// peers is what the account knows of users and chats.
 	peers peerview.View
 }

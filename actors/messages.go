@@ -86,6 +86,11 @@ type (
 		done    func(error)
 		skipped *[]updates.Gap
 	}
+	// synced is the outcome of a syncUpdates that the account gave to the stream.
+	synced struct {
+		sync *syncUpdates
+		err  error
+	}
 )
 
 // Events from goroutines of an account.

@@ -526,6 +526,22 @@ func (r *rig) awaitState(t *testing.T, id fleet.AccountID, want string) {
 	})
 }
 
+// status waits until an account has reported a state.
+func (r *rig) status(t *testing.T, id fleet.AccountID, want State) Status {
+	t.Helper()
+	ctx := bounded(t)
+	for {
+		select {
+		case st := <-r.states.seen:
+			if st.Account == id && st.State == want {
+				return st
+			}
+		case <-ctx.Done():
+			t.Fatalf("%s: no state %s; the last was %+v", id, want, r.states.of(id))
+		}
+	}
+}
+
 // reason is the reason of a *fleet.Error, "" for nil, else the error's text.
 func reason(err error) string {
 	var e *fleet.Error

@@ -217,7 +217,7 @@ func TestEndOfASessionIsFinal(t *testing.T) {
 			if _, err := telegram.GetMe(bounded(t), ann); reason(err) != tc.error {
 				t.Errorf("the call that met it gave %v, want %s", err, tc.error)
 			}
-			st := r.states.await(t, "ann", tc.state)
+			st := r.status(t, "ann", tc.state)
 			if st.Reason != tc.error || st.Remedy == "" {
 				t.Errorf("status %+v, want the reason %s and a remedy", st, tc.error)
 			}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gotd/td/tg"
+
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/simulator"
@@ -116,7 +118,7 @@ func TestLogTakenByAnotherOwnerFencesTheAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.say(t, 1)
-	r.states.await(t, "bob", StateFenced)
+	r.status(t, "bob", StateFenced)
 	delete(r.users, "bob")
 	r.verify(t)
 	if _, err := nearest(bounded(t), r.env(t, "bob")); reason(err) != "ACCOUNT_FENCED" {
@@ -220,7 +222,7 @@ func TestCallsOfAFencedAccountAreAnswered(t *testing.T) {
 		}
 	})
 	env, ctx := r.env(t, "bob"), bounded(t)
-	r.states.await(t, "bob", StateOnline)
+	r.status(t, "bob", StateOnline)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -239,8 +241,30 @@ func TestCallsOfAFencedAccountAreAnswered(t *testing.T) {
 	}
 	wg.Wait()
 	delete(r.users, "bob")
-	r.states.await(t, "bob", StateFenced)
+	r.status(t, "bob", StateFenced)
 	if n := r.fleet.Sockets(); n != 1 {
 		t.Errorf("%d sockets are open, want the neighbour's only", n)
 	}
+}
+
+// TestUpdatesBeforeTheStreamAreKept: the server may push as soon as it knows the session, before
+// the account is online. A pressed button has no counter: no difference would bring it back.
+func TestUpdatesBeforeTheStreamAreKept(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 57})
+	r.pair(t)
+	key := r.key(t, "bob")
+	press := encode(t, &tg.Updates{Date: 1, Updates: []tg.UpdateClass{
+		&tg.UpdateBotCallbackQuery{QueryID: 5, UserID: r.users["ann"], Peer: &tg.PeerUser{UserID: r.users["ann"]}, MsgID: 1},
+	}})
+	var once sync.Once
+	r.tap(func(id int64, method string) (int, string) {
+		if id == key && method == "help.getConfig" { // before it is answered
+			once.Do(func() { r.sim.Server().Push(key, press) })
+		}
+		return 0, ""
+	})
+	r.restart(t, "bob")
+	r.log.await(t, "the button", func() bool { return len(r.log.ids("bob", tlupdates.KindCallbackQuery)) == 1 })
+	r.verify(t)
 }

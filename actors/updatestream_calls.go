@@ -128,6 +128,19 @@ func (a *account) startStream(ctx actor.Context) {
 	s, pos, self, peers := a.shared, a.loaded.log, a.record.UserID, &a.peers
 	props := actor.PropsFromProducer(func() actor.Actor { return newUpdateStream(s, pos, self, peers) })
 	a.stream = ctx.SpawnPrefix(props, "updatestream-")
+	for _, m := range a.early {
+		ctx.Send(a.stream, m)
+	}
+	a.early = nil
+}
+
+// sync hands a wish to be even to the stream, and remembers who waits: the stream may fail.
+func (a *account) sync(ctx actor.Context, m *syncUpdates) {
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	given := *m
+	given.done = func(err error) { root.Send(self, &synced{&given, err}) }
+	a.syncs[&given] = m.done
+	ctx.Send(a.stream, &given)
 }
 
 func (a *account) stopStream(ctx actor.Context) {
@@ -171,6 +184,10 @@ func (a *account) streamStopped(ctx actor.Context) {
 	for c, result := range a.observing {
 		delete(a.observing, c)
 		c.done(result, nil)
+	}
+	for m, done := range a.syncs {
+		delete(a.syncs, m)
+		done(errStreamStopped)
 	}
 	err := a.streamErr
 	a.streamErr = nil
