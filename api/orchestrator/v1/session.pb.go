@@ -26,8 +26,8 @@ type SyncUpdatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The account that catches up.
 	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
-	// True jumps to the server's state instead of fetching what is missing; the log gets a gap event
-	// that says what was skipped.
+	// True jumps to the server's state (updates.getState) instead of fetching what is missing; the log
+	// gets gap events that say what was skipped. Channels are not skipped: they catch up as always.
 	Skip          bool `protobuf:"varint,2,opt,name=skip,proto3" json:"skip,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -126,9 +126,9 @@ func (x *SyncUpdatesReply) GetSkipped() []*SkippedUpdates {
 // SkippedUpdates is a range of updates that were not fetched.
 type SkippedUpdates struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The counter: `pts`, `qts`, `seq` or `channel:<id>`.
+	// The counter: `pts` or `qts`.
 	Box string `protobuf:"bytes,1,opt,name=box,proto3" json:"box,omitempty"`
-	// Its value before; 0 when it was not known.
+	// Its value before.
 	From int64 `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"`
 	// Its value now, as the server says.
 	To            int64 `protobuf:"varint,3,opt,name=to,proto3" json:"to,omitempty"`
