@@ -330,7 +330,9 @@ func (s *Server) shutdownPeers(ctx context.Context) error {
 	}
 	err := s.peers.Close()
 	cancel()
-	<-ended
+	if cut := <-ended; !errors.Is(cut, context.Canceled) {
+		err = errors.Join(err, cut)
+	}
 	return err
 }
 
