@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"syscall"
 )
 
 // The forms of an MTProxy secret.
@@ -51,6 +53,14 @@ func (p Proxy) checkSecret(o *Options) error {
 	return nil
 }
 
+// silence names the likely reason when an MTProxy ends the connection.
+func silence(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
+		return fmt.Errorf("%w: %w", ErrProxySilent, err)
+	}
+	return err
+}
+
 // Where a hello's random bytes stand: after the headers of record and message and the version. They are the same
 // place in both directions.
 const (
@@ -73,7 +83,7 @@ func (h *handshake) fakeTLS(p Proxy, o Options) error {
 	}
 	answer, err := h.serverHello()
 	if err != nil {
-		return err
+		return silence(err)
 	}
 	if !provesSecret(answer, proof, p.key()) {
 		return ErrProxySecret

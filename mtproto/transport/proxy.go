@@ -93,7 +93,8 @@ var (
 	ErrProxySecret = errors.New("the other side does not prove that it knows the secret: " +
 		"the secret is wrong, this machine's clock is off, or it is no MTProxy")
 	// ErrProxySilent means that an MTProxy ended the connection before it had sent anything.
-	ErrProxySilent = errors.New("the proxy ended the connection without an answer: the secret is wrong, or the proxy does not reach this DC")
+	ErrProxySilent = errors.New("the proxy ended the connection without an answer: the secret is wrong, " +
+		"this machine's clock is off, or the proxy does not reach this DC")
 	// ErrProxyProtocol means that what answered does not speak the protocol of the proxy's kind.
 	ErrProxyProtocol = errors.New("the answer is not that of such a proxy")
 )

@@ -268,6 +268,7 @@ func TestProxiesThatRefuse(t *testing.T) {
 		"SOCKS5: bad address type":     {scripted("\x05\x00", "\x05\x00\x00\x07"), socks, tg.addr(), HopHandshake, ErrProxyProtocol, ""},
 		"SOCKS5: ends at once":         {scripted(), socks, tg.addr(), HopHandshake, io.ErrUnexpectedEOF, ""},
 		"SOCKS5: ends in the reply":    {scripted("\x05\x00", "\x05\x00\x00\x01\x7f", hangUp), socks, tg.addr(), HopHandshake, io.ErrUnexpectedEOF, ""},
+		"SOCKS5: ends waiting":         {scripted("\x05\x00", "\x05", hangUp), socks, tg.addr(), HopTarget, io.ErrUnexpectedEOF, ""},
 		"HTTP: no credentials":         {func() *host { return newHTTPProxy(t, "127.0.0.1:0", &way{}, true) }, web, tg.addr(), HopHandshake, ErrProxyAuth, "407"},
 		"HTTP: wrong password":         {func() *host { return newHTTPProxy(t, "127.0.0.1:0", &way{}, true) }, Proxy{Kind: HTTPConnect, User: testUser, Password: "x"}, tg.addr(), HopHandshake, ErrProxyAuth, "407"},
 		"HTTP: target down":            {func() *host { return newHTTPProxy(t, "127.0.0.1:0", &way{}, false) }, web, closed.addr(), HopTarget, nil, "502"},
@@ -279,8 +280,8 @@ func TestProxiesThatRefuse(t *testing.T) {
 		"HTTP: header without end":     {scripted("HTTP/1.1 200 OK\r\n" + strings.Repeat("x", maxReply)), web, tg.addr(), HopHandshake, ErrProxyProtocol, "8192"},
 		"HTTP: ends in the header":     {scripted("HTTP/1.1 200 OK\r\n", hangUp), web, tg.addr(), HopHandshake, io.ErrUnexpectedEOF, ""},
 		"MTProxy ee: no MTProxy":       {scripted("HTTP/1.1 400 Bad Request\r\n\r\n"), tlsProxy, "", HopHandshake, ErrProxyProtocol, "DC 2"},
-		"MTProxy ee: ends at once":     {scripted(), tlsProxy, "", HopHandshake, io.ErrUnexpectedEOF, ""},
-		"MTProxy ee: wrong key":        {func() *host { return newMTProxy(t, "127.0.0.1:0", &way{}, tg.addr(), true) }, Proxy{Kind: MTProxy, Secret: wrongKey}, "", HopHandshake, io.ErrUnexpectedEOF, ""},
+		"MTProxy ee: ends at once":     {scripted(), tlsProxy, "", HopHandshake, ErrProxySilent, "DC"},
+		"MTProxy ee: wrong key":        {func() *host { return newMTProxy(t, "127.0.0.1:0", &way{}, tg.addr(), true) }, Proxy{Kind: MTProxy, Secret: wrongKey}, "", HopHandshake, ErrProxySilent, "DC"},
 		"MTProxy ee: alert":            {scripted("\x15\x03\x03\x00\x02\x02\x28"), tlsProxy, "", HopHandshake, ErrProxySecret, "clock"},
 		"MTProxy ee: answers unproven": {scripted(string(record(recordHandshake, make([]byte, 122))) + changeCipher + string(record(recordData, make([]byte, 900)))), tlsProxy, "", HopHandshake, ErrProxySecret, ""},
 	} {

@@ -92,7 +92,8 @@ func (h *handshake) socksRequest(addr string) error {
 		return err
 	}
 	var answer [4]byte
-	if err := h.receive(answer[:2]); err != nil { // some proxies end a refusal here
+	if err := h.receive(answer[:2]); err != nil { // a refusal may end after these two
+		h.atTarget = true // it has greeted us, so it is the target that it waits for or gives up
 		return err
 	}
 	if answer[0] != socksVersion {

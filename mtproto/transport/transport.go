@@ -44,7 +44,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -277,13 +276,17 @@ func (in *reader) trim(f framing, frame []byte) ([]byte, error) {
 	return unpad(frame)
 }
 
-// doubt names the likely reason when an MTProxy ends a connection before anything has arrived.
+// doubt says on which hop an MTProxy ended a connection before anything had arrived.
 func (c *Conn) doubt(err error) error {
-	if c.unproven == nil || !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) {
+	if c.unproven == nil {
+		return err
+	}
+	reason := silence(err)
+	if !errors.Is(reason, ErrProxySilent) {
 		return err
 	}
 	e := *c.unproven
-	e.Err = fmt.Errorf("%w: %w", ErrProxySilent, err)
+	e.Err = reason
 	return &e
 }
 
