@@ -141,16 +141,7 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 			m.call.done(result, nil)
 		}
 	case *updatesArrived:
-		switch {
-		case a.stream == nil && a.authorized(): // on the way: the server is quicker than we are
-			a.early = append(a.early, m)
-		case a.stream == nil: // nobody has signed in: nothing of it is wanted
-			a.toHome(ctx, &processed{taken: 1, msgIDs: []int64{m.msgID}})
-		case a.streamClosing: // not acknowledged: it comes again
-			a.toHome(ctx, &processed{taken: 1})
-		default:
-			ctx.Send(a.stream, m)
-		}
+		a.updatesArrived(ctx, m)
 	case *updatesDropped:
 		a.toStream(ctx, m)
 	case *syncUpdates:
@@ -195,6 +186,19 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 		if a.state == StateUnauthorized || a.state == StateCodeSent || a.state == StatePasswordNeeded {
 			a.setState(ctx, m.state, "", "", "")
 		}
+	}
+}
+
+func (a *account) updatesArrived(ctx actor.Context, m *updatesArrived) {
+	switch {
+	case a.stream == nil && a.authorized(): // on the way: the server is quicker than we are
+		a.early = append(a.early, m)
+	case a.stream == nil: // nobody has signed in: nothing of it is wanted
+		a.toHome(ctx, &processed{taken: 1, msgIDs: []int64{m.msgID}})
+	case a.streamClosing: // not acknowledged: it comes again
+		a.toHome(ctx, &processed{taken: 1})
+	default:
+		ctx.Send(a.stream, m)
 	}
 }
 

@@ -132,7 +132,8 @@ func (a *account) delay(ctx actor.Context, c *call, at time.Time, wait time.Dura
 
 // callRefused reacts to an RPC error: some are for the account, all others for the caller.
 func (a *account) callRefused(ctx actor.Context, m *callRefused) {
-	name, arg := splitError(m.err.Message)
+	parsed := tgerr.New(m.err.Code, m.err.Message) // FLOOD_WAIT_30 is FLOOD_WAIT and 30
+	name, arg := parsed.Type, parsed.Argument
 	if m.call == nil { // initConnection
 		if remedies[name].state != "" {
 			a.lost(ctx, name)
@@ -140,7 +141,7 @@ func (a *account) callRefused(ctx actor.Context, m *callRefused) {
 		return
 	}
 	c := m.call
-	answer := func() { c.done(nil, tgerr.New(m.err.Code, m.err.Message)) }
+	answer := func() { c.done(nil, parsed) }
 	onSide := a.home == nil || m.dc != a.home.link.dc
 	switch {
 	case strings.HasSuffix(name, "_MIGRATE") && arg > 0:
@@ -218,17 +219,4 @@ func (a *account) lost(ctx actor.Context, name string) {
 	a.stop(ctx, r.state, name, "Telegram answered "+name, r.remedy)
 	a.forgetLogin()
 	a.save(ctx, nil)
-}
-
-// splitError parts Telegram's FLOOD_WAIT_30 into FLOOD_WAIT and 30.
-func splitError(message string) (string, int) {
-	i := strings.LastIndexByte(message, '_')
-	if i < 0 {
-		return message, 0
-	}
-	n, err := strconv.Atoi(message[i+1:])
-	if err != nil {
-		return message, 0
-	}
-	return message[:i], n
 }

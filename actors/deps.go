@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/backoff"
+	"github.com/telefleet/orchestrator/internal/dcdial"
 	"github.com/telefleet/orchestrator/internal/peerview"
 	"github.com/telefleet/orchestrator/internal/sockets"
 	"github.com/telefleet/orchestrator/internal/updatelog"
@@ -61,7 +61,6 @@ type Deps struct {
 
 // Limits of ours.
 const (
-	dialTimeout     = 15 * time.Second
 	maxQueued       = 4096             // calls that wait in an account
 	restartBudget   = 5                // panics of an account's children in restartWindow before quarantine
 	restartWindow   = 10 * time.Minute //
@@ -101,7 +100,7 @@ func (s *shared) dial(ctx context.Context, dc int, side bool) (*transport.Conn, 
 			return nil, ctx.Err()
 		}
 	}
-	if err := sleepUntil(ctx, s.deps.Now, s.grant.NotBefore); err != nil {
+	if err := dcdial.SleepUntil(ctx, s.deps.Now, s.grant.NotBefore); err != nil {
 		return nil, err
 	}
 	if err := s.deps.Pace(ctx, dc); err != nil {
@@ -112,27 +111,9 @@ func (s *shared) dial(ctx context.Context, dc int, side bool) (*transport.Conn, 
 			return nil, fmt.Errorf("%w: %w", errFenced, err)
 		}
 	}
-	options := s.deps.DCs.Select(dc, dcs.Want{Media: side})
-	if len(options) == 0 && side { // most DCs have no addresses of their own for media
-		options = s.deps.DCs.Select(dc, anyAddress)
-	}
-	if len(options) == 0 {
-		return nil, fmt.Errorf("no address of DC %d is known", dc)
-	}
 	o := s.deps.Transport
-	o.DC = dc
 	o.Check = s.check
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	var errs []error
-	for _, option := range options {
-		conn, err := transport.Dial(ctx, option.Addr, o)
-		if err == nil {
-			return conn, nil
-		}
-		errs = append(errs, err)
-	}
-	return nil, errors.Join(errs...)
+	return dcdial.Dial(ctx, s.deps.DCs, dc, side, o)
 }
 
 // check is the fence, asked directly before each socket write.
@@ -141,19 +122,4 @@ func (s *shared) check() error {
 		return fmt.Errorf("%w: %w", errFenced, err)
 	}
 	return nil
-}
-
-func sleepUntil(ctx context.Context, now func() time.Time, at time.Time) error {
-	wait := at.Sub(now())
-	if at.IsZero() || wait <= 0 {
-		return nil
-	}
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

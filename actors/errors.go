@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/mtproto"
@@ -40,18 +41,8 @@ func withMethod(e *fleet.Error, method string) *fleet.Error {
 
 // unavailable is the answer of an account that cannot take a call in its state.
 func unavailable(s State, reason, remedy string) error {
-	return fleet.Errorf(fleet.CodeFailedPrecondition, "ACCOUNT_"+upper(string(s)), "the account is %s: %s", s, reason).
+	return fleet.Errorf(fleet.CodeFailedPrecondition, "ACCOUNT_"+strings.ToUpper(string(s)), "the account is %s: %s", s, reason).
 		WithRemedy(remedy)
-}
-
-func upper(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if c >= 'a' && c <= 'z' {
-			b[i] = c - 32
-		}
-	}
-	return string(b)
 }
 
 // endOf says what the engine's reason for closing asks of the account.

@@ -234,6 +234,25 @@ func (r *rig) record(t *testing.T, id fleet.AccountID) *sessionstore.Record {
 	return rec
 }
 
+// stored waits for what an account stores in the background.
+func (r *rig) stored(t *testing.T, id fleet.AccountID, ok func(*sessionstore.Record) bool) *sessionstore.Record {
+	t.Helper()
+	ctx := bounded(t)
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		rec := r.record(t, id)
+		if ok(rec) {
+			return rec
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			t.Fatalf("%s: stored %v", id, rec)
+		}
+	}
+}
+
 // rig is accounts over the simulator whose events go into a journal.
 type rig struct {
 	*simulated

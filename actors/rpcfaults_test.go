@@ -2,12 +2,14 @@ package actors
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/simulator"
 	"github.com/telefleet/orchestrator/telegram"
 )
@@ -148,10 +150,9 @@ func TestMigrationOfASignedInAccount(t *testing.T) {
 	}
 	r.chatter(t, 5)
 	r.verify(t)
-	rec := r.record(t, "ann")
-	if rec.UserID != r.users["ann"] || rec.HomeDC != 2 || len(rec.Keys) != 2 {
-		t.Errorf("stored session %v, want home DC 2 again and a key of DC 3 beside", rec)
-	}
+	r.stored(t, "ann", func(rec *sessionstore.Record) bool { // home DC 2 again, and a key of DC 3 beside
+		return rec.UserID == r.users["ann"] && rec.HomeDC == 2 && len(rec.Keys) == 2
+	})
 }
 
 // TestMigrationToAnUnknownDCIsAnAnswer: not a reason to move.
@@ -223,7 +224,7 @@ func TestEndOfASessionIsFinal(t *testing.T) {
 			}
 			before := r.dials()
 			r.fleet.NetworkRestored("")
-			if _, err := nearest(bounded(t), ann); reason(err) != "ACCOUNT_"+upper(string(tc.state)) {
+			if _, err := nearest(bounded(t), ann); reason(err) != "ACCOUNT_"+strings.ToUpper(string(tc.state)) {
 				t.Errorf("a later call gave %v", err)
 			}
 			gone := make(chan struct{})

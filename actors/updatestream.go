@@ -246,14 +246,7 @@ func (s *updateStream) emit(ctx actor.Context, e updates.Emit) {
 			}
 		}
 	} else {
-		if len(records) == 0 {
-			records = append(records, eventlog.Record{Account: s.id, Kind: eventlog.KindPositions, Time: now})
-		}
-		positions := make([]eventlog.Position, 0, len(e.Positions))
-		for _, p := range e.Positions {
-			positions = append(positions, eventlog.Position{Box: p.Box.String(), Value: p.Value})
-		}
-		records[len(records)-1].Positions = positions
+		records = updatelog.Place(records, e.Positions, s.id, now)
 		s.pending = append(s.pending, records...)
 	}
 	s.msgIDs = append(s.msgIDs, e.MsgIDs...)
@@ -324,12 +317,8 @@ func (s *updateStream) appended(ctx actor.Context, m *appended) {
 	} else if m.err != nil {
 		n = 0
 	}
-	for _, r := range s.pending[:n] {
-		for _, p := range r.Positions {
-			if box, err := updates.ParseBox(p.Box); err == nil {
-				s.durable.Apply(updates.Position{Box: box, Value: p.Value})
-			}
-		}
+	if err := updatelog.Apply(&s.durable, s.pending[:n]); err != nil { // the positions are our own
+		s.log.Error("positions are not applied", "error", err.Error())
 	}
 	s.pending = append([]eventlog.Record(nil), s.pending[n:]...)
 	if n > 0 {

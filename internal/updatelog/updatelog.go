@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
@@ -73,18 +74,42 @@ func Claim(ctx context.Context, log Log, id fleet.AccountID, token fleet.Fencing
 		if err != nil {
 			return nil, fmt.Errorf("replay event log: %w", err)
 		}
-		for _, p := range rec.Positions {
-			box, err := updates.ParseBox(p.Box)
-			if err != nil {
-				return nil, fmt.Errorf("replay event log: %w", err)
-			}
-			pos.State.Apply(updates.Position{Box: box, Value: p.Value})
+		if err := Apply(&pos.State, []eventlog.Record{rec}); err != nil {
+			return nil, fmt.Errorf("replay event log: %w", err)
 		}
 		if rec.ID != "" {
 			pos.Seen = append(pos.Seen, rec.ID)
 		}
 	}
 	return pos, nil
+}
+
+// Place puts the positions that hold after an append into its last record; an append without
+// events is one record of positions only.
+func Place(records []eventlog.Record, positions []updates.Position, id fleet.AccountID, now time.Time) []eventlog.Record {
+	if len(records) == 0 {
+		records = append(records, eventlog.Record{Account: id, Kind: eventlog.KindPositions, Time: now})
+	}
+	placed := make([]eventlog.Position, 0, len(positions))
+	for _, p := range positions {
+		placed = append(placed, eventlog.Position{Box: p.Box.String(), Value: p.Value})
+	}
+	records[len(records)-1].Positions = placed
+	return records
+}
+
+// Apply takes the positions of stored records over into a state.
+func Apply(state *updates.State, records []eventlog.Record) error {
+	for _, r := range records {
+		for _, p := range r.Positions {
+			box, err := updates.ParseBox(p.Box)
+			if err != nil {
+				return err
+			}
+			state.Apply(updates.Position{Box: box, Value: p.Value})
+		}
+	}
+	return nil
 }
 
 // EncodeCheckpoint is the log's cursor, two varints, and the update state that holds there.
