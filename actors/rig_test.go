@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gotd/td/tg"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
@@ -29,7 +31,7 @@ import (
 )
 
 // patience bounds the wait for any one thing; nothing here takes so long.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 func bounded(t *testing.T) context.Context {
 	t.Helper()
@@ -259,6 +261,8 @@ type rig struct {
 	log   *journal
 	store *countedStore
 	users map[fleet.AccountID]int64
+	// killed is how many keys the test lets the referee kill.
+	killed int
 }
 
 // newRig starts a simulator and a node. Its waits between dials are short; the rest is as in
@@ -293,8 +297,29 @@ func newRig(t *testing.T, cfg simulator.Config, change ...func(*Deps)) *rig {
 		c(d)
 	}
 	r.start(t)
-	t.Cleanup(func() { r.shutdown(t) })
+	t.Cleanup(func() { r.close(t) })
 	return r
+}
+
+// close ends the node. The referee must have seen nothing, but the keys that the test killed.
+func (r *rig) close(t *testing.T) {
+	if r.killed == 0 {
+		r.shutdown(t)
+		return
+	}
+	r.end(t, r.fleet)
+	if c := r.sim.Referee().Counts(); c.Duplicated != r.killed {
+		t.Errorf("referee: %d keys killed, want %d", c.Duplicated, r.killed)
+	}
+}
+
+func (r *rig) end(t *testing.T, f *Fleet) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+	defer cancel()
+	if err := f.Shutdown(ctx); err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
 }
 
 // person is a user who is signed in as an account of the same name.
@@ -578,4 +603,11 @@ func nearest(ctx context.Context, env *Env) (*tg.NearestDC, error) {
 	var dc tg.NearestDC
 	err := env.Invoke(ctx, &tg.HelpGetNearestDCRequest{}, &dc)
 	return &dc, err
+}
+
+// debugLog shows the log of a rig's node, when RIGLOG is set.
+func debugLog(d *Deps) {
+	if os.Getenv("RIGLOG") != "" {
+		d.Log = hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, TimeFormat: "05.000", Output: os.Stderr})
+	}
 }

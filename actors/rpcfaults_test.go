@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gotd/td/tg"
+	"github.com/gotd/td/tgerr"
 
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/sessionstore"
@@ -238,5 +239,52 @@ func TestEndOfASessionIsFinal(t *testing.T) {
 			}
 			r.verify(t)
 		})
+	}
+}
+
+// TestF19TwoOwnersOfOneKey: what ownership must prevent. The simulator kills the key as Telegram
+// does; both sides stop in a named state, and nobody tries to sign in or to dial.
+func TestF19TwoOwnersOfOneKey(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 39})
+	ann, _ := r.pair(t)
+	r.killed = 1
+	other, reports := r.deps, newStates()
+	other.Events, other.Report = newJournal(), reports.report
+	f, err := Start(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Owned(testGrant("ann"))
+	second, ok := f.Running(bounded(t), "ann")
+	if !ok {
+		t.Fatal("the second owner does not run")
+	}
+	delete(r.users, "ann")
+	envs := []*Env{ann, second}
+	for met := 0; met < 2; {
+		met = 0
+		for _, env := range envs {
+			switch _, err := nearest(bounded(t), env); reason(err) {
+			case "":
+			case "ACCOUNT_CONFLICT":
+				met++
+			default:
+				if !tgerr.Is(err, "AUTH_KEY_DUPLICATED") {
+					t.Fatalf("got %v, want AUTH_KEY_DUPLICATED", err)
+				}
+			}
+		}
+	}
+	if st := r.status(t, "ann", StateConflict); st.Reason != "AUTH_KEY_DUPLICATED" || st.Remedy == "" {
+		t.Errorf("status %+v, want AUTH_KEY_DUPLICATED with a remedy", st)
+	}
+	before := r.dials()
+	r.fleet.NetworkRestored("")
+	f.NetworkRestored("")
+	r.end(t, f)
+	r.verify(t)
+	if n := r.dials(); n != before {
+		t.Errorf("%d dials after the conflict", n-before)
 	}
 }

@@ -195,13 +195,7 @@ func (f *foreign) client(t *testing.T, framing transport.Framing) *rig {
 	}
 	debugLog(d)
 	r.start(t)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
-		defer cancel()
-		if err := r.fleet.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-	})
+	t.Cleanup(func() { r.end(t, r.fleet) })
 	return r
 }
 
