@@ -24,7 +24,8 @@ func newAccount(g *globals) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newAccountAdd(g), newAccountList(g), newAccountGet(g))
+	cmd.AddCommand(newAccountAdd(g), newAccountList(g), newAccountGet(g),
+		newAccountWatch(g), newAccountPause(g), newAccountResume(g), newAccountMove(g), newAccountDelete(g))
 	return cmd
 }
 
@@ -55,12 +56,18 @@ func newAccountAdd(g *globals) *cobra.Command {
 }
 
 func newAccountList(g *globals) *cobra.Command {
-	var selector string
+	var (
+		selector          string
+		watch, conditions bool
+	)
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the accounts of the fleet",
 		Args:  exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if watch {
+				return watchAccounts(cmd, g, selector)
+			}
 			c, err := dial(g)
 			if err != nil {
 				return err
@@ -78,10 +85,17 @@ func newAccountList(g *globals) *cobra.Command {
 					break
 				}
 			}
-			return g.print(cmd.OutOrStdout(), all, func() table { return accountTable(all.GetAccounts()...) })
+			return g.print(cmd.OutOrStdout(), all, func() table {
+				if conditions {
+					return conditionTable(all.GetAccounts()...)
+				}
+				return accountTable(all.GetAccounts()...)
+			})
 		},
 	}
 	cmd.Flags().StringVarP(&selector, "selector", "l", "", "label selector, such as team=support,!test")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "then show each change")
+	cmd.Flags().BoolVar(&conditions, "conditions", false, "show the conditions of each account")
 	return cmd
 }
 
@@ -119,6 +133,20 @@ func accountTable(accounts ...*v1.Account) table {
 			a.GetId(), stateName(s.GetState()), dash(s.GetReason()), number(s.GetUserId()), strconv.FormatBool(s.GetBot()),
 			number(int64(s.GetHomeDc())), dash(s.GetNode()), dash(labelText(a.GetLabels())),
 		})
+	}
+	return t
+}
+
+// conditionTable shows what is true of accounts, a column for each condition.
+func conditionTable(accounts ...*v1.Account) table {
+	t := table{header: []string{"ACCOUNT", "STATE", "OWNED", "AUTHORIZED", "CONNECTED", "UPDATES FLOWING", "READY"}}
+	for _, a := range accounts {
+		s := a.GetStatus()
+		row := []string{a.GetId(), stateName(s.GetState())}
+		for _, c := range conditionTypes {
+			row = append(row, conditionText(s, c))
+		}
+		t.rows = append(t.rows, row)
 	}
 	return t
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/telefleet/orchestrator/api/orchestrator/v1/orchestratorv1connect"
+	"github.com/telefleet/orchestrator/client"
 )
 
 // api is the control API's client.
@@ -26,20 +28,15 @@ type api struct {
 
 // dial makes a client of a node's API; nothing is sent yet.
 func dial(g *globals) (*api, error) {
-	server := g.server
-	if !strings.Contains(server, "://") {
-		server = "http://" + server
-	}
-	u, err := url.Parse(server)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, usageError{fmt.Errorf("--server: must be http://host:port or https://host:port (got %q)", server),
-			"the node prints its address when it starts"}
-	}
-	c, err := httpClient(u.Scheme == "http", g)
+	bases, err := g.addresses()
 	if err != nil {
 		return nil, err
 	}
-	base := u.Scheme + "://" + u.Host
+	base := answering(bases)
+	c, err := httpClient(strings.HasPrefix(base, "http://"), g)
+	if err != nil {
+		return nil, err
+	}
 	return &api{
 		fleet:    orchestratorv1connect.NewFleetServiceClient(c, base),
 		auth:     orchestratorv1connect.NewAuthServiceClient(c, base),
@@ -51,28 +48,90 @@ func dial(g *globals) (*api, error) {
 	}, nil
 }
 
+// sdk makes a client that goes on to the next server when one fails; nothing is sent yet.
+func sdk(g *globals) (*client.Client, error) {
+	bases, err := g.addresses()
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := g.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	return client.New(bases, client.WithToken(os.Getenv(envToken)), client.WithTLS(cfg), client.WithRetry(0))
+}
+
+// addresses are the servers as base URLs.
+func (g *globals) addresses() ([]string, error) {
+	var bases []string
+	for server := range strings.SplitSeq(g.server, ",") {
+		server = strings.TrimSpace(server)
+		if !strings.Contains(server, "://") {
+			server = "http://" + server
+		}
+		u, err := url.Parse(server)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return nil, usageError{fmt.Errorf("--server: must be http://host:port or https://host:port (got %q)", server),
+				"the node prints its address when it starts"}
+		}
+		bases = append(bases, u.Scheme+"://"+u.Host)
+	}
+	return bases, nil
+}
+
+// probeTime is how long a server may take to accept a connection before the next one is tried.
+const probeTime = 2 * time.Second
+
+// answering is the first of several servers that accepts connections, or the last of all.
+func answering(bases []string) string {
+	for _, base := range bases[:len(bases)-1] {
+		u, err := url.Parse(base)
+		if err != nil {
+			continue
+		}
+		address := u.Host
+		if u.Port() == "" {
+			address = net.JoinHostPort(u.Hostname(), u.Scheme)
+		}
+		if c, err := net.DialTimeout("tcp", address, probeTime); err == nil {
+			_ = c.Close()
+			return base
+		}
+	}
+	return bases[len(bases)-1]
+}
+
 // httpClient speaks HTTP/2, in clear text where the server is on loopback, so that many calls
 // and streams share one connection.
 func httpClient(clear bool, g *globals) (*http.Client, error) {
 	var protocols http.Protocols
 	protocols.SetHTTP2(!clear)
 	protocols.SetUnencryptedHTTP2(clear)
-	t := &http.Transport{
-		Protocols: &protocols, HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second},
-		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+	cfg, err := g.tlsConfig()
+	if err != nil {
+		return nil, err
 	}
-	if g.caFile != "" {
-		pem, err := os.ReadFile(g.caFile)
-		if err != nil {
-			return nil, fmt.Errorf("--ca-file: %w", err)
-		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, usageError{fmt.Errorf("--ca-file: holds no certificate (got %q)", g.caFile), "give the certificate of the node's authority in PEM form"}
-		}
-		t.TLSClientConfig.RootCAs = pool
+	t := &http.Transport{
+		Protocols: &protocols, HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second}, TLSClientConfig: cfg,
 	}
 	return &http.Client{Transport: bearer{t, os.Getenv(envToken)}}, nil
+}
+
+// tlsConfig trusts the authority of --ca-file, or the system's.
+func (g *globals) tlsConfig() (*tls.Config, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	if g.caFile == "" {
+		return cfg, nil
+	}
+	pem, err := os.ReadFile(g.caFile)
+	if err != nil {
+		return nil, fmt.Errorf("--ca-file: %w", err)
+	}
+	cfg.RootCAs = x509.NewCertPool()
+	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, usageError{fmt.Errorf("--ca-file: holds no certificate (got %q)", g.caFile), "give the certificate of the node's authority in PEM form"}
+	}
+	return cfg, nil
 }
 
 // bearer adds the API token to every request.

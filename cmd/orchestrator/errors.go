@@ -13,6 +13,7 @@ import (
 	"connectrpc.com/connect"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/configs"
 	"github.com/telefleet/orchestrator/fleet"
 )
@@ -33,12 +34,22 @@ func report(w io.Writer, err error) int {
 func explain(err error) (message, hint string, code int) {
 	var (
 		usage    usageError
+		step     hinted
+		called   *client.Error
+		one      named
 		problems *configs.Problems
 		rpc      *connect.Error
 		own      *fleet.Error
 		op       *net.OpError
 	)
 	switch {
+	case errors.As(err, &one):
+		message, hint, code = explain(one.err)
+		return one.id + ": " + message, hint, code
+	case errors.As(err, &step):
+		return step.Error(), step.hint, exitFailed
+	case errors.As(err, &called) && called.Code != fleet.CodeCanceled:
+		return explainCall(called)
 	case errors.Is(err, context.Canceled):
 		return "interrupted", "", exitCanceled
 	case errors.As(err, &usage):
@@ -68,6 +79,25 @@ func ownCode(c fleet.Code) int {
 		return exitNotFound
 	}
 	return exitFailed
+}
+
+// explainCall says what a call of the SDK came to.
+func explainCall(err *client.Error) (message, hint string, code int) {
+	hint, code = err.Remedy, ownCode(err.Code)
+	switch {
+	case err.Reason == client.ReasonUnreachable || err.Reason == client.ReasonUntrusted && err.Code == fleet.CodeUnavailable:
+		hint = "start a node with `orchestrator serve` or `orchestrator demo`, or name one by --server"
+		if err.Reason == client.ReasonUntrusted {
+			hint = "check the address's scheme, and name the node's authority by --ca-file"
+		}
+		return "the API does not answer: " + err.Message, hint, exitNoServer
+	case refused[string(err.Reason)], err.Code == fleet.CodeUnauthenticated, err.Code == fleet.CodePermissionDenied:
+		code = exitAuth
+	}
+	if hint == "" && err.RetryAfter > 0 {
+		hint = "repeat it in " + err.RetryAfter.String()
+	}
+	return err.Message, hint, code
 }
 
 // explainRPC says what the API answered, or why it was not reached.

@@ -90,6 +90,7 @@ Talk to a running node:               orchestrator account list`,
 	root.AddCommand(
 		newDemo(g), newSimulate(g), newServe(), newInfra(), newCert(), newCheckConfig(), newVersion(g),
 		newAccount(g), newLogin(g), newSend(g), newHistory(g), newEvents(g), newCall(g),
+		newNodes(g), newNetwork(g), newSync(g), newWait(g),
 	)
 	return root
 }
