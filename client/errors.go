@@ -147,11 +147,12 @@ const (
 	reasonOwnerUnreachable Reason = "OWNER_UNREACHABLE"
 )
 
-// refusals are the nodes' reasons that come before a call is begun.
+// refusals are the nodes' reasons that come before a call is begun, or an account's while it moves.
 var refusals = map[Reason]fault{
 	"NO_OWNER": wait, "ACCOUNT_NOT_OWNED": wait, "ACCOUNT_NOT_RUNNING": wait,
 	reasonOwnerUnreachable: wait, "REQUESTS_UNAVAILABLE": wait,
-	"NOT_OWNER": other, "SHUTTING_DOWN": leaves, ReasonNotServing: leaves,
+	"ACCOUNT_DRAINING": busy, // of a command of several steps some may have been taken
+	"NOT_OWNER":        other, "SHUTTING_DOWN": leaves, ReasonNotServing: leaves,
 }
 
 // judge types the error of one attempt at a node. ctx is the call's.

@@ -45,6 +45,9 @@ const (
 	reasonUnreachable = "OWNER_UNREACHABLE"
 	reasonLost        = "OWNER_LOST"
 	reasonNoOwner     = "NO_OWNER"
+	// reasonDraining is an account's refusal while it is handed over. A command of several steps
+	// may have taken some.
+	reasonDraining = "ACCOUNT_DRAINING"
 )
 
 func isReason(err error, reasons ...string) bool {
@@ -151,7 +154,7 @@ func (r *router) route(ctx context.Context, id fleet.AccountID, c routed) error 
 			return err
 		case isForwarded(ctx): // the sender knows more, or will in a moment
 			return err
-		case isReason(err, reasonNotOwner, reasonUnreachable):
+		case isReason(err, reasonNotOwner, reasonUnreachable), isReason(err, reasonDraining) && c.again():
 			if waited += time.Since(start); waited < r.wait {
 				break
 			}
