@@ -67,6 +67,7 @@ const (
 	settleTime   = 20 * time.Second        // how long the last events are waited for
 	settleSignal = 1500 * time.Millisecond // the same after Ctrl-C, which must end within 5 s
 	shutdownTime = 3 * time.Second
+	redialTime   = time.Second // --faults cuts without a pause: longer waits than settleSignal would look like losses
 	maxAccounts  = 2000
 )
 
@@ -110,7 +111,7 @@ func (d *demo) start(ctx context.Context, dir string) error {
 	cfg.Telegram.APIID, cfg.Telegram.APIHash = 1, "demo"
 	cfg.Pace.DialsPerSecond, cfg.Pace.DialsPerDCSecond = 1000, 1000
 	cfg.Events.MinFree = 64 << 20
-	if d.node, err = startNode(ctx, cfg, nodeOptions{dcs: d.dcs(), throwaway: true, log: log}); err != nil {
+	if d.node, err = startNode(ctx, cfg, nodeOptions{dcs: d.dcs(), throwaway: true, redialMax: redialTime, log: log}); err != nil {
 		return err
 	}
 	if d.api, err = dial(&globals{server: d.node.url(false)}); err != nil {

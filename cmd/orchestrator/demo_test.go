@@ -103,6 +103,19 @@ func TestDemoEndsGracefullyBySignal(t *testing.T) {
 	}
 }
 
+// However often its connections are cut, a demo ends soon by a signal, and nothing is lost:
+// no account sits out a long wait then.
+func TestDemoUnderFaultsEndsBySignal(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil, "demo", "--faults")
+	p.line(`message_new +#\d+ from @\w+: message 8 from`)
+	p.signal(os.Interrupt)
+	if code := p.exit(); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	p.line(`[1-9]\d* sent, [1-9]\d* received, 0 lost, 0 duplicated in \d+ s\n$`)
+}
+
 // A timed demo that is cut short still reports, and says by its exit code that it was.
 func TestTimedDemoReportsWhenInterrupted(t *testing.T) {
 	t.Parallel()

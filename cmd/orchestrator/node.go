@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -35,6 +36,9 @@ import (
 // floodWait is the longest wait asked by Telegram that a call waits out by itself.
 const floodWait = 60 * time.Second
 
+// maxRedial bounds the wait between failed connections of an account.
+const maxRedial = time.Minute
+
 // node is one running process of the fleet: stores, ownership, accounts and API, joined.
 type node struct {
 	log      hclog.Logger
@@ -64,6 +68,8 @@ type nodeOptions struct {
 	dcs dcs.List
 	// throwaway says that the data directory goes with the process: nothing is synced to disk.
 	throwaway bool
+	// redialMax bounds the wait between failed connections; 0 means maxRedial.
+	redialMax time.Duration
 	// acceptRestored says that an operator has confirmed an etcd or machine that is not the known one.
 	acceptRestored bool
 	log            hclog.Logger
@@ -175,7 +181,7 @@ func actorDeps(cfg configs.Config, profile cluster.Profile, o nodeOptions) actor
 		Pace: func(ctx context.Context, dc int) error {
 			return pace.Wait(ctx, pacer.Key{Class: "node"}, pacer.Key{Class: "dc", Name: strconv.Itoa(dc)})
 		},
-		Redial:    backoff.Policy{Base: time.Second, Max: time.Minute, Factor: 2},
+		Redial:    backoff.Policy{Base: time.Second, Max: cmp.Or(o.redialMax, maxRedial), Factor: 2},
 		FloodWait: floodWait,
 		Rand:      rand.Reader, Now: time.Now, Log: o.log,
 	}
