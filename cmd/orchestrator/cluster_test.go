@@ -1,0 +1,529 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"maps"
+	mathrand "math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client"
+	"github.com/telefleet/orchestrator/simulator"
+)
+
+const (
+	// outage bounds a call whose account's node is gone: far longer than the takeover of the
+	// profile fast on a slow machine.
+	outage = 90 * time.Second
+	// rhythm is how often each account says something.
+	rhythm = 150 * time.Millisecond
+	// testSeed decides who is struck, how, and after how many messages.
+	testSeed = 3
+)
+
+// testCluster is three nodes over one etcd and one NATS, and accounts that talk to each other.
+// Clients know the nodes as ports 1 to 3 of 127.0.0.1, wherever their present process listens.
+type testCluster struct {
+	t     *testing.T
+	sim   *simulator.Simulator
+	files map[string]nodeFiles
+	names []string // of the nodes
+	draw  *mathrand.Rand
+	*conversation
+
+	mu      sync.Mutex
+	running map[string]server
+}
+
+// nodeConfig is a cluster.yaml: shared services, this node's own certificate, free ports.
+const nodeConfig = `cluster_id: test
+data_dir: %q
+etcd: {endpoints: [%q]}
+events: {nats_url: %q, sync_interval: 1s, min_free_bytes: 1}
+cluster:
+  listen: 127.0.0.1:0
+  tls: {ca_file: %q, cert_file: %q, key_file: %q}
+ownership: fast
+security: {master_key_file: %q}
+telegram: {api_id: 7, api_hash: cafe, network: file, dc_file: %q}
+api: {listen: "127.0.0.1:0"}
+pace: {dials_per_second: 1000, dials_per_dc_second: 1000}
+`
+
+// startCluster starts etcd, NATS and three nodes, and signs the accounts in by way of all nodes.
+func startCluster(t *testing.T, accounts int) *testCluster {
+	t.Helper()
+	sim, dcFile := startSimulator(t)
+	root := t.TempDir()
+	shared := startInfra(t, filepath.Join(root, "infra"))
+	certs, master := filepath.Join(root, "certs"), filepath.Join(root, "master.key")
+	runCLI(t, nil, "cert", "init", "--dir", certs).ok()
+	secret := make([]byte, 32)
+	if _, err := rand.Read(secret); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(master, secret, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := &testCluster{
+		t: t, sim: sim, names: []string{"node-1", "node-2", "node-3"}, draw: mathrand.New(mathrand.NewPCG(testSeed, 0)),
+		files: map[string]nodeFiles{}, running: map[string]server{}, conversation: newConversation(),
+	}
+	var starting sync.WaitGroup
+	for _, name := range c.names {
+		runCLI(t, nil, "cert", "issue", name, "--dir", certs, "--host", "127.0.0.1").ok()
+		n := nodeFiles{t, filepath.Join(root, name), filepath.Join(root, name+".yaml")}
+		text := fmt.Sprintf(nodeConfig, n.dir, shared.etcd, shared.nats,
+			filepath.Join(certs, "ca.crt"), filepath.Join(certs, name+".crt"), filepath.Join(certs, name+".key"), master, dcFile)
+		if err := os.WriteFile(n.config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c.files[name] = n
+	}
+	for _, name := range c.names {
+		c.start(name)
+	}
+	for i := range accounts {
+		name := fmt.Sprintf("acc-%02d", i)
+		user := addUser(t, sim, simulator.UserSpec{Phone: fmt.Sprintf("+1555%07d", i), Username: fmt.Sprintf("person%02d", i), HomeDC: 1 + i%3})
+		c.accountOf[user.ID] = name
+		c.accounts, c.usernames = append(c.accounts, name), append(c.usernames, user.Username)
+		sdk := c.client(c.names[i%3])
+		starting.Go(func() { c.logIn(sdk, name, user.Phone) })
+	}
+	starting.Wait()
+	return c
+}
+
+func (c *testCluster) logIn(sdk *client.Client, account, phone string) {
+	if _, err := sdk.CreateAccount(c.within(), &v1.Account{Id: account}); err != nil {
+		c.t.Errorf("create %s: %v", account, err)
+		return
+	}
+	_, err := sdk.Account(account).LogIn(c.within(), phone, client.Prompts{
+		Code: func(context.Context, *client.CodeSent, error) (string, error) {
+			code, _ := c.sim.LoginCode(phone)
+			return code, nil
+		},
+	})
+	if err != nil {
+		c.t.Errorf("log in %s: %v", account, err)
+	}
+}
+
+// start runs a node's process, the first or a further one.
+func (c *testCluster) start(name string) {
+	c.t.Helper()
+	s := c.files[name].serve()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running[name] = s
+}
+
+// dial takes a node's number for the address of its present process.
+func (c *testCluster) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	c.mu.Lock()
+	s, ok := c.running["node-"+strings.TrimPrefix(address, "127.0.0.1:")]
+	c.mu.Unlock()
+	if !ok {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, network, s.url[len("http://"):])
+}
+
+// client is the SDK over some of the nodes.
+func (c *testCluster) client(names ...string) *client.Client {
+	c.t.Helper()
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{
+		DialContext: c.dial, Protocols: &protocols,
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 2 * time.Second, PingTimeout: 2 * time.Second}, // finds a frozen node
+	}
+	var urls []string
+	for _, name := range names {
+		urls = append(urls, "http://127.0.0.1:"+strings.TrimPrefix(name, "node-"))
+	}
+	sdk, err := client.New(urls, client.WithTransport(transport), client.WithRetry(outage))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() {
+		sdk.Close()
+		transport.CloseIdleConnections()
+	})
+	return sdk
+}
+
+// within bounds one wait.
+func (c *testCluster) within() context.Context {
+	ctx, cancel := context.WithTimeout(c.t.Context(), outage)
+	c.t.Cleanup(cancel)
+	return ctx
+}
+
+// eventually polls until there is nothing left to complain of.
+func (c *testCluster) eventually(complaint func() string) {
+	c.t.Helper()
+	limit := time.NewTimer(outage)
+	defer limit.Stop()
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		text := complaint()
+		if text == "" {
+			return
+		}
+		select {
+		case <-poll.C:
+		case <-limit.C:
+			c.t.Fatal(text)
+		}
+	}
+}
+
+// everyNodeHasItsShare: three nodes, the accounts spread over them within one of each other,
+// every account online at a node that lives.
+func (c *testCluster) everyNodeHasItsShare(sdk *client.Client) {
+	c.t.Helper()
+	c.eventually(func() string {
+		nodes, err := sdk.Nodes(c.within())
+		if err != nil {
+			return err.Error()
+		}
+		owned := map[string]int{}
+		for _, n := range nodes {
+			owned[n.GetId()] = 0
+		}
+		for a, err := range sdk.Accounts(c.within(), "") {
+			s := a.GetStatus()
+			if _, alive := owned[s.GetNode()]; err != nil || !alive || s.GetState() != v1.AccountState_ACCOUNT_STATE_ONLINE {
+				return fmt.Sprintf("%s is %s at %q of %v: %v", a.GetId(), s.GetState(), s.GetNode(), slices.Collect(maps.Keys(owned)), err)
+			}
+			owned[s.GetNode()]++
+		}
+		counts := slices.Sorted(maps.Values(owned))
+		if len(counts) != len(c.names) || counts[0]*len(counts) < len(c.accounts)-len(counts) || counts[0] == 0 {
+			return fmt.Sprintf("accounts of the nodes: %v", owned)
+		}
+		return ""
+	})
+}
+
+// conversation is what accounts have said and what the cluster told of it.
+type conversation struct {
+	accounts, usernames []string
+	accountOf           map[int64]string // by Telegram's id
+
+	state sync.Mutex
+	wake  chan struct{}        // closed and replaced by every change
+	sent  int                  // messages that were confirmed
+	begun map[string]time.Time // when the account's last confirmed message was begun
+	seen  map[seenKey]map[string]bool
+	last  map[string]int // each account's highest message id
+	swaps int            // messages that came behind younger ones
+}
+
+func newConversation() *conversation {
+	return &conversation{
+		accountOf: map[int64]string{}, wake: make(chan struct{}), begun: map[string]time.Time{},
+		seen: map[seenKey]map[string]bool{}, last: map[string]int{},
+	}
+}
+
+// note changes the state and wakes who waits for it.
+func (c *conversation) note(change func()) {
+	c.state.Lock()
+	defer c.state.Unlock()
+	change()
+	close(c.wake)
+	c.wake = make(chan struct{})
+}
+
+// until waits for a state.
+func (c *testCluster) until(what string, is func() bool) {
+	c.t.Helper()
+	limit := time.NewTimer(outage)
+	defer limit.Stop()
+	for {
+		c.state.Lock()
+		done, wake := is(), c.wake
+		c.state.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-wake:
+		case <-limit.C:
+			c.t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+// talk lets an account write to all others in turn until the talk is over. A message that has
+// begun is finished.
+func (c *testCluster) talk(sdk *client.Client, i int, over <-chan struct{}) {
+	tick := time.NewTicker(rhythm)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-over:
+			return
+		case <-tick.C:
+		}
+		to := (i + 1 + n%(len(c.accounts)-1)) % len(c.accounts)
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(context.Background(), outage)
+		_, err := sdk.Account(c.accounts[i]).SendMessage(ctx, "@"+c.usernames[to], client.Text(fmt.Sprintf("%s %d", c.accounts[i], n)))
+		cancel()
+		if err != nil {
+			c.t.Errorf("%s, message %d, after %s: %v", c.accounts[i], n, time.Since(began), err)
+			return
+		}
+		c.note(func() { c.sent++; c.begun[c.accounts[i]] = began })
+	}
+}
+
+// read collects the events of all accounts from the beginning, by cursor over all nodes.
+func (c *testCluster) read(ctx context.Context, sdk *client.Client) {
+	for e, err := range sdk.Events(ctx, client.EventOptions{From: client.Begin, Kinds: []string{"message_new", "gap"}}) {
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			c.t.Errorf("events: %v", err)
+			return
+		}
+		if e.GetGap() != nil { // none has to happen
+			c.t.Errorf("%s has a gap: %v", e.GetAccount(), e.GetGap())
+			continue
+		}
+		key := seenKey{account: e.GetAccount(), messageID: int(e.GetMessageNew().GetId())}
+		c.note(func() {
+			if c.seen[key] == nil {
+				c.seen[key] = map[string]bool{}
+				if key.messageID < c.last[key.account] {
+					c.swaps++
+				}
+				c.last[key.account] = max(c.last[key.account], key.messageID)
+			}
+			c.seen[key][e.GetId()] = true
+		})
+	}
+}
+
+// missing counts what the ledger says is owed and was not told; the state is held.
+func (c *testCluster) missing() (owed, lost, out int) {
+	for _, e := range c.sim.Ledger().Entries(0) {
+		account, ours := c.accountOf[e.UserID]
+		if !ours || e.Kind != "message_new" || c.accountOf[e.FromID] == "" {
+			continue
+		}
+		owed++
+		if e.Out {
+			out++
+		}
+		if len(c.seen[seenKey{account: account, messageID: e.MessageID}]) == 0 {
+			lost++
+		}
+	}
+	return owed, lost, out
+}
+
+// fault is something that happens to a node.
+type fault struct {
+	name   string
+	strike func(c *testCluster, name string)
+	// over lets the node come back.
+	over func(c *testCluster, name string)
+}
+
+var (
+	faultKill = fault{"kill -9", func(c *testCluster, name string) { c.running[name].kill() }, (*testCluster).start}
+	faultTerm = fault{"SIGTERM", func(c *testCluster, name string) {
+		c.running[name].signal(syscall.SIGTERM)
+		if code := c.running[name].exit(); code != exitOK {
+			c.t.Errorf("%s: exit %d after SIGTERM", name, code)
+		}
+	}, (*testCluster).start}
+	// faultFreeze is the one that only fencing survives: the sockets outlive the ownership.
+	faultFreeze = fault{"SIGSTOP", func(c *testCluster, name string) { c.running[name].signal(syscall.SIGSTOP) },
+		func(c *testCluster, name string) { c.running[name].signal(syscall.SIGCONT) }}
+)
+
+// suffer strikes a drawn node after a drawn number of messages, waits until every account has
+// said something that it began afterwards, and brings the node back.
+func (c *testCluster) suffer(f fault, sdk *client.Client) {
+	c.t.Helper()
+	c.state.Lock()
+	more := c.sent + len(c.accounts) + c.draw.IntN(5*len(c.accounts))
+	c.state.Unlock()
+	c.until("messages flow", func() bool { return c.sent >= more || c.t.Failed() })
+	name := c.names[c.draw.IntN(len(c.names))]
+	struck := time.Now()
+	f.strike(c, name)
+	gone := time.Since(struck)
+	c.until("every account has spoken after "+f.name, func() bool {
+		for _, a := range c.accounts {
+			if c.begun[a].Before(struck) {
+				return c.t.Failed()
+			}
+		}
+		return true
+	})
+	c.t.Logf("%s of %s: exit after %s, every account spoke again after %s", f.name, name, gone.Round(time.Millisecond), time.Since(struck).Round(time.Millisecond))
+	f.over(c, name)
+	back := time.Now()
+	c.everyNodeHasItsShare(sdk)
+	c.t.Logf("%s had its share after %s", name, time.Since(back).Round(time.Millisecond))
+}
+
+// TestClusterLosesNoNodeAndNoMessage: accounts talk all the time over three processes of which
+// some are killed, some shut down. No key is used twice, nothing is lost or said twice, and
+// everybody is online at the end.
+func TestClusterLosesNoNodeAndNoMessage(t *testing.T) {
+	t.Parallel()
+	accounts, faults := 6, []fault{faultTerm, faultKill}
+	if long {
+		accounts, faults = 30, []fault{faultKill, faultTerm, faultKill, faultKill, faultTerm, faultFreeze, faultKill, faultKill}
+	}
+	c := startCluster(t, accounts)
+	if t.Failed() {
+		return
+	}
+	sdk := c.client(c.names...)
+	c.everyNodeHasItsShare(sdk)
+	c.everyNodeTellsTheSame()
+	c.everyNodeTakesCommands()
+
+	var talking, reading sync.WaitGroup
+	readCtx, endReading := context.WithCancel(t.Context())
+	reading.Go(func() { c.read(readCtx, sdk) })
+	over := make(chan struct{})
+	for i := range c.accounts {
+		talker := c.client(c.names[i%3], c.names[(i+1)%3], c.names[(i+2)%3])
+		talking.Go(func() { c.talk(talker, i, over) })
+	}
+	end := sync.OnceFunc(func() { close(over); talking.Wait() })
+	defer reading.Wait()
+	defer endReading()
+	defer end()
+	for _, f := range faults {
+		c.suffer(f, sdk)
+	}
+	end()
+	for _, a := range c.accounts {
+		if _, err := sdk.Account(a).Sync(c.within(), false); err != nil {
+			t.Errorf("%s catches up: %v", a, err)
+		}
+	}
+	c.until("all events were told", func() bool { _, lost, _ := c.missing(); return lost == 0 })
+	c.everyNodeTellsTheSame()
+	endReading()
+	reading.Wait()
+	c.judge()
+}
+
+func (c *testCluster) judge() {
+	c.t.Helper()
+	owed, lost, out := c.missing()
+	twice := 0
+	for _, ids := range c.seen {
+		twice += len(ids) - 1
+	}
+	r := c.sim.Referee().Counts()
+	c.t.Logf("%d messages sent, %d events owed, %d lost, %d under two ids, %d out of order; referee %+v", c.sent, owed, lost, twice, c.swaps, r)
+	if r.Duplicated != 0 || r.Overlaps != 0 {
+		c.t.Errorf("referee: %d keys killed, %d overlaps", r.Duplicated, r.Overlaps)
+	}
+	if lost != 0 || twice != 0 || c.swaps != 0 {
+		c.t.Errorf("of %d events %d were lost, %d came under two ids, %d out of order", owed, lost, twice, c.swaps)
+	}
+	if out != c.sent {
+		c.t.Errorf("%d messages were confirmed and Telegram has %d", c.sent, out)
+	}
+}
+
+// everyNodeTakesCommands: an account works by way of each node, the owner and the others.
+func (c *testCluster) everyNodeTakesCommands() {
+	c.t.Helper()
+	for _, name := range c.names {
+		one := c.client(name)
+		for i, a := range c.accounts[:3] {
+			me, err := one.Account(a).Me(c.within())
+			if err != nil || me.GetUsername() != c.usernames[i] {
+				c.t.Errorf("%s by way of %s: %v, %v", a, name, me, err)
+			}
+			if _, err := one.Account(a).SendMessage(c.within(), client.Self, client.Text("by way of "+name)); err != nil {
+				c.t.Errorf("%s sends by way of %s: %v", a, name, err)
+			}
+			c.note(func() { c.sent++ })
+		}
+	}
+}
+
+// everyNodeTellsTheSame: lists and watches of accounts agree over the nodes.
+func (c *testCluster) everyNodeTellsTheSame() {
+	c.t.Helper()
+	c.eventually(func() string { // what changes between two lists is told by the next ones
+		var first []*v1.Account
+		for _, name := range c.names {
+			one := c.client(name)
+			listed, watched := c.listed(one), c.watched(one)
+			if first == nil {
+				first = listed
+			}
+			for _, l := range [][]*v1.Account{listed, watched} {
+				if len(l) != len(c.accounts) || !slices.EqualFunc(first, l, func(a, b *v1.Account) bool { return proto.Equal(a, b) }) {
+					return fmt.Sprintf("%s tells %v, the first node %v", name, l, first)
+				}
+			}
+			one.Close()
+		}
+		return ""
+	})
+}
+
+func (c *testCluster) listed(sdk *client.Client) []*v1.Account {
+	c.t.Helper()
+	var list []*v1.Account
+	for a, err := range sdk.Accounts(c.within(), "") {
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		list = append(list, a)
+	}
+	return list
+}
+
+// watched is the snapshot with which a watch begins.
+func (c *testCluster) watched(sdk *client.Client) []*v1.Account {
+	c.t.Helper()
+	var list []*v1.Account
+	for change, err := range sdk.WatchAccounts(c.within(), client.WatchOptions{}) {
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if change.Kind == client.Synced {
+			break
+		}
+		list = append(list, change.Resource)
+	}
+	slices.SortFunc(list, func(a, b *v1.Account) int { return cmp.Compare(a.GetId(), b.GetId()) })
+	return list
+}
