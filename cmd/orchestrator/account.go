@@ -2,14 +2,18 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"sort"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/fleetcli"
 )
 
 func newAccount(g *globals) *cobra.Command {
@@ -24,8 +28,8 @@ func newAccount(g *globals) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newAccountAdd(g), newAccountList(g), newAccountGet(g),
-		newAccountWatch(g), newAccountPause(g), newAccountResume(g), newAccountMove(g), newAccountDelete(g))
+	cmd.AddCommand(newAccountAdd(g), newAccountList(g), newAccountGet(g))
+	cmd.AddCommand(commands(g).Account()...)
 	return cmd
 }
 
@@ -66,7 +70,7 @@ func newAccountList(g *globals) *cobra.Command {
 		Args:  exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if watch {
-				return watchAccounts(cmd, g, selector)
+				return commands(g).WatchAccounts(cmd, selector)
 			}
 			c, err := dial(g)
 			if err != nil {
@@ -87,7 +91,7 @@ func newAccountList(g *globals) *cobra.Command {
 			}
 			return g.print(cmd.OutOrStdout(), all, func() table {
 				if conditions {
-					return conditionTable(all.GetAccounts()...)
+					return asTable(fleetcli.Conditions(all.GetAccounts()...))
 				}
 				return accountTable(all.GetAccounts()...)
 			})
@@ -130,33 +134,11 @@ func accountTable(accounts ...*v1.Account) table {
 	for _, a := range accounts {
 		s := a.GetStatus()
 		t.rows = append(t.rows, []string{
-			a.GetId(), stateName(s.GetState()), dash(s.GetReason()), number(s.GetUserId()), strconv.FormatBool(s.GetBot()),
+			a.GetId(), fleetcli.StateName(s.GetState()), dash(s.GetReason()), number(s.GetUserId()), strconv.FormatBool(s.GetBot()),
 			number(int64(s.GetHomeDc())), dash(s.GetNode()), dash(labelText(a.GetLabels())),
 		})
 	}
 	return t
-}
-
-// conditionTable shows what is true of accounts, a column for each condition.
-func conditionTable(accounts ...*v1.Account) table {
-	t := table{header: []string{"ACCOUNT", "STATE", "OWNED", "AUTHORIZED", "CONNECTED", "UPDATES FLOWING", "READY"}}
-	for _, a := range accounts {
-		s := a.GetStatus()
-		row := []string{a.GetId(), stateName(s.GetState())}
-		for _, c := range conditionTypes {
-			row = append(row, conditionText(s, c))
-		}
-		t.rows = append(t.rows, row)
-	}
-	return t
-}
-
-// stateName is the state without its prefix, in lower case.
-func stateName(s v1.AccountState) string {
-	if s == v1.AccountState_ACCOUNT_STATE_UNSPECIFIED {
-		return "-" // its owner has not reported yet
-	}
-	return strings.ToLower(strings.TrimPrefix(s.String(), "ACCOUNT_STATE_"))
 }
 
 func labelText(labels map[string]string) string {
@@ -181,3 +163,23 @@ func dash(s string) string {
 	}
 	return s
 }
+
+// commands are those that live in a room of their own, joined to this command line.
+func commands(g *globals) *fleetcli.CLI {
+	return &fleetcli.CLI{
+		Dial:   func() (*client.Client, error) { return sdk(g) },
+		Format: func() string { return g.output },
+		Print: func(w io.Writer, m proto.Message, human func() fleetcli.Table) error {
+			return g.print(w, m, func() table { return asTable(human()) })
+		},
+		PrintJSON: g.printJSON,
+		Report:    report,
+		Args:      exactArgs,
+		Accounts: func(accounts ...*v1.Account) fleetcli.Table {
+			t := accountTable(accounts...)
+			return fleetcli.Table{Header: t.header, Rows: t.rows}
+		},
+	}
+}
+
+func asTable(t fleetcli.Table) table { return table{t.Header, t.Rows} }

@@ -16,6 +16,7 @@ import (
 	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/configs"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/fleetcli"
 )
 
 // report writes an error and its hint, and chooses the exit code.
@@ -34,9 +35,10 @@ func report(w io.Writer, err error) int {
 func explain(err error) (message, hint string, code int) {
 	var (
 		usage    usageError
-		step     hinted
+		wrong    fleetcli.UsageError
+		step     interface{ Hint() string }
 		called   *client.Error
-		one      named
+		one      fleetcli.Named
 		problems *configs.Problems
 		rpc      *connect.Error
 		own      *fleet.Error
@@ -44,10 +46,12 @@ func explain(err error) (message, hint string, code int) {
 	)
 	switch {
 	case errors.As(err, &one):
-		message, hint, code = explain(one.err)
-		return one.id + ": " + message, hint, code
+		message, hint, code = explain(one.Err)
+		return one.ID + ": " + message, hint, code
+	case errors.As(err, &wrong):
+		return wrong.Error(), wrong.Hint(), exitUsage
 	case errors.As(err, &step):
-		return step.Error(), step.hint, exitFailed
+		return err.Error(), step.Hint(), exitFailed
 	case errors.As(err, &called) && called.Code != fleet.CodeCanceled:
 		return explainCall(called)
 	case errors.Is(err, context.Canceled):

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/internal/fleetcli"
 )
 
 func newEvents(g *globals) *cobra.Command {
@@ -99,7 +100,7 @@ func eventLine(e *v1.Event) string {
 	case *v1.Event_Gap:
 		return head + fmt.Sprintf("%s lost from %d to %d: %s", p.Gap.GetBox(), p.Gap.GetFrom(), p.Gap.GetTo(), p.Gap.GetReason())
 	case *v1.Event_AccountState:
-		return head + stateName(p.AccountState.GetTo()) + " " + p.AccountState.GetReason()
+		return head + fleetcli.StateName(p.AccountState.GetTo()) + " " + p.AccountState.GetReason()
 	case *v1.Event_Update:
 		return head + p.Update.GetName()
 	}

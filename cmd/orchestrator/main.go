@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/telefleet/orchestrator/internal/fleetcli"
 )
 
 // Exit codes; docs/operations.md lists them.
@@ -90,8 +91,8 @@ Talk to a running node:               orchestrator account list`,
 	root.AddCommand(
 		newDemo(g), newSimulate(g), newServe(), newInfra(), newCert(), newCheckConfig(), newVersion(g),
 		newAccount(g), newLogin(g), newSend(g), newHistory(g), newEvents(g), newCall(g),
-		newNodes(g), newNetwork(g), newSync(g), newWait(g),
 	)
+	root.AddCommand(commands(g).Commands()...)
 	return root
 }
 
@@ -119,4 +120,4 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 }
 
 // errFailed ends a command that has already said what failed.
-var errFailed = errors.New("failed")
+var errFailed = fleetcli.ErrFailed

@@ -85,4 +85,3 @@ func TestFleetIsSteeredByTheCommandLine(t *testing.T) {
 	s.awaitState("anna", v1.AccountState_ACCOUNT_STATE_ONLINE)
 	s.terminate()
 }
-

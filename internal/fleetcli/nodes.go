@@ -1,4 +1,4 @@
-package main
+package fleetcli
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 	"github.com/telefleet/orchestrator/fleet"
 )
 
-func newNodes(g *globals) *cobra.Command {
+func newNodes(g *CLI) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "node",
 		Short: "List nodes, and keep accounts away from them",
@@ -35,17 +35,17 @@ func newNodes(g *globals) *cobra.Command {
 	return cmd
 }
 
-func newNodeList(g *globals) *cobra.Command {
+func newNodeList(g *CLI) *cobra.Command {
 	var watch bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the nodes that are alive",
-		Args:  exactArgs(),
+		Args:  g.Args(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if watch {
 				return watchNodes(cmd, g)
 			}
-			c, err := sdk(g)
+			c, err := g.Dial()
 			if err != nil {
 				return err
 			}
@@ -54,31 +54,31 @@ func newNodeList(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return g.print(cmd.OutOrStdout(), &v1.ListNodesReply{Nodes: nodes}, func() table { return nodeTable(nodes...) })
+			return g.Print(cmd.OutOrStdout(), &v1.ListNodesReply{Nodes: nodes}, func() Table { return nodeTable(nodes...) })
 		},
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "then show each change")
 	return cmd
 }
 
-func newNodeWatch(g *globals) *cobra.Command {
+func newNodeWatch(g *CLI) *cobra.Command {
 	return &cobra.Command{
 		Use:   "watch",
 		Short: "Show the nodes, then each change",
-		Args:  exactArgs(),
+		Args:  g.Args(),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return watchNodes(cmd, g) },
 	}
 }
 
-func watchNodes(cmd *cobra.Command, g *globals) error {
-	c, err := sdk(g)
+func watchNodes(cmd *cobra.Command, g *CLI) error {
+	c, err := g.Dial()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	const row = "%-9s %-22s %-20s %-9s %s\n"
 	out := cmd.OutOrStdout()
-	if g.output == "table" {
+	if g.Format() == "table" {
 		fmt.Fprintf(out, row, "CHANGE", "NODE", "NAME", "STATE", "ACCOUNTS")
 	}
 	for change, err := range c.WatchNodes(cmd.Context(), client.WatchOptions{}) {
@@ -86,7 +86,7 @@ func watchNodes(cmd *cobra.Command, g *globals) error {
 			return untilInterrupt(cmd.Context(), err)
 		}
 		n := change.Resource
-		if g.output != "table" {
+		if g.Format() != "table" {
 			err = g.printChange(out, change.Kind, "node", n)
 		} else if change.Kind != client.Synced {
 			_, err = fmt.Fprintf(out, row, change.Kind, n.GetId(), dash(n.GetName()), nodeState(n), strconv.Itoa(int(n.GetAccounts())))
@@ -98,14 +98,14 @@ func watchNodes(cmd *cobra.Command, g *globals) error {
 	return nil
 }
 
-func newNodeVerb(g *globals, verb, short string, do func(*client.Client, context.Context, string) (*v1.Node, error)) *cobra.Command {
+func newNodeVerb(g *CLI, verb, short string, do func(*client.Client, context.Context, string) (*v1.Node, error)) *cobra.Command {
 	return &cobra.Command{
 		Use:     verb + " NODE",
 		Short:   short,
 		Example: "  orchestrator node " + verb + " node-2",
-		Args:    exactArgs("NODE"),
+		Args:    g.Args("NODE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := sdk(g)
+			c, err := g.Dial()
 			if err != nil {
 				return err
 			}
@@ -118,7 +118,7 @@ func newNodeVerb(g *globals, verb, short string, do func(*client.Client, context
 			if err != nil {
 				return err
 			}
-			return g.print(cmd.OutOrStdout(), n, func() table { return nodeTable(n) })
+			return g.Print(cmd.OutOrStdout(), n, func() Table { return nodeTable(n) })
 		},
 	}
 }
@@ -148,12 +148,12 @@ func nodeID(ctx context.Context, c *client.Client, text string) (string, error) 
 	return "", usageError{fmt.Errorf("%d nodes have the name %q", len(found), text), "use an id: " + strings.Join(found, ", ")}
 }
 
-func nodeTable(nodes ...*v1.Node) table {
-	t := table{header: []string{"NODE", "NAME", "STATE", "LEADER", "ACCOUNTS", "WEIGHT", "ADDRESS", "STARTED"}}
+func nodeTable(nodes ...*v1.Node) Table {
+	t := Table{Header: []string{"NODE", "NAME", "STATE", "LEADER", "ACCOUNTS", "WEIGHT", "ADDRESS", "STARTED"}}
 	for _, n := range nodes {
-		t.rows = append(t.rows, []string{
+		t.Rows = append(t.Rows, []string{
 			n.GetId(), dash(n.GetName()), nodeState(n), strconv.FormatBool(n.GetLeader()), strconv.Itoa(int(n.GetAccounts())),
-			number(int64(n.GetWeight())), dash(n.GetAddress()), n.GetStartTime().AsTime().Local().Format("2006-01-02 15:04:05"),
+			strconv.Itoa(int(n.GetWeight())), dash(n.GetAddress()), n.GetStartTime().AsTime().Local().Format("2006-01-02 15:04:05"),
 		})
 	}
 	return t
@@ -169,7 +169,7 @@ func nodeState(n *v1.Node) string {
 	return "ready"
 }
 
-func newNetwork(g *globals) *cobra.Command {
+func newNetwork(g *CLI) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "network",
 		Short: "Tell the fleet about the network",
@@ -185,7 +185,7 @@ func newNetwork(g *globals) *cobra.Command {
 	return cmd
 }
 
-func newNetworkRestored(g *globals) *cobra.Command {
+func newNetworkRestored(g *CLI) *cobra.Command {
 	var (
 		account, selector, node string
 		all                     bool
@@ -195,7 +195,7 @@ func newNetworkRestored(g *globals) *cobra.Command {
 		Short:   "End the waits before the next connection: the network works again",
 		Long:    "End the waits before the next connection, because the network works again. Nothing happens to\naccounts that are connected, and dials stay paced.",
 		Example: "  orchestrator network restored --all\n  orchestrator network restored --node node-2",
-		Args:    exactArgs(),
+		Args:    g.Args(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ways := 0
 			for _, used := range []bool{account != "", selector != "", node != "", all} {
@@ -206,7 +206,7 @@ func newNetworkRestored(g *globals) *cobra.Command {
 			if ways != 1 {
 				return usageError{errors.New("say whose network, in one way"), "give --account, -l, --node or --all"}
 			}
-			c, err := sdk(g)
+			c, err := g.Dial()
 			if err != nil {
 				return err
 			}
@@ -228,8 +228,8 @@ func newNetworkRestored(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return g.print(cmd.OutOrStdout(), &v1.NetworkRestoredReply{Accounts: int32(told)}, func() table {
-				return table{rows: [][]string{{fmt.Sprintf("%d accounts told", told)}}}
+			return g.Print(cmd.OutOrStdout(), &v1.NetworkRestoredReply{Accounts: int32(told)}, func() Table {
+				return Table{Rows: [][]string{{fmt.Sprintf("%d accounts told", told)}}}
 			})
 		},
 	}
@@ -240,15 +240,15 @@ func newNetworkRestored(g *globals) *cobra.Command {
 	return cmd
 }
 
-func newSync(g *globals) *cobra.Command {
+func newSync(g *CLI) *cobra.Command {
 	var skip bool
 	cmd := &cobra.Command{
 		Use:     "sync ACCOUNT",
 		Short:   "Fetch the updates that an account has missed",
 		Example: "  orchestrator sync support-1",
-		Args:    exactArgs("ACCOUNT"),
+		Args:    g.Args("ACCOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := sdk(g)
+			c, err := g.Dial()
 			if err != nil {
 				return err
 			}
@@ -257,10 +257,10 @@ func newSync(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return g.print(cmd.OutOrStdout(), &v1.SyncUpdatesReply{Skipped: skipped}, func() table {
-				t := table{rows: [][]string{{args[0] + " is level with Telegram"}}}
+			return g.Print(cmd.OutOrStdout(), &v1.SyncUpdatesReply{Skipped: skipped}, func() Table {
+				t := Table{Rows: [][]string{{args[0] + " is level with Telegram"}}}
 				for _, s := range skipped {
-					t.rows = append(t.rows, []string{fmt.Sprintf("skipped %s from %d to %d", s.GetBox(), s.GetFrom(), s.GetTo())})
+					t.Rows = append(t.Rows, []string{fmt.Sprintf("skipped %s from %d to %d", s.GetBox(), s.GetFrom(), s.GetTo())})
 				}
 				return t
 			})

@@ -1,15 +1,16 @@
-package main
+package fleetcli
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -20,7 +21,7 @@ import (
 	"github.com/telefleet/orchestrator/client"
 )
 
-func newAccountWatch(g *globals) *cobra.Command {
+func newAccountWatch(g *CLI) *cobra.Command {
 	var selector string
 	cmd := &cobra.Command{
 		Use:   "watch",
@@ -29,22 +30,22 @@ func newAccountWatch(g *globals) *cobra.Command {
 node stops. -o json prints one object a line: change is added, modified, deleted, or synced once
 all that there were are shown.`,
 		Example: "  orchestrator account watch -l team=support -o json",
-		Args:    exactArgs(),
+		Args:    g.Args(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return watchAccounts(cmd, g, selector) },
 	}
 	cmd.Flags().StringVarP(&selector, "selector", "l", "", "label selector, such as team=support,!test")
 	return cmd
 }
 
-func watchAccounts(cmd *cobra.Command, g *globals, selector string) error {
-	c, err := sdk(g)
+func watchAccounts(cmd *cobra.Command, g *CLI, selector string) error {
+	c, err := g.Dial()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	const row = "%-9s %-20s %-14s %-22s %-6s %s\n"
 	out := cmd.OutOrStdout()
-	if g.output == "table" {
+	if g.Format() == "table" {
 		fmt.Fprintf(out, row, "CHANGE", "ACCOUNT", "STATE", "REASON", "READY", "NODE")
 	}
 	for change, err := range c.WatchAccounts(cmd.Context(), client.WatchOptions{Selector: selector}) {
@@ -52,10 +53,10 @@ func watchAccounts(cmd *cobra.Command, g *globals, selector string) error {
 			return untilInterrupt(cmd.Context(), err)
 		}
 		a, s := change.Resource, change.Resource.GetStatus()
-		if g.output != "table" {
+		if g.Format() != "table" {
 			err = g.printChange(out, change.Kind, "account", a)
 		} else if change.Kind != client.Synced {
-			_, err = fmt.Fprintf(out, row, change.Kind, a.GetId(), stateName(s.GetState()), dash(s.GetReason()), conditionText(s, "Ready"), dash(s.GetNode()))
+			_, err = fmt.Fprintf(out, row, change.Kind, a.GetId(), StateName(s.GetState()), dash(s.GetReason()), conditionText(s, "Ready"), dash(s.GetNode()))
 		}
 		if err != nil {
 			return err
@@ -73,7 +74,7 @@ func untilInterrupt(ctx context.Context, err error) error {
 }
 
 // printChange writes one item of a watch: a line of JSON or a document of YAML.
-func (g *globals) printChange(w io.Writer, kind client.ChangeKind, name string, resource proto.Message) error {
+func (g *CLI) printChange(w io.Writer, kind client.ChangeKind, name string, resource proto.Message) error {
 	b := []byte(fmt.Sprintf(`{"change":%q`, kind))
 	if kind != client.Synced {
 		r, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(resource)
@@ -83,13 +84,13 @@ func (g *globals) printChange(w io.Writer, kind client.ChangeKind, name string, 
 		b = fmt.Appendf(b, `,%q:%s`, name, r)
 	}
 	b = append(b, '}')
-	if g.output == "yaml" {
+	if g.Format() == "yaml" {
 		if _, err := fmt.Fprintln(w, "---"); err != nil {
 			return err
 		}
-		return g.printJSON(w, b)
+		return g.PrintJSON(w, b)
 	}
-	_, err := fmt.Fprintln(w, compactJSON(b))
+	_, err := fmt.Fprintf(w, "%s\n", compact(b))
 	return err
 }
 
@@ -165,7 +166,7 @@ func (t *targets) choose(cmd *cobra.Command, c *client.Client, args []string) ([
 	}
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "nothing was done")
-		return nil, errFailed
+		return nil, ErrFailed
 	}
 	return ids, nil
 }
@@ -180,7 +181,7 @@ const maxAtOnce = 16
 
 // each calls do for all accounts, several at once. One account's error is the command's; of many,
 // each is reported and the others go on.
-func each(cmd *cobra.Command, ids []string, do func(i int, id string) error) error {
+func (g *CLI) each(cmd *cobra.Command, ids []string, do func(i int, id string) error) error {
 	errs := make([]error, len(ids))
 	var running sync.WaitGroup
 	slots := make(chan struct{}, maxAtOnce)
@@ -198,33 +199,24 @@ func each(cmd *cobra.Command, ids []string, do func(i int, id string) error) err
 	var failed error
 	for i, err := range errs {
 		if err != nil {
-			report(cmd.ErrOrStderr(), named{ids[i], err})
-			failed = errFailed
+			g.Report(cmd.ErrOrStderr(), Named{ids[i], err})
+			failed = ErrFailed
 		}
 	}
 	return failed
 }
 
-// named says which of several accounts an error is of.
-type named struct {
-	id  string
-	err error
-}
-
-func (n named) Error() string { return n.id + ": " + n.err.Error() }
-func (n named) Unwrap() error { return n.err }
-
-func newAccountPause(g *globals) *cobra.Command {
+func newAccountPause(g *CLI) *cobra.Command {
 	return newSteering(g, "pause", "Close the accounts' connections until they are resumed",
 		func(a *client.Account, ctx context.Context) (*v1.Account, error) { return a.Pause(ctx) })
 }
 
-func newAccountResume(g *globals) *cobra.Command {
+func newAccountResume(g *CLI) *cobra.Command {
 	return newSteering(g, "resume", "Connect paused accounts again",
 		func(a *client.Account, ctx context.Context) (*v1.Account, error) { return a.Resume(ctx) })
 }
 
-func newSteering(g *globals, verb, short string, do func(*client.Account, context.Context) (*v1.Account, error)) *cobra.Command {
+func newSteering(g *CLI, verb, short string, do func(*client.Account, context.Context) (*v1.Account, error)) *cobra.Command {
 	t := &targets{}
 	cmd := &cobra.Command{
 		Use:     verb + " [ACCOUNT...]",
@@ -232,7 +224,7 @@ func newSteering(g *globals, verb, short string, do func(*client.Account, contex
 		Example: "  orchestrator account " + verb + " support-1 support-2\n  orchestrator account " + verb + " -l team=support",
 		Args:    func(_ *cobra.Command, args []string) error { return t.check(args) },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := sdk(g)
+			c, err := g.Dial()
 			if err != nil {
 				return err
 			}
@@ -242,7 +234,7 @@ func newSteering(g *globals, verb, short string, do func(*client.Account, contex
 				return err
 			}
 			accounts := make([]*v1.Account, len(ids))
-			failed := each(cmd, ids, func(i int, id string) (err error) {
+			failed := g.each(cmd, ids, func(i int, id string) (err error) {
 				accounts[i], err = do(c.Account(id), cmd.Context())
 				return err
 			})
@@ -254,7 +246,7 @@ func newSteering(g *globals, verb, short string, do func(*client.Account, contex
 }
 
 // printAccounts shows the accounts for which a command succeeded.
-func (g *globals) printAccounts(cmd *cobra.Command, accounts []*v1.Account, failed error) error {
+func (g *CLI) printAccounts(cmd *cobra.Command, accounts []*v1.Account, failed error) error {
 	done := &v1.ListAccountsReply{}
 	for _, a := range accounts {
 		if a != nil {
@@ -264,17 +256,17 @@ func (g *globals) printAccounts(cmd *cobra.Command, accounts []*v1.Account, fail
 	if len(done.Accounts) == 0 && failed != nil {
 		return failed
 	}
-	return errors.Join(failed, g.print(cmd.OutOrStdout(), done, func() table {
-		t := table{header: []string{"ACCOUNT", "PAUSED", "STATE", "NODE"}}
+	return errors.Join(failed, g.Print(cmd.OutOrStdout(), done, func() Table {
+		t := Table{Header: []string{"ACCOUNT", "PAUSED", "STATE", "NODE"}}
 		for _, a := range done.Accounts {
 			s := a.GetStatus()
-			t.rows = append(t.rows, []string{a.GetId(), fmt.Sprint(a.GetSpec().GetPaused()), stateName(s.GetState()), dash(s.GetNode())})
+			t.Rows = append(t.Rows, []string{a.GetId(), fmt.Sprint(a.GetSpec().GetPaused()), StateName(s.GetState()), dash(s.GetNode())})
 		}
 		return t
 	}))
 }
 
-func newAccountDelete(g *globals) *cobra.Command {
+func newAccountDelete(g *CLI) *cobra.Command {
 	t := &targets{ask: "Delete with session, events and keys:"}
 	cmd := &cobra.Command{
 		Use:   "delete [ACCOUNT...]",
@@ -284,7 +276,7 @@ needs --yes. The login stays valid at Telegram: log out first to end it.`,
 		Example: "  orchestrator account delete support-1 --yes",
 		Args:    func(_ *cobra.Command, args []string) error { return t.check(args) },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := sdk(g)
+			c, err := g.Dial()
 			if err != nil {
 				return err
 			}
@@ -294,14 +286,18 @@ needs --yes. The login stays valid at Telegram: log out first to end it.`,
 				return err
 			}
 			var mu sync.Mutex
-			return each(cmd, ids, func(_ int, id string) error {
+			return g.each(cmd, ids, func(_ int, id string) error {
 				done, err := c.Account(id).Delete(cmd.Context())
 				if err != nil {
 					return err
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				return g.printDeleted(cmd.OutOrStdout(), id, done)
+				outcome := "deleted"
+				if !done {
+					outcome = "deleting" // its owner goes on by itself
+				}
+				return g.printOutcome(cmd.OutOrStdout(), id, outcome)
 			})
 		},
 	}
@@ -309,32 +305,29 @@ needs --yes. The login stays valid at Telegram: log out first to end it.`,
 	return cmd
 }
 
-func (g *globals) printDeleted(w io.Writer, id string, done bool) error {
-	outcome := "deleted"
-	if !done {
-		outcome = "deleting" // its owner goes on by itself
-	}
+// printOutcome tells in a line what became of an account.
+func (g *CLI) printOutcome(w io.Writer, id, outcome string) error {
 	var err error
-	switch g.output {
+	switch g.Format() {
 	case "json":
 		_, err = fmt.Fprintf(w, "{\"id\":%q,\"outcome\":%q}\n", id, outcome)
 	case "yaml":
-		_, err = fmt.Fprintf(w, "---\nid: %s\noutcome: %s\n", id, outcome)
+		_, err = fmt.Fprintf(w, "---\nid: %q\noutcome: %s\n", id, outcome)
 	default:
 		_, err = fmt.Fprintf(w, "account %s: %s\n", id, outcome)
 	}
 	return err
 }
 
-func newAccountMove(g *globals) *cobra.Command {
+func newAccountMove(g *CLI) *cobra.Command {
 	return &cobra.Command{
 		Use:     "move ACCOUNT NODE",
 		Short:   "Hand an account over to a node, named by its id or name",
 		Long:    "Hand an account over to a node, named by its id or name. NODE `-` ends an earlier move: the\naccount runs where placement wants it.",
 		Example: "  orchestrator account move support-1 node-2",
-		Args:    exactArgs("ACCOUNT", "NODE"),
+		Args:    g.Args("ACCOUNT", "NODE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := sdk(g)
+			c, err := g.Dial()
 			if err != nil {
 				return err
 			}
@@ -352,156 +345,16 @@ func newAccountMove(g *globals) *cobra.Command {
 			if !done {
 				fmt.Fprintln(cmd.ErrOrStderr(), "the hand-over is under way and goes on by itself")
 			}
-			return g.print(cmd.OutOrStdout(), a, func() table { return accountTable(a) })
+			return g.Print(cmd.OutOrStdout(), a, func() Table { return g.Accounts(a) })
 		},
 	}
 }
 
-func newWait(g *globals) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "wait",
-		Short: "Wait until accounts are as they should be",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q for orchestrator wait", args[0]), "use wait account ACCOUNT --for=condition=Ready"}
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+// compact undoes protojson's random spacing.
+func compact(b []byte) []byte {
+	var out bytes.Buffer
+	if json.Compact(&out, b) != nil {
+		return b
 	}
-	cmd.AddCommand(newWaitAccount(g))
-	return cmd
+	return out.Bytes()
 }
-
-func newWaitAccount(g *globals) *cobra.Command {
-	var (
-		goal    string
-		timeout time.Duration
-		t       targets
-	)
-	cmd := &cobra.Command{
-		Use:   "account [ACCOUNT...]",
-		Short: "Wait until accounts have a condition or a state, or are deleted",
-		Example: `  orchestrator wait account support-1 --for=condition=Ready --timeout 60s
-  orchestrator wait account -l team=support --for=state=online
-  orchestrator wait account support-1 --for=delete`,
-		Args: func(_ *cobra.Command, args []string) error {
-			t.yes = true // it changes nothing
-			return t.check(args)
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			met, err := parseGoal(goal)
-			if err != nil {
-				return err
-			}
-			c, err := sdk(g)
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			ids, err := t.choose(cmd, c, args)
-			if err != nil {
-				return err
-			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
-			defer cancel()
-			accounts := make([]*v1.Account, len(ids))
-			failed := each(cmd, ids, func(i int, id string) (err error) {
-				accounts[i], err = waitAccount(ctx, c.Account(id), goal, met)
-				return err
-			})
-			return g.printAccounts(cmd, accounts, failed)
-		},
-	}
-	cmd.Flags().StringVar(&goal, "for", "condition=Ready", "condition=TYPE, condition=TYPE=false, state=STATE or delete")
-	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait at most")
-	cmd.Flags().StringVarP(&t.selector, "selector", "l", "", "the accounts that match, such as team=support,!test")
-	cmd.Flags().BoolVar(&t.all, "all", false, "all accounts of the fleet")
-	return cmd
-}
-
-// goalMet judges an account, nil when there is none.
-type goalMet func(*v1.Account) bool
-
-// conditionTypes are those of the contract.
-var conditionTypes = []string{"Owned", "Authorized", "Connected", "UpdatesFlowing", "Ready"}
-
-func parseGoal(text string) (goalMet, error) {
-	wrong := usageError{
-		fmt.Errorf("--for: must be condition=TYPE, condition=TYPE=false, state=STATE or delete (got %q)", text),
-		"conditions are " + strings.Join(conditionTypes, ", ") + "; states are those of `account list`",
-	}
-	kind, rest, _ := strings.Cut(text, "=")
-	switch kind {
-	case "delete":
-		if rest == "" {
-			return func(a *v1.Account) bool { return a == nil }, nil
-		}
-	case "state":
-		name := "ACCOUNT_STATE_" + strings.ToUpper(rest)
-		if n, ok := v1.AccountState_value[name]; ok && n != 0 {
-			return func(a *v1.Account) bool { return settled(a) && int32(a.GetStatus().GetState()) == n }, nil
-		}
-	case "condition":
-		name, answer, given := strings.Cut(rest, "=")
-		want := "yes"
-		if given && strings.EqualFold(answer, "false") {
-			want = "no"
-		} else if given && !strings.EqualFold(answer, "true") {
-			return nil, wrong
-		}
-		for _, c := range conditionTypes {
-			if strings.EqualFold(c, name) {
-				return func(a *v1.Account) bool { return settled(a) && conditionText(a.GetStatus(), c) == want }, nil
-			}
-		}
-	}
-	return nil, wrong
-}
-
-// settled reports whether the account's owner has seen the last change of its spec.
-func settled(a *v1.Account) bool {
-	return a != nil && a.GetStatus().GetObservedGeneration() >= a.GetGeneration()
-}
-
-// waitPoll is how often an account that is waited for is read.
-const waitPoll = 250 * time.Millisecond
-
-func waitAccount(ctx context.Context, account *client.Account, goal string, met goalMet) (*v1.Account, error) {
-	poll := time.NewTicker(waitPoll)
-	defer poll.Stop()
-	last := "it was not read yet"
-	for {
-		a, err := account.Get(ctx)
-		switch gone := errors.Is(err, client.Reason("ACCOUNT_UNKNOWN")); {
-		case err == nil && met(a):
-			return a, nil
-		case err == nil:
-			last = "it is " + stateName(a.GetStatus().GetState())
-			if reason := a.GetStatus().GetReason(); reason != "" {
-				last += " (" + reason + ")"
-			}
-		case gone && met(nil):
-			return nil, nil
-		case ctx.Err() == nil:
-			return nil, err
-		}
-		select {
-		case <-poll.C:
-		case <-ctx.Done():
-			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return nil, ctx.Err()
-			}
-			return nil, hinted{fmt.Errorf("account %s: %s did not come in time: %s", account.ID(), goal, last), "see `orchestrator account get " + account.ID() + "`, or wait longer by --timeout"}
-		}
-	}
-}
-
-// hinted is a failure with the next step.
-type hinted struct {
-	err  error
-	hint string
-}
-
-func (h hinted) Error() string { return h.err.Error() }
-func (h hinted) Unwrap() error { return h.err }

@@ -1,0 +1,133 @@
+// Package fleetcli holds the commands that steer accounts and nodes; the program's own file joins
+// them to its streams, its output and its servers.
+//
+// # Usage
+//
+//	c := &fleetcli.CLI{Dial: ..., Format: ..., ...}
+//	root.AddCommand(c.Commands()...)
+//
+// # Errors
+//
+// Errors that have a next step give it by a method Hint() string; UsageError is a mistake in the
+// command line. ErrFailed ends a command that has already said what failed.
+package fleetcli
+
+import (
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+
+	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client"
+)
+
+// CLI is what the commands need of the program. All fields are needed.
+type CLI struct {
+	// Dial makes a client of the chosen servers.
+	Dial func() (*client.Client, error)
+	// Format is the chosen output: table, json or yaml.
+	Format func() string
+	// Print writes a message in the chosen format; human makes the table.
+	Print func(w io.Writer, m proto.Message, human func() Table) error
+	// PrintJSON writes JSON as indented JSON or YAML.
+	PrintJSON func(w io.Writer, b []byte) error
+	// Report writes an error as the program does at its end.
+	Report func(w io.Writer, err error) int
+	// Args wants exactly the arguments with these names.
+	Args func(names ...string) cobra.PositionalArgs
+	// Accounts is the table of accounts.
+	Accounts func(accounts ...*v1.Account) Table
+}
+
+// Table is a header and rows.
+type Table struct {
+	Header []string
+	Rows   [][]string
+}
+
+// Commands are the top-level commands.
+func (g *CLI) Commands() []*cobra.Command {
+	return []*cobra.Command{newNodes(g), newNetwork(g), newSync(g), newWait(g), newApply(g), newDiff(g)}
+}
+
+// Account are the commands below `account`.
+func (g *CLI) Account() []*cobra.Command {
+	return []*cobra.Command{newAccountWatch(g), newAccountPause(g), newAccountResume(g), newAccountMove(g), newAccountDelete(g)}
+}
+
+// WatchAccounts runs `account watch`.
+func (g *CLI) WatchAccounts(cmd *cobra.Command, selector string) error {
+	return watchAccounts(cmd, g, selector)
+}
+
+// ErrFailed ends a command that has already said what failed.
+var ErrFailed = errors.New("failed")
+
+// UsageError is a mistake in the command line.
+type UsageError struct {
+	err  error
+	hint string
+}
+
+type usageError = UsageError
+
+func (e UsageError) Error() string { return e.err.Error() }
+func (e UsageError) Unwrap() error { return e.err }
+
+// Hint is the next step.
+func (e UsageError) Hint() string { return e.hint }
+
+// failure is an error with the next step.
+type failure struct {
+	err  error
+	hint string
+}
+
+func (f failure) Error() string { return f.err.Error() }
+func (f failure) Unwrap() error { return f.err }
+
+// Hint is the next step.
+func (f failure) Hint() string { return f.hint }
+
+// Named says which of several accounts an error is of.
+type Named struct {
+	// ID is the account's.
+	ID string
+	// Err is its error.
+	Err error
+}
+
+func (n Named) Error() string { return n.ID + ": " + n.Err.Error() }
+func (n Named) Unwrap() error { return n.Err }
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// Conditions shows what is true of accounts, a column for each condition.
+func Conditions(accounts ...*v1.Account) Table {
+	t := Table{Header: []string{"ACCOUNT", "STATE", "OWNED", "AUTHORIZED", "CONNECTED", "UPDATES FLOWING", "READY"}}
+	for _, a := range accounts {
+		s := a.GetStatus()
+		row := []string{a.GetId(), StateName(s.GetState())}
+		for _, c := range conditionTypes {
+			row = append(row, conditionText(s, c))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// StateName is the state without its prefix, in lower case.
+func StateName(s v1.AccountState) string {
+	if s == v1.AccountState_ACCOUNT_STATE_UNSPECIFIED {
+		return "-" // its owner has not reported yet
+	}
+	return strings.ToLower(strings.TrimPrefix(s.String(), "ACCOUNT_STATE_"))
+}
