@@ -58,11 +58,14 @@ func sdk(g *globals) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return client.New(bases, client.WithToken(os.Getenv(envToken)), client.WithTLS(cfg), client.WithRetry(0))
+	return client.New(bases, client.WithToken(g.token), client.WithTLS(cfg), client.WithRetry(0))
 }
 
-// addresses are the servers as base URLs.
+// addresses are the servers as base URLs, those of the chosen context where it decides.
 func (g *globals) addresses() ([]string, error) {
+	if err := g.useContext(); err != nil {
+		return nil, err
+	}
 	var bases []string
 	for server := range strings.SplitSeq(g.server, ",") {
 		server = strings.TrimSpace(server)
@@ -114,7 +117,7 @@ func httpClient(clear bool, g *globals) (*http.Client, error) {
 	t := &http.Transport{
 		Protocols: &protocols, HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second}, TLSClientConfig: cfg,
 	}
-	return &http.Client{Transport: bearer{t, os.Getenv(envToken)}}, nil
+	return &http.Client{Transport: bearer{t, g.token}}, nil
 }
 
 // tlsConfig trusts the authority of --ca-file, or the system's.

@@ -46,9 +46,14 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 
 // globals are the flags that every command shares.
 type globals struct {
-	server string
-	output string
-	caFile string
+	server  string // several are divided by commas
+	context string
+	output  string
+	caFile  string
+	token   string
+
+	contexts bool // consult the contexts
+	named    bool // --server was given
 }
 
 const (
@@ -84,13 +89,17 @@ Talk to a running node:               orchestrator account list`,
 	root.PersistentFlags().StringVar(&g.server, "server", server, "address of a node's API (or "+envServer+"); its token comes by "+envToken)
 	root.PersistentFlags().StringVar(&g.caFile, "ca-file", "", "certificate of the authority that signed the node's (default: the system's)")
 	root.PersistentFlags().StringVarP(&g.output, "output", "o", "table", "output: table, json or yaml")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return g.checkOutput() }
+	root.PersistentFlags().StringVar(&g.context, "context", "", "cluster to talk to, see orchestrator context list")
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		g.contexts, g.named = true, cmd.Flags().Changed("server")
+		return g.checkOutput()
+	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{err, "see `" + cmd.CommandPath() + " --help` for the flags"}
 	})
 	root.AddCommand(
 		newDemo(g), newSimulate(g), newServe(), newInfra(), newCert(), newCheckConfig(), newVersion(g),
-		newAccount(g), newLogin(g), newSend(g), newHistory(g), newEvents(g), newCall(g),
+		newAccount(g), newLogin(g), newSend(g), newHistory(g), newEvents(g), newCall(g), newContext(),
 	)
 	root.AddCommand(commands(g).Commands()...)
 	return root
