@@ -20,6 +20,10 @@ type floodKey uint32 // constructor of the method
 
 // invoke routes a call: to its connection, or into the queue.
 func (a *account) invoke(ctx actor.Context, c *call) {
+	if c.cancelled {
+		c.done(nil, context.Canceled)
+		return
+	}
 	if a.draining && !c.internal || a.state.terminal() || a.ended {
 		if a.canSignIn() && opensLogin(c.typeID) {
 			a.queue = append(a.queue, c)
@@ -79,6 +83,7 @@ func (a *account) sendQueue(ctx actor.Context) {
 
 // cancelCall forgets a call whose caller has gone.
 func (a *account) cancelCall(ctx actor.Context, c *call) {
+	c.cancelled = true // it may be on its way back to be repeated
 	if i := slices.Index(a.queue, c); i >= 0 {
 		a.queue = slices.Delete(a.queue, i, i+1)
 		c.done(nil, context.Canceled)
@@ -141,6 +146,10 @@ func (a *account) callRefused(ctx actor.Context, m *callRefused) {
 		return
 	}
 	c := m.call
+	if c.cancelled {
+		c.done(nil, context.Canceled)
+		return
+	}
 	answer := func() { c.done(nil, parsed) }
 	onSide := a.home == nil || m.dc != a.home.link.dc
 	switch {

@@ -26,10 +26,10 @@ func TestHandoversWhileTalkingLoseNothing(t *testing.T) {
 			r.sim.Faults().SetPush(mtserver.PushFaults{Drop: 0.1, Reorder: 0.1, Repeat: 0.1, Delay: 0.1, MaxDelay: 50 * time.Millisecond})
 			rng := rand.New(rand.NewPCG(seed, 1))
 			r.log.setFail(func(_ fleet.AccountID, recs []eventlog.Record) error { // asked with the journal's lock held
-				switch rng.IntN(30) {
+				switch rng.IntN(12) {
 				case 0:
 					return errors.New("disk on fire")
-				case 1:
+				case 1, 2:
 					return &eventlog.AppendError{Done: len(recs) - 1, Err: eventlog.ErrUnknownOutcome}
 				}
 				return nil
@@ -65,12 +65,15 @@ func TestHandoversWhileTalkingLoseNothing(t *testing.T) {
 					}
 				}
 			}()
-			for range 8 {
+			for i := range 20 {
 				gone := make(chan struct{})
 				r.fleet.Lost("bob", time.Now().Add(5*time.Second), func() { close(gone) })
 				<-gone
-				r.fleet.Owned(testGrant("bob"))
-				r.settle(bounded(t), t, "bob")
+				r.say(t, 5) // one difference, many records
+				r.own("bob")
+				if i%3 > 0 { // else it is released at once
+					r.settle(bounded(t), t, "bob")
+				}
 			}
 			close(stop)
 			if n := <-talked; n == 0 {

@@ -22,6 +22,7 @@ type call struct {
 	internal   bool // made by the account itself: overtakes the queue
 	dc         int  // 0 is the home DC
 	attempts   int
+	cancelled  bool           // its caller has gone; known to the account
 	id         mtproto.CallID // in its link, while it is there
 	done       func(result []byte, err error)
 }

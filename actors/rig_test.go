@@ -46,6 +46,7 @@ type journal struct {
 	mu      sync.Mutex
 	records []eventlog.Record
 	claims  map[fleet.AccountID]int
+	tokens  map[fleet.AccountID]fleet.FencingToken
 	busy    map[fleet.AccountID]bool
 	gate    chan struct{}                                  // appends wait until it is closed
 	fail    func(fleet.AccountID, []eventlog.Record) error // asked before each append
@@ -55,7 +56,7 @@ type journal struct {
 }
 
 func newJournal() *journal {
-	return &journal{claims: map[fleet.AccountID]int{}, busy: map[fleet.AccountID]bool{}, changed: make(chan struct{})}
+	return &journal{claims: map[fleet.AccountID]int{}, tokens: map[fleet.AccountID]fleet.FencingToken{}, busy: map[fleet.AccountID]bool{}, changed: make(chan struct{})}
 }
 
 // shout wakes those who wait for a change; the lock is held.
@@ -67,6 +68,10 @@ func (j *journal) shout() {
 func (j *journal) Claim(_ context.Context, id fleet.AccountID, token fleet.FencingToken) (EventWriter, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if token < j.tokens[id] {
+		return nil, eventlog.ErrFenced
+	}
+	j.tokens[id] = token
 	j.claims[id]++
 	j.busy[id] = false
 	j.records = append(j.records, eventlog.Record{
@@ -258,9 +263,10 @@ func (r *rig) stored(t *testing.T, id fleet.AccountID, ok func(*sessionstore.Rec
 // rig is accounts over the simulator whose events go into a journal.
 type rig struct {
 	*simulated
-	log   *journal
-	store *countedStore
-	users map[fleet.AccountID]int64
+	log    *journal
+	store  *countedStore
+	users  map[fleet.AccountID]int64
+	grants atomic.Int64
 	// killed is how many keys the test lets the referee kill.
 	killed int
 }
@@ -346,6 +352,16 @@ func (r *rig) pair(t *testing.T) (ann, bob *Env) {
 	r.sync(t, "ann")
 	r.sync(t, "bob")
 	return ann, bob
+}
+
+// own lets the node own an account again, under a new token as after every claim.
+func (r *rig) own(id fleet.AccountID, change ...func(*Grant)) {
+	g := testGrant(id)
+	g.Fence.CreateRevision += r.grants.Add(1)
+	for _, c := range change {
+		c(&g)
+	}
+	r.fleet.Owned(g)
 }
 
 // key is the one auth key with which an account is signed in.

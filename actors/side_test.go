@@ -74,11 +74,7 @@ func (r *rig) restart(t *testing.T, id fleet.AccountID, change ...func(*Grant)) 
 	case <-bounded(t).Done():
 		t.Fatalf("%s: not released", id)
 	}
-	g := testGrant(id)
-	for _, c := range change {
-		c(&g)
-	}
-	r.fleet.Owned(g)
+	r.own(id, change...)
 	if _, err := nearest(bounded(t), r.env(t, id)); err != nil {
 		t.Fatalf("%s: after a restart: %v", id, err)
 	}

@@ -201,7 +201,7 @@ func TestDrainDoesNotWaitForTheLogForEver(t *testing.T) {
 				t.Fatal("not released")
 			}
 			release()
-			r.fleet.Owned(testGrant("bob"))
+			r.own("bob")
 			r.verify(t)
 		})
 	}

@@ -259,7 +259,7 @@ func TestRealPeerTgtest(t *testing.T) {
 	r.fleet.Lost("ann", time.Now().Add(5*time.Second), func() { close(gone) })
 	<-gone
 	f.receive(t, 3, "written meanwhile", false)
-	r.fleet.Owned(testGrant("ann"))
+	r.own("ann")
 	r.awaitIDs(t, "ann", 1, 2, 3, 4, 5)
 	f.receive(t, 3, "pushed to the new session", true)
 	r.awaitIDs(t, "ann", 1, 2, 3, 4, 5, 6)

@@ -28,8 +28,8 @@ type updateStream struct {
 	*shared
 	machine *updates.Machine
 	writer  EventWriter
-	durable updates.State // holds after the last appended record
-	last    eventlog.Cursor
+	durable updates.State   // holds after the last appended record
+	last    eventlog.Cursor // of the last record whose positions cover all before it
 	src     tlupdates.Source
 	peers   *peerview.View
 
@@ -320,9 +320,10 @@ func (s *updateStream) appended(ctx actor.Context, m *appended) {
 	if err := updatelog.Apply(&s.durable, s.pending[:n]); err != nil { // the positions are our own
 		s.log.Error("positions are not applied", "error", err.Error())
 	}
+	covered := n > 0 && len(s.pending[n-1].Positions) > 0
 	s.pending = append([]eventlog.Record(nil), s.pending[n:]...)
-	if n > 0 {
-		s.last.Seq = seq
+	if covered {
+		s.last = eventlog.Cursor{Epoch: s.writer.Claimed().Epoch, Seq: seq}
 	}
 	switch {
 	case m.err == nil:

@@ -43,7 +43,9 @@ type Log interface {
 }
 
 // Position is where an account's events stand: the writer, the update state after its last
-// record, and the ids that are in the log since the checkpoint.
+// record, the ids that are in the log since the checkpoint, and where the next checkpoint may
+// stand: a crash can leave events without the positions behind them, whose ids must be read
+// back as long as the positions do not cover them.
 type Position struct {
 	Writer Writer
 	State  updates.State
@@ -67,6 +69,7 @@ func Claim(ctx context.Context, log Log, id fleet.AccountID, token fleet.Fencing
 		return nil, fmt.Errorf("claim event log: %w", err)
 	}
 	pos.Writer, pos.Last = w, w.Claimed()
+	covered, uncovered := from, false
 	for rec, err := range w.Replay(ctx, from) {
 		if errors.Is(err, eventlog.ErrTruncated) {
 			continue // retention was here: the checkpoint's positions stand, repeats carry the same ids
@@ -80,6 +83,14 @@ func Claim(ctx context.Context, log Log, id fleet.AccountID, token fleet.Fencing
 		if rec.ID != "" {
 			pos.Seen = append(pos.Seen, rec.ID)
 		}
+		if len(rec.Positions) > 0 {
+			covered, uncovered = rec.Cursor(), false
+		} else if rec.ID != "" {
+			uncovered = true
+		}
+	}
+	if uncovered {
+		pos.Last = covered
 	}
 	return pos, nil
 }

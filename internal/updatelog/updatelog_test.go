@@ -49,7 +49,7 @@ func TestClaimTakesTheLaterOfCheckpointAndRecords(t *testing.T) {
 	}
 	log := &scripted{records: []eventlog.Record{
 		{ID: "m1", Seq: 41, Positions: []eventlog.Position{{Box: "pts", Value: 6}}},
-		{Seq: 42, Positions: []eventlog.Position{{Box: "channel:3", Value: 9}}},
+		{Seq: 42, Epoch: 1, Positions: []eventlog.Position{{Box: "channel:3", Value: 9}}},
 		{ID: "m2", Seq: 43},
 	}}
 	pos, err := Claim(t.Context(), log, "a", 1, checkpoint)
@@ -57,8 +57,12 @@ func TestClaimTakesTheLaterOfCheckpointAndRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := updates.State{Pts: 6, Qts: 1, Date: 7, Channels: map[int64]int{3: 9}}
-	if log.from.Seq != 40 || !cmp.Equal(pos.State, want) || !cmp.Equal(pos.Seen, []string{"m1", "m2"}) || pos.Last.Seq != 99 {
+	if log.from.Seq != 40 || !cmp.Equal(pos.State, want) || !cmp.Equal(pos.Seen, []string{"m1", "m2"}) || pos.Last.Seq != 42 {
 		t.Errorf("from %v: state %+v, seen %v, last %v", log.from, pos.State, pos.Seen, pos.Last)
+	}
+	log.records = log.records[:2] // no event without a position behind it
+	if pos, err = Claim(t.Context(), log, "a", 1, checkpoint); err != nil || pos.Last.Seq != 99 {
+		t.Errorf("last %v, %v; want the claim", pos.Last, err)
 	}
 }
 
