@@ -22,7 +22,7 @@ func newAccount(g *globals) *cobra.Command {
 		Short: "Add, list and show accounts",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q for orchestrator account", args[0]), "use add, list or get"}
+				return usageError{fmt.Errorf("unknown command %q for orchestrator account", args[0]), "see `orchestrator account --help` for the commands"}
 			}
 			return nil
 		},

@@ -20,7 +20,7 @@ const (
 var binary string
 
 // long says that the long forms run too.
-var long = os.Getenv(envLong) != ""
+var long = os.Getenv(envLong) != "" // minutes instead of seconds
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
