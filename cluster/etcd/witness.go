@@ -169,5 +169,5 @@ func (w *Witness) store(h *pb.ResponseHeader) error {
 
 func wrongCluster(format string, args ...any) error {
 	return fleet.Errorf(cluster.ErrWrongCluster.Code, cluster.ErrWrongCluster.Reason, format, args...).
-		WithRemedy("check the configuration; if this is meant, stop every other node that uses these accounts and start once with the option that accepts the cluster as it is")
+		WithRemedy("check the configuration; if this is meant, stop every other node that uses these accounts and start once with --accept-restored")
 }

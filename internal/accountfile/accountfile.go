@@ -7,7 +7,7 @@
 //
 //	id: support-1
 //	labels: {team: support}
-//	spec: {app: desktop, proxy: oslo, dc: 2, paused: false}
+//	spec: {paused: false}
 //
 // labels and spec are replaced as a whole where they are given, and left alone where they are not.
 //

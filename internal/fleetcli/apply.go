@@ -20,7 +20,7 @@ are to be changed:
 
   id: support-1
   labels: {team: support}
-  spec: {proxy: oslo, paused: false}
+  spec: {paused: false}
 
 Labels and spec that are given replace the former ones as a whole.`
 
