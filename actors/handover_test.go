@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/backoff"
 	"github.com/telefleet/orchestrator/simulator"
 	"github.com/telefleet/orchestrator/simulator/mtserver"
 	"github.com/telefleet/orchestrator/telegram"
@@ -108,4 +110,28 @@ func TestCancelledCallsDoNotHoldTheDrain(t *testing.T) {
 	if d := time.Since(begun); d > 30*time.Second {
 		t.Errorf("the drain took %v: it waited for a call whose caller had gone", d)
 	}
+}
+
+// TestReleaseDoesNotWaitForABackoff: an account that waits to be started again is released at
+// once, so that another node can try.
+func TestReleaseDoesNotWaitForABackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		h.sessions.loadErr = errors.New("store is away")
+		h.deps.Redial = backoff.Policy{Base: time.Minute, Max: time.Hour, Factor: 2}
+		f := start(t, h)
+		defer stop(f)
+		for i := range 10 {
+			id := fleet.AccountID(fmt.Sprint("a", i))
+			f.Owned(testGrant(id))
+			time.Sleep(time.Second)
+			synctest.Wait()
+			begun, gone := time.Now(), make(chan struct{})
+			f.Lost(id, begun.Add(time.Second), func() { close(gone) })
+			<-gone
+			if d := time.Since(begun); d > 2*time.Second {
+				t.Errorf("%s: released after %v", id, d)
+			}
+		}
+	})
 }

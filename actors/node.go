@@ -34,6 +34,7 @@ type resident struct {
 	attempts int
 	panics   int // since started
 	started  time.Time
+	restart  *time.Timer   // of the account after a failure
 	next     *startAccount // granted again while the former incarnation was ending
 }
 
@@ -57,7 +58,7 @@ func (n *node) Receive(ctx actor.Context) {
 	case *shutdownNode:
 		n.stopping = m.done
 		for _, r := range n.accounts {
-			ctx.Send(r.pid, &drain{deadline: m.deadline})
+			r.drain(ctx, m.deadline)
 		}
 		n.stopped()
 	case *actor.Terminated:
@@ -118,7 +119,17 @@ func (n *node) stop(ctx actor.Context, m *stopAccount) {
 	}
 	r.next = nil
 	r.released = append(r.released, m.released)
-	ctx.Send(r.pid, &drain{deadline: m.deadline})
+	r.drain(ctx, m.deadline)
+}
+
+// drain ends an account; one that waits to be started again would not hear, and has nothing
+// to say.
+func (r *resident) drain(ctx actor.Context, deadline time.Time) {
+	if r.restart != nil && r.restart.Stop() {
+		ctx.Stop(r.pid)
+		return
+	}
+	ctx.Send(r.pid, &drain{deadline: deadline})
 }
 
 func (n *node) lookup(ctx actor.Context, id fleet.AccountID) *handle {
@@ -180,7 +191,7 @@ func (n *node) HandleFailure(system *actor.ActorSystem, sup actor.Supervisor, ch
 			return
 		}
 	}
-	time.AfterFunc(wait, func() { sup.RestartChildren(child) })
+	r.restart = time.AfterFunc(wait, func() { sup.RestartChildren(child) })
 }
 
 // quarantine reports an account whose actor is stopped for good on this node.
