@@ -231,7 +231,7 @@ func Parse(text []byte) (Config, error) {
 	dec := yaml.NewDecoder(strings.NewReader(string(text)))
 	dec.KnownFields(true)
 	if err := dec.Decode(&cfg); err != nil && err.Error() != "EOF" {
-		p.addYAML(err)
+		p.addYAML(text, err)
 	}
 	if cfg.Ownership == "" {
 		cfg.Ownership = ownershipSingle

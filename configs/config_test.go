@@ -40,10 +40,10 @@ drain_timeout: soon
 		t.Fatalf("got %v, want *Problems", err)
 	}
 	for _, want := range []string{
-		`data_dirr: unknown key on line 3`, `line 5: must be a whole number (got "twelve")`,
-		`line 9: not a duration such as 30s (got "soon")`,
+		`data_dirr: unknown key on line 3`, `telegram.api_id: must be a whole number, on line 5 (got "twelve")`,
+		`drain_timeout: not a duration such as 30s, on line 9 (got "soon")`,
 		`cluster_id: must have 1 to 64 characters (got "")`, `telegram.network: must be one of production, test, file (got "mars")`,
-		`telegram.api_id: must be the number from my.telegram.org`, `telegram.api_hash: must be given by`,
+		`telegram.api_hash: must be given by`,
 		`api.listen: a public address needs api.tls_cert_file`,
 	} {
 		if !strings.Contains(err.Error(), want) {

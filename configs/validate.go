@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -15,6 +16,8 @@ import (
 type Problems struct {
 	File string
 	List []string
+
+	unread map[string]bool // fields whose value could not be read
 }
 
 // Error joins all problems, one a line.
@@ -23,33 +26,79 @@ func (p *Problems) Error() string {
 	return head + "\n  " + strings.Join(p.List, "\n  ")
 }
 
+// add notes a problem. A value that could not be read is not judged again by the default that
+// stands in for it.
 func (p *Problems) add(field, problem string, got any) {
+	if p.unread[field] {
+		return
+	}
 	p.List = append(p.List, fmt.Sprintf("%s: %s (got %q)", field, problem, fmt.Sprint(got)))
 }
 
 var (
 	unknownKey = regexp.MustCompile(`^line (\d+): field (\S+) not found in type (\S+)$`)
-	wrongType  = regexp.MustCompile("^line (\\d+): cannot unmarshal \\S+ `(.*)` into (\\S+)$")
+	wrongType  = regexp.MustCompile("^line (\\d+): cannot unmarshal (\\S+)(?: `(.*)`)? into (\\S+)$")
+	wrongText  = regexp.MustCompile(`^line (\d+): (.*)$`)
 )
 
 // addYAML says the decoder's complaints in the words of the file.
-func (p *Problems) addYAML(err error) {
+func (p *Problems) addYAML(text []byte, err error) {
 	var te *yaml.TypeError
 	if !errors.As(err, &te) {
 		p.List = append(p.List, strings.TrimPrefix(err.Error(), "yaml: "))
 		return
 	}
+	fields := fieldsByLine(text)
+	p.unread = map[string]bool{}
 	for _, e := range te.Errors {
 		if m := unknownKey.FindStringSubmatch(e); m != nil {
 			p.List = append(p.List, fmt.Sprintf("%s: unknown key on line %s; compare with configs/single.yaml and configs/cluster.yaml (got %q)", m[2], m[1], m[2]))
 			continue
 		}
 		if m := wrongType.FindStringSubmatch(e); m != nil {
-			p.List = append(p.List, fmt.Sprintf("line %s: must be %s (got %q)", m[1], kindName(m[3]), m[2]))
+			got := m[3]
+			if got == "" {
+				got = map[string]string{"!!seq": "a list", "!!map": "a mapping"}[m[2]]
+			}
+			p.unread[fields[m[1]]] = true
+			p.List = append(p.List, fmt.Sprintf("%s: must be %s, on line %s (got %q)", fields[m[1]], kindName(m[4]), m[1], got))
+			continue
+		}
+		if m := wrongText.FindStringSubmatch(e); m != nil && fields[m[1]] != "" {
+			p.unread[fields[m[1]]] = true
+			problem, got, _ := strings.Cut(m[2], " (got ")
+			p.List = append(p.List, fmt.Sprintf("%s: %s, on line %s (got %s", fields[m[1]], problem, m[1], got))
 			continue
 		}
 		p.List = append(p.List, e)
 	}
+}
+
+// fieldsByLine names the last field that begins on each line, as a path such as api.listen.
+func fieldsByLine(text []byte) map[string]string {
+	fields := map[string]string{}
+	var doc yaml.Node
+	if yaml.Unmarshal(text, &doc) != nil {
+		return fields
+	}
+	var walk func(n *yaml.Node, path string)
+	walk = func(n *yaml.Node, path string) {
+		switch n.Kind {
+		case yaml.DocumentNode, yaml.SequenceNode:
+			for _, c := range n.Content {
+				walk(c, path)
+			}
+		case yaml.MappingNode:
+			for i := 0; i+1 < len(n.Content); i += 2 {
+				field := strings.TrimPrefix(path+"."+n.Content[i].Value, ".")
+				fields[strconv.Itoa(n.Content[i].Line)] = field
+				fields[strconv.Itoa(n.Content[i+1].Line)] = field
+				walk(n.Content[i+1], field)
+			}
+		}
+	}
+	walk(&doc, "")
+	return fields
 }
 
 func kindName(goType string) string {
