@@ -44,7 +44,11 @@ func startServer() (*serverProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &serverProcess{dir: dir, cmd: exec.Command(os.Args[0], "-role", "server")}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find own binary: %w", err)
+	}
+	s := &serverProcess{dir: dir, cmd: exec.Command(self, "-role", "server")}
 	s.cmd.Dir, s.cmd.Stderr = dir, os.Stderr
 	if s.in, err = s.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -103,7 +107,11 @@ func child(role string, t job) (numbers, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(os.Args[0], "-role", role, "-task", string(task))
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find own binary: %w", err)
+	}
+	cmd := exec.Command(self, "-role", role, "-task", string(task))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
