@@ -12,6 +12,7 @@ import (
 	"github.com/gotd/td/tgerr"
 
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/dcdial"
 	"github.com/telefleet/orchestrator/telegram/dcs"
 )
 
@@ -182,7 +183,7 @@ func (a *account) callRefused(ctx actor.Context, m *callRefused) {
 func (a *account) follow(ctx actor.Context, c *call, name string, dc int, answer func()) {
 	c.attempts++
 	switch {
-	case c.attempts > maxAttempts || len(a.deps.DCs.Select(dc, anyAddress)) == 0:
+	case c.attempts > maxAttempts || !dcdial.Known(a.deps.DCs, dc):
 		answer()
 	case name == "FILE_MIGRATE" || name == "STATS_MIGRATE":
 		c.dc = dc

@@ -8,6 +8,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
+
+	"github.com/telefleet/orchestrator/internal/dcdial"
 )
 
 // sideConn is a connection to a DC that is not the account's home: it has its own key and gets
@@ -29,7 +31,7 @@ type sideConn struct {
 func (a *account) invokeSide(ctx actor.Context, c *call) {
 	side := a.sides[c.dc]
 	if side == nil {
-		if a.record == nil || len(a.deps.DCs.Select(c.dc, anyAddress)) == 0 {
+		if a.record == nil || !dcdial.Known(a.deps.DCs, c.dc) {
 			c.done(nil, unknownDC(c.dc))
 			return
 		}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/tlcall"
-	"github.com/telefleet/orchestrator/telegram/dcs"
 )
 
 var errStreamEnded = errors.New("the update stream ended and starts again from the log")
@@ -24,9 +23,6 @@ func internalCall(req bin.Encoder, done func([]byte, error)) *call {
 		idempotent: true, internal: true, done: done,
 	}
 }
-
-// anyAddress selects every address of a DC.
-var anyAddress = dcs.Want{}
 
 func unknownDC(dc int) error {
 	return fleet.Errorf(fleet.CodeInvalidArgument, "DC_UNKNOWN", "dc: no address of this DC is known (got %d)", dc).
