@@ -14,7 +14,7 @@ import (
 
 // recordVersion is the version of the encoding below. It is part of what sealing binds, so
 // a blob of another version is refused, not guessed at.
-const recordVersion = 1
+const recordVersion = 2
 
 // Limits of a record; they only keep a damaged length from being believed.
 const (
@@ -24,18 +24,30 @@ const (
 
 var errShort = errors.New("ends too early")
 
-// encodeRecord writes a record in a fixed order: varints for numbers, lengths before bytes,
-// keys sorted by DC, times in milliseconds.
-func encodeRecord(r *Record) ([]byte, error) {
+// core is a record as it is sealed: without its checkpoint, whose sum it holds, and with the
+// number of the write that stored it.
+type core struct {
+	rec   *Record
+	sum   CheckpointSum
+	write int64
+}
+
+// encodeCore writes a record in a fixed order: varints for numbers, lengths before bytes, keys
+// sorted by DC, times in milliseconds.
+func encodeCore(c core) ([]byte, error) {
+	r := c.rec
 	if len(r.Keys) > maxKeys {
 		return nil, fmt.Errorf("at most %d auth keys (got %d)", maxKeys, len(r.Keys))
 	}
 	b := appendBytes(nil, []byte(r.Account))
+	b = binary.AppendVarint(b, c.write)
+	b = append(b, c.sum[:]...)
 	b = binary.AppendVarint(b, int64(r.HomeDC))
 	b = binary.AppendVarint(b, r.UserID)
 	b = appendBool(b, r.Bot)
+	b = appendBool(b, r.Unverified)
+	b = binary.AppendVarint(b, r.UpdatesOf)
 	b = appendTime(b, r.UpdatedAt)
-	b = appendBytes(b, r.Checkpoint)
 	b = appendBytes(b, r.FutureAuthToken)
 	b = binary.AppendUvarint(b, uint64(len(r.Keys)))
 	for _, dc := range slices.Sorted(maps.Keys(r.Keys)) {
@@ -60,15 +72,18 @@ func encodeRecord(r *Record) ([]byte, error) {
 	return b, nil
 }
 
-// decodeRecord reads what encodeRecord has written, and nothing else.
-func decodeRecord(b []byte) (*Record, error) {
+// decodeCore reads what encodeCore has written, and nothing else.
+func decodeCore(b []byte) (core, error) {
 	d := decoder{b: b}
 	r := &Record{Account: fleet.AccountID(d.bytes())}
+	c := core{rec: r, write: d.varint()}
+	copy(c.sum[:], d.take(uint64(len(c.sum))))
 	r.HomeDC = d.int()
 	r.UserID = d.varint()
 	r.Bot = d.bool()
+	r.Unverified = d.bool()
+	r.UpdatesOf = d.varint()
 	r.UpdatedAt = d.time()
-	r.Checkpoint = d.bytes()
 	r.FutureAuthToken = d.bytes()
 	if n := d.count(maxKeys); n > 0 {
 		r.Keys = make(map[int]DCKey, n)
@@ -84,9 +99,9 @@ func decodeRecord(b []byte) (*Record, error) {
 		d.fail(fmt.Errorf("%d bytes too many", len(d.b)))
 	}
 	if d.err != nil {
-		return nil, fmt.Errorf("decode record: %w", d.err)
+		return core{}, fmt.Errorf("decode record: %w", d.err)
 	}
-	return r, nil
+	return c, nil
 }
 
 func appendBytes(b, v []byte) []byte { return append(binary.AppendUvarint(b, uint64(len(v))), v...) }

@@ -18,15 +18,21 @@ type Memory struct {
 	sealer Sealer
 
 	mu     sync.Mutex
-	blobs  map[fleet.AccountID][]byte
+	kept   map[fleet.AccountID]kept
 	keys   map[KeyID]fleet.AccountID
 	fences map[string]int64
+}
+
+// kept is one account's record and how often it was written.
+type kept struct {
+	Sealed
+	writes int64
 }
 
 // NewMemory makes an empty store.
 func NewMemory(sealer Sealer) *Memory {
 	return &Memory{
-		sealer: sealer, blobs: make(map[fleet.AccountID][]byte),
+		sealer: sealer, kept: make(map[fleet.AccountID]kept),
 		keys: make(map[KeyID]fleet.AccountID), fences: make(map[string]int64),
 	}
 }
@@ -50,12 +56,12 @@ func (m *Memory) Advance(fence fleet.Fence) {
 // Load implements Store.
 func (m *Memory) Load(ctx context.Context, id fleet.AccountID) (*Record, error) {
 	m.mu.Lock()
-	blob, ok := m.blobs[id]
+	k, ok := m.kept[id]
 	m.mu.Unlock()
 	if !ok {
 		return nil, NotFound(id)
 	}
-	return m.sealer.Open(ctx, id, blob)
+	return m.sealer.Open(ctx, id, k.Sealed, k.writes)
 }
 
 // Save implements Store.
@@ -71,17 +77,18 @@ func (m *Memory) ReplaceKey(ctx context.Context, fence fleet.Fence, rec *Record)
 func (m *Memory) save(ctx context.Context, fence fleet.Fence, rec *Record, replace bool) error {
 	stamped := *rec
 	stamped.UpdatedAt = time.Now()
-	blob, err := m.sealer.Seal(ctx, &stamped)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old, ok := m.kept[rec.Account]
+	sealed, err := m.sealer.Seal(ctx, &stamped, old.writes+1)
 	if err != nil {
 		return err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if err := m.pass(rec.Account, fence); err != nil {
 		return err
 	}
-	if old, ok := m.blobs[rec.Account]; ok && !replace {
-		was, err := m.sealer.Open(ctx, rec.Account, old)
+	if ok && !replace {
+		was, _, err := m.sealer.OpenCore(ctx, rec.Account, old.Core, old.writes)
 		if err != nil {
 			return fmt.Errorf("not overwritten: %w", err)
 		}
@@ -99,7 +106,7 @@ func (m *Memory) save(ctx context.Context, fence fleet.Fence, rec *Record, repla
 	for id := range ids {
 		m.keys[id] = rec.Account
 	}
-	m.blobs[rec.Account] = blob
+	m.kept[rec.Account] = kept{sealed, old.writes + 1}
 	return nil
 }
 
@@ -128,15 +135,20 @@ func (m *Memory) Delete(_ context.Context, fence fleet.Fence, id fleet.AccountID
 		return err
 	}
 	m.free(id)
-	delete(m.blobs, id)
+	delete(m.kept, id)
 	return nil
 }
 
-// Tamper changes the stored bytes, for tests of damage.
-func (m *Memory) Tamper(id fleet.AccountID, change func([]byte) []byte) {
+// Tamper writes other bytes over the stored ones, for tests of damage.
+func (m *Memory) Tamper(id fleet.AccountID, change func(Sealed) Sealed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.blobs[id] = change(bytes.Clone(m.blobs[id]))
+	k := m.kept[id]
+	changed := change(Sealed{bytes.Clone(k.Core), bytes.Clone(k.Checkpoint)})
+	if !bytes.Equal(changed.Core, k.Core) {
+		k.writes++
+	}
+	m.kept[id] = kept{changed, k.writes}
 }
 
 // MemoryKeyring keeps wrapped data keys in memory, for tests.

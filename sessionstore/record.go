@@ -82,7 +82,15 @@ type Record struct {
 	UserID int64
 	// Bot says that the account is a bot.
 	Bot bool
-	// Checkpoint is the update stream's state and log position, opaque here.
+	// Unverified says that the home key came from elsewhere and that Telegram has not been asked
+	// yet whose it is: UserID is 0 although somebody may be signed in.
+	Unverified bool
+	// UpdatesOf is the user whose update state the checkpoint and the event log hold, 0 for
+	// nobody. It outlives a logout, so that the same user goes on where it stopped and another
+	// one does not.
+	UpdatesOf int64
+	// Checkpoint is the update stream's state and log position, opaque here; at most
+	// MaxCheckpoint bytes. Stores keep it apart from the rest and write it when it has changed.
 	Checkpoint []byte `json:"-"`
 	// FutureAuthToken lets a later login skip the code (auth.loggedOut). A secret.
 	FutureAuthToken []byte `json:"-"`

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/cipher"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,8 +18,9 @@ import (
 // What a sealed blob is; part of the associated data, so that one kind cannot pass for
 // another.
 const (
-	kindRecord  = "session"
-	kindDataKey = "dek"
+	kindRecord     = "session"
+	kindCheckpoint = "checkpoint"
+	kindDataKey    = "dek"
 )
 
 // blobMagic begins every sealed blob; a version byte follows.
@@ -75,51 +77,111 @@ type Sealer struct {
 	ClusterID string
 }
 
-// Seal encodes and seals a record; ErrTooLarge beyond MaxSealed.
-func (s Sealer) Seal(ctx context.Context, r *Record) ([]byte, error) {
-	if err := r.Account.Validate(); err != nil {
-		return nil, err
+// Sealed is a record as a store keeps it: two values of one account.
+type Sealed struct {
+	// Core is everything but the checkpoint.
+	Core []byte
+	// Checkpoint is nil when the record has none.
+	Checkpoint []byte
+}
+
+// CheckpointSum is the SHA-256 of a checkpoint, zero for none. The core holds it, so that an old
+// checkpoint does not pass for the one that belongs to the record.
+type CheckpointSum [sha256.Size]byte
+
+// SumOf is the sum of a checkpoint.
+func SumOf(checkpoint []byte) (sum CheckpointSum) {
+	if len(checkpoint) > 0 {
+		sum = sha256.Sum256(checkpoint)
 	}
-	plain, err := encodeRecord(r)
+	return sum
+}
+
+// Seal encodes and seals a record for a store in which this is the write-th write of it, from 1,
+// since the store had none; ErrTooLarge beyond MaxSealed or MaxCheckpoint.
+func (s Sealer) Seal(ctx context.Context, r *Record, write int64) (Sealed, error) {
+	if err := r.Account.Validate(); err != nil {
+		return Sealed{}, err
+	}
+	if len(r.Checkpoint) > MaxCheckpoint {
+		return Sealed{}, tooLarge(r.Account, "its checkpoint", MaxCheckpoint, len(r.Checkpoint), "let the account be in fewer channels")
+	}
+	plain, err := encodeCore(core{rec: r, sum: SumOf(r.Checkpoint), write: write})
 	if err != nil {
-		return nil, fleet.Errorf(fleet.CodeInvalidArgument, "SESSION_INVALID", "session of %s: %w", r.Account, err)
+		return Sealed{}, fleet.Errorf(fleet.CodeInvalidArgument, "SESSION_INVALID", "session of %s: %w", r.Account, err)
 	}
 	defer clear(plain)
 	aead, err := s.Keyring.DataKey(ctx, r.Account)
 	if err != nil {
-		return nil, fmt.Errorf("seal session of %s: %w", r.Account, err)
+		return Sealed{}, fmt.Errorf("seal session of %s: %w", r.Account, err)
 	}
-	blob, err := seal(aead, associated(s.ClusterID, r.Account, kindRecord, recordVersion), plain, recordVersion)
-	if err != nil {
-		return nil, fmt.Errorf("seal session of %s: %w", r.Account, err)
+	var out Sealed
+	if out.Core, err = seal(aead, associated(s.ClusterID, r.Account, kindRecord, recordVersion), plain, recordVersion); err != nil {
+		return Sealed{}, fmt.Errorf("seal session of %s: %w", r.Account, err)
 	}
-	if len(blob) > MaxSealed {
-		return nil, fleet.Errorf(ErrTooLarge.Code, ErrTooLarge.Reason,
-			"session of %s: at most %d bytes (got %d, of which the checkpoint has %d)", r.Account, MaxSealed, len(blob), len(r.Checkpoint)).
-			WithRemedy("let the account track fewer channels")
+	if len(out.Core) > MaxSealed {
+		return Sealed{}, tooLarge(r.Account, "the sealed record", MaxSealed, len(out.Core), "report the error: it holds more keys and salts than an account has")
 	}
-	return blob, nil
+	if len(r.Checkpoint) > 0 {
+		out.Checkpoint, err = seal(aead, associated(s.ClusterID, r.Account, kindCheckpoint, recordVersion), r.Checkpoint, recordVersion)
+		if err != nil {
+			return Sealed{}, fmt.Errorf("seal checkpoint of %s: %w", r.Account, err)
+		}
+	}
+	return out, nil
 }
 
-// Open checks and decodes what Seal made for the account; ErrCorrupt for anything else.
-func (s Sealer) Open(ctx context.Context, id fleet.AccountID, blob []byte) (*Record, error) {
+func tooLarge(id fleet.AccountID, what string, limit, got int, remedy string) error {
+	return fleet.Errorf(ErrTooLarge.Code, ErrTooLarge.Reason, "session of %s: %s has at most %d bytes (got %d)", id, what, limit, got).
+		WithRemedy(remedy)
+}
+
+// Open checks and decodes what Seal made for the account and the write; ErrCorrupt for anything
+// else, an older record or checkpoint included.
+func (s Sealer) Open(ctx context.Context, id fleet.AccountID, sealed Sealed, write int64) (*Record, error) {
+	r, sum, err := s.OpenCore(ctx, id, sealed.Core, write)
+	if err != nil || sum == (CheckpointSum{}) {
+		return r, err
+	}
+	if sealed.Checkpoint == nil {
+		return nil, corrupt(id, fmt.Errorf("%w: its checkpoint is missing", errBlob))
+	}
 	aead, err := s.Keyring.DataKey(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("open session of %s: %w", id, err)
 	}
-	plain, err := unseal(aead, associated(s.ClusterID, id, kindRecord, recordVersion), blob, recordVersion)
+	r.Checkpoint, err = unseal(aead, associated(s.ClusterID, id, kindCheckpoint, recordVersion), sealed.Checkpoint, recordVersion)
 	if err != nil {
-		return nil, corrupt(id, err)
+		return nil, corrupt(id, fmt.Errorf("checkpoint: %w", err))
 	}
-	defer clear(plain)
-	r, err := decodeRecord(plain)
-	if err != nil {
-		return nil, corrupt(id, err)
-	}
-	if r.Account != id {
-		return nil, corrupt(id, fmt.Errorf("%w: it is that of %s", errBlob, r.Account))
+	if SumOf(r.Checkpoint) != sum {
+		return nil, corrupt(id, fmt.Errorf("%w: its checkpoint is that of another write", errBlob))
 	}
 	return r, nil
+}
+
+// OpenCore is Open without the checkpoint: it gives the checkpoint's sum instead.
+func (s Sealer) OpenCore(ctx context.Context, id fleet.AccountID, blob []byte, write int64) (*Record, CheckpointSum, error) {
+	aead, err := s.Keyring.DataKey(ctx, id)
+	if err != nil {
+		return nil, CheckpointSum{}, fmt.Errorf("open session of %s: %w", id, err)
+	}
+	plain, err := unseal(aead, associated(s.ClusterID, id, kindRecord, recordVersion), blob, recordVersion)
+	if err != nil {
+		return nil, CheckpointSum{}, corrupt(id, err)
+	}
+	defer clear(plain)
+	c, err := decodeCore(plain)
+	if err != nil {
+		return nil, CheckpointSum{}, corrupt(id, err)
+	}
+	if c.rec.Account != id {
+		return nil, CheckpointSum{}, corrupt(id, fmt.Errorf("%w: it is that of %s", errBlob, c.rec.Account))
+	}
+	if c.write != write {
+		return nil, CheckpointSum{}, corrupt(id, fmt.Errorf("%w: it is write %d of the record, the store has seen %d: an old one was put back", errBlob, c.write, write))
+	}
+	return c.rec, c.sum, nil
 }
 
 func corrupt(id fleet.AccountID, err error) error {

@@ -79,7 +79,7 @@ func drawRecord(t *rapid.T) *Record {
 	r := &Record{
 		Account: fleet.AccountID(rapid.StringMatching(`[a-z0-9-]{1,64}`).Draw(t, "account")),
 		HomeDC:  rapid.IntRange(-5, 10005).Draw(t, "home"), UserID: rapid.Int64().Draw(t, "user"), Bot: rapid.Bool().Draw(t, "bot"),
-		Checkpoint: draw("checkpoint"), FutureAuthToken: draw("token"), UpdatedAt: at("updated"), Keys: map[int]DCKey{},
+		Unverified: rapid.Bool().Draw(t, "unverified"), UpdatesOf: rapid.Int64().Draw(t, "updates of"), FutureAuthToken: draw("token"), UpdatedAt: at("updated"), Keys: map[int]DCKey{},
 	}
 	for range rapid.IntRange(0, 5).Draw(t, "keys") {
 		k := DCKey{TimeOffset: time.Duration(rapid.Int64().Draw(t, "offset")), CreatedAt: at("created")}
@@ -95,37 +95,37 @@ func drawRecord(t *rapid.T) *Record {
 
 func TestEncodingRoundTrips(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := drawRecord(t)
-		b, err := encodeRecord(r)
+		want := core{rec: drawRecord(t), write: rapid.Int64().Draw(t, "write"), sum: SumOf(rapid.SliceOfN(rapid.Byte(), 0, 4).Draw(t, "checkpoint"))}
+		b, err := encodeCore(want)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := decodeRecord(b)
-		if diff := cmp.Diff(r, got, cmpopts.EquateEmpty(), cmp.Comparer(func(a, b AuthKey) bool { return a == b })); diff != "" || err != nil {
+		got, err := decodeCore(b)
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(core{}), cmpopts.EquateEmpty(), cmp.Comparer(func(a, b AuthKey) bool { return a == b })); diff != "" || err != nil {
 			t.Fatalf("%v %s", err, diff)
 		}
 		cut := rapid.IntRange(0, len(b)-1).Draw(t, "cut")
-		if _, err := decodeRecord(b[:cut]); err == nil {
+		if _, err := decodeCore(b[:cut]); err == nil {
 			t.Fatal("a truncated record was decoded")
 		}
-		if _, err := decodeRecord(append(b, 0)); err == nil {
+		if _, err := decodeCore(append(b, 0)); err == nil {
 			t.Fatal("a longer record was decoded")
 		}
 	})
 }
 
 func FuzzDecodeRecord(f *testing.F) {
-	b, err := encodeRecord(&Record{Account: "a", Keys: map[int]DCKey{2: {Key: secretKey(), Salts: make([]Salt, 2)}}})
+	b, err := encodeCore(core{rec: &Record{Account: "a", Keys: map[int]DCKey{2: {Key: secretKey(), Salts: make([]Salt, 2)}}}, write: 1})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := decodeRecord(b)
+		c, err := decodeCore(b)
 		if err != nil {
 			return
 		}
-		if again, err := encodeRecord(r); err == nil && len(again) > len(b) {
+		if again, err := encodeCore(c); err == nil && len(again) > len(b) {
 			t.Errorf("%d bytes decode to a record of %d", len(b), len(again))
 		}
 	})
@@ -146,7 +146,7 @@ func TestSealBindsItsContext(t *testing.T) {
 	}
 	for name, ad := range map[string][]byte{
 		"cluster": associated("d", "a", kindRecord, 1), "account": associated("c", "b", kindRecord, 1),
-		"kind": associated("c", "a", kindDataKey, 1), "version": associated("c", "a", kindRecord, 2),
+		"kind": associated("c", "a", kindDataKey, 1), "checkpoint": associated("c", "a", kindCheckpoint, 1), "version": associated("c", "a", kindRecord, 2),
 		"shifted": associated("ca", "", kindRecord, 1),
 	} {
 		if _, err := unseal(aead, ad, blob, 1); !errors.Is(err, errBlob) {
@@ -259,11 +259,11 @@ func BenchmarkSealOpen(b *testing.B) {
 	s := Sealer{Keyring: ring, ClusterID: "bench"}
 	rec := &Record{Account: "a", HomeDC: 2, Keys: map[int]DCKey{2: {Key: secretKey(), Salts: make([]Salt, 32)}}, Checkpoint: make([]byte, 4096)}
 	for b.Loop() {
-		blob, err := s.Seal(b.Context(), rec)
+		blob, err := s.Seal(b.Context(), rec, 1)
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := s.Open(b.Context(), "a", blob); err != nil {
+		if _, err := s.Open(b.Context(), "a", blob, 1); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -7,8 +7,13 @@ import (
 	"github.com/telefleet/orchestrator/fleet"
 )
 
-// MaxSealed is the largest sealed record, in bytes.
-const MaxSealed = 16 << 10
+// Sizes in bytes. One write is one transaction of the store and holds both at most.
+const (
+	// MaxSealed is the largest sealed record without its checkpoint.
+	MaxSealed = 16 << 10
+	// MaxCheckpoint is the largest checkpoint: some 50,000 channels.
+	MaxCheckpoint = 512 << 10
+)
 
 // Store keeps records. Every write is one transaction that compares the fence.
 type Store interface {
@@ -50,7 +55,7 @@ var (
 	ErrKeyInUse = &fleet.Error{Code: fleet.CodeAlreadyExists, Reason: "AUTH_KEY_IN_USE", Message: "another account has this auth key"}
 	// ErrKeyReplaced: the write would replace the key of an authorised account.
 	ErrKeyReplaced = &fleet.Error{Code: fleet.CodeFailedPrecondition, Reason: "AUTH_KEY_REPLACED", Message: "the auth key of an authorised account is kept"}
-	// ErrTooLarge: the record exceeds MaxSealed.
+	// ErrTooLarge: the record exceeds MaxSealed or its checkpoint MaxCheckpoint.
 	ErrTooLarge = &fleet.Error{Code: fleet.CodeResourceExhausted, Reason: "SESSION_TOO_LARGE", Message: "the session record is too large"}
 	// ErrMasterKey: the data key was wrapped under another master key.
 	ErrMasterKey = &fleet.Error{Code: fleet.CodeFailedPrecondition, Reason: "MASTER_KEY_WRONG", Message: "the master key does not fit"}

@@ -1,6 +1,8 @@
 // Package etcd keeps session records and wrapped data keys in etcd:
 //
-//	session/<id>     the sealed record
+//	session/<id>     the sealed record; etcd's count of its writes is in it, so that an old one
+//	                 that is put back is found out
+//	checkpoint/<id>  the record's checkpoint, sealed; written when it has changed
 //	keys/<key id>    the account that has this auth key
 //	dek/<id>         the account's data key, wrapped by the master key
 //	master/salt      the salt of the master passphrase

@@ -33,19 +33,25 @@ func NewStore(client *clientv3.Client, prefix string, sealer sessionstore.Sealer
 }
 
 func (s *Store) session(id fleet.AccountID) string    { return s.prefix + "session/" + string(id) }
+func (s *Store) checkpoint(id fleet.AccountID) string { return s.prefix + "checkpoint/" + string(id) }
 func (s *Store) authKeys() string                     { return s.prefix + "keys/" }
 func (s *Store) authKey(id sessionstore.KeyID) string { return s.authKeys() + id.String() }
 
 // Load implements sessionstore.Store.
 func (s *Store) Load(ctx context.Context, id fleet.AccountID) (*sessionstore.Record, error) {
-	resp, err := s.client.Get(ctx, s.session(id))
+	resp, err := s.client.Txn(ctx).Then(clientv3.OpGet(s.session(id)), clientv3.OpGet(s.checkpoint(id))).Commit()
 	if err != nil {
 		return nil, fmt.Errorf("load session of %s: %w", id, err)
 	}
-	if len(resp.Kvs) == 0 {
+	session, checkpoint := found(resp, 0), found(resp, 1)
+	if session == nil {
 		return nil, sessionstore.NotFound(id)
 	}
-	return s.sealer.Open(ctx, id, resp.Kvs[0].Value)
+	sealed := sessionstore.Sealed{Core: session.Value}
+	if checkpoint != nil {
+		sealed.Checkpoint = checkpoint.Value
+	}
+	return s.sealer.Open(ctx, id, sealed, session.Version)
 }
 
 // Save implements sessionstore.Store.
@@ -61,10 +67,6 @@ func (s *Store) ReplaceKey(ctx context.Context, fence fleet.Fence, rec *sessions
 func (s *Store) save(ctx context.Context, fence fleet.Fence, rec *sessionstore.Record, replace bool) error {
 	stamped := *rec
 	stamped.UpdatedAt = time.Now()
-	blob, err := s.sealer.Seal(ctx, &stamped)
-	if err != nil {
-		return err
-	}
 	ids := rec.KeyIDs()
 	for range attempts {
 		was, err := s.read(ctx, fence, rec.Account, ids)
@@ -72,11 +74,15 @@ func (s *Store) save(ctx context.Context, fence fleet.Fence, rec *sessionstore.R
 			return err
 		}
 		if !replace {
-			if err := s.admit(ctx, was.session, rec); err != nil {
+			if err := was.admit(rec); err != nil {
 				return err
 			}
 		}
-		stored, err := s.write(ctx, fence, rec.Account, blob, was)
+		sealed, err := s.sealer.Seal(ctx, &stamped, writes(was.session)+1)
+		if err != nil {
+			return err
+		}
+		stored, err := s.write(ctx, fence, rec.Account, s.changes(rec, sealed, was), was)
 		if err != nil || stored {
 			return err
 		}
@@ -86,9 +92,14 @@ func (s *Store) save(ctx context.Context, fence fleet.Fence, rec *sessionstore.R
 
 // stored is what a write is decided on.
 type stored struct {
-	session *mvccpb.KeyValue                        // nil when absent
-	keys    map[sessionstore.KeyID]*mvccpb.KeyValue // of the new record, nil when free
-	mine    map[string]*mvccpb.KeyValue             // other keys that the account has now
+	session    *mvccpb.KeyValue                        // nil when absent
+	checkpoint *mvccpb.KeyValue                        // without its value; nil when absent
+	keys       map[sessionstore.KeyID]*mvccpb.KeyValue // of the new record, nil when free
+	mine       map[string]*mvccpb.KeyValue             // other keys that the account has now
+
+	old     *sessionstore.Record // session opened, without its checkpoint; nil when absent or damaged
+	sum     sessionstore.CheckpointSum
+	damaged error
 }
 
 // read reads at one revision and decides what can be decided before writing.
@@ -97,7 +108,10 @@ func (s *Store) read(ctx context.Context, fence fleet.Fence, id fleet.AccountID,
 		return stored{}, sessionstore.Fenced(id, fence)
 	}
 	order := make([]sessionstore.KeyID, 0, len(ids))
-	ops := []clientv3.Op{clientv3.OpGet(fence.Key, clientv3.WithKeysOnly()), clientv3.OpGet(s.session(id))}
+	ops := []clientv3.Op{
+		clientv3.OpGet(fence.Key, clientv3.WithKeysOnly()), clientv3.OpGet(s.session(id)),
+		clientv3.OpGet(s.checkpoint(id), clientv3.WithKeysOnly()),
+	}
 	for key := range ids {
 		order = append(order, key)
 		ops = append(ops, clientv3.OpGet(s.authKey(key)))
@@ -106,33 +120,39 @@ func (s *Store) read(ctx context.Context, fence fleet.Fence, id fleet.AccountID,
 	if err != nil {
 		return stored{}, fmt.Errorf("read session of %s: %w", id, err)
 	}
-	first := func(i int) *mvccpb.KeyValue {
-		if kvs := resp.Responses[i].GetResponseRange().Kvs; len(kvs) > 0 {
-			return kvs[0]
-		}
-		return nil
-	}
-	if own := first(0); own == nil || own.CreateRevision != fence.CreateRevision {
+	if own := found(resp, 0); own == nil || own.CreateRevision != fence.CreateRevision {
 		return stored{}, sessionstore.Fenced(id, fence)
 	}
-	was := stored{session: first(1), keys: make(map[sessionstore.KeyID]*mvccpb.KeyValue, len(ids))}
+	was := stored{session: found(resp, 1), checkpoint: found(resp, 2), keys: make(map[sessionstore.KeyID]*mvccpb.KeyValue, len(ids))}
 	for i, key := range order {
-		kv := first(2 + i)
+		kv := found(resp, 3+i)
 		if kv != nil && fleet.AccountID(kv.Value) != id {
 			return stored{}, sessionstore.KeyInUse(id, fleet.AccountID(kv.Value), key)
 		}
 		was.keys[key] = kv
 	}
-	was.mine, err = s.givenUp(ctx, id, was, resp.Header.Revision)
+	if was.session != nil {
+		was.old, was.sum, err = s.sealer.OpenCore(ctx, id, was.session.Value, was.session.Version)
+		if err != nil && !errors.Is(err, sessionstore.ErrCorrupt) {
+			return stored{}, err
+		}
+		was.damaged = err
+		was.mine, err = s.givenUp(ctx, id, was, resp.Header.Revision)
+	}
 	return was, err
+}
+
+// found is the i-th answer of a transaction of single reads; nil when there is nothing.
+func found(resp *clientv3.TxnResponse, i int) *mvccpb.KeyValue {
+	if kvs := resp.Responses[i].GetResponseRange().Kvs; len(kvs) > 0 {
+		return kvs[0]
+	}
+	return nil
 }
 
 // givenUp finds the account's entries in keys/ that the new record does not have. The old
 // record says which they may be; when it cannot be read, all of keys/ is searched.
 func (s *Store) givenUp(ctx context.Context, id fleet.AccountID, was stored, rev int64) (map[string]*mvccpb.KeyValue, error) {
-	if was.session == nil {
-		return nil, nil
-	}
 	mine := make(map[string]*mvccpb.KeyValue)
 	note := func(kvs []*mvccpb.KeyValue) {
 		for _, kv := range kvs {
@@ -141,18 +161,14 @@ func (s *Store) givenUp(ctx context.Context, id fleet.AccountID, was stored, rev
 			}
 		}
 	}
-	old, err := s.sealer.Open(ctx, id, was.session.Value)
-	if err != nil && !errors.Is(err, sessionstore.ErrCorrupt) {
-		return nil, err
-	}
-	if err != nil {
+	if was.damaged != nil {
 		resp, err := s.client.Get(ctx, s.authKeys(), clientv3.WithPrefix(), clientv3.WithRev(rev))
 		if err != nil {
 			return nil, fmt.Errorf("search auth keys of %s: %w", id, err)
 		}
 		note(resp.Kvs)
 	} else {
-		for key := range old.KeyIDs() {
+		for key := range was.old.KeyIDs() {
 			resp, err := s.client.Get(ctx, s.authKey(key), clientv3.WithRev(rev))
 			if err != nil {
 				return nil, fmt.Errorf("read auth keys of %s: %w", id, err)
@@ -167,29 +183,32 @@ func (s *Store) givenUp(ctx context.Context, id fleet.AccountID, was stored, rev
 }
 
 // admit compares with the record that is to be replaced; a damaged one is not overwritten.
-func (s *Store) admit(ctx context.Context, session *mvccpb.KeyValue, rec *sessionstore.Record) error {
-	if session == nil {
-		return nil
+func (was *stored) admit(rec *sessionstore.Record) error {
+	if was.damaged != nil {
+		return fmt.Errorf("not overwritten: %w", was.damaged)
 	}
-	old, err := s.sealer.Open(ctx, rec.Account, session.Value)
-	if err != nil {
-		return fmt.Errorf("not overwritten: %w", err)
-	}
-	return sessionstore.Admit(old, rec)
+	return sessionstore.Admit(was.old, rec)
 }
 
-// write stores the blob, or deletes when it is nil, if nothing that was read has changed. It
-// reports false when something has.
-func (s *Store) write(ctx context.Context, fence fleet.Fence, id fleet.AccountID, blob []byte, was stored) (bool, error) {
+// changes are the writes of a record: its checkpoint only when it is another one.
+func (s *Store) changes(rec *sessionstore.Record, sealed sessionstore.Sealed, was stored) []clientv3.Op {
+	ops := []clientv3.Op{clientv3.OpPut(s.session(rec.Account), string(sealed.Core))}
+	switch {
+	case len(rec.Checkpoint) == 0 && was.checkpoint != nil:
+		ops = append(ops, clientv3.OpDelete(s.checkpoint(rec.Account)))
+	case len(rec.Checkpoint) > 0 && (was.checkpoint == nil || was.damaged != nil || was.sum != sessionstore.SumOf(rec.Checkpoint)):
+		ops = append(ops, clientv3.OpPut(s.checkpoint(rec.Account), string(sealed.Checkpoint)))
+	}
+	return ops
+}
+
+// write makes the changes of a session if nothing that was read has changed, and those of its
+// auth keys. It reports false when something has.
+func (s *Store) write(ctx context.Context, fence fleet.Fence, id fleet.AccountID, ops []clientv3.Op, was stored) (bool, error) {
 	conds := []clientv3.Cmp{
 		clientv3.Compare(clientv3.CreateRevision(fence.Key), "=", fence.CreateRevision),
 		clientv3.Compare(clientv3.ModRevision(s.session(id)), "=", mod(was.session)),
-	}
-	var ops []clientv3.Op
-	if blob == nil {
-		ops = append(ops, clientv3.OpDelete(s.session(id)))
-	} else {
-		ops = append(ops, clientv3.OpPut(s.session(id), string(blob)))
+		clientv3.Compare(clientv3.ModRevision(s.checkpoint(id)), "=", mod(was.checkpoint)),
 	}
 	for key, kv := range was.keys {
 		conds = append(conds, clientv3.Compare(clientv3.ModRevision(s.authKey(key)), "=", mod(kv)))
@@ -215,6 +234,14 @@ func mod(kv *mvccpb.KeyValue) int64 {
 	return kv.ModRevision
 }
 
+// writes is how often a value has been written since it did not exist.
+func writes(kv *mvccpb.KeyValue) int64 {
+	if kv == nil {
+		return 0
+	}
+	return kv.Version
+}
+
 // Delete implements sessionstore.Store.
 func (s *Store) Delete(ctx context.Context, fence fleet.Fence, id fleet.AccountID) error {
 	for range attempts {
@@ -222,10 +249,12 @@ func (s *Store) Delete(ctx context.Context, fence fleet.Fence, id fleet.AccountI
 		if err != nil {
 			return err
 		}
-		if was.session == nil {
+		if was.session == nil && was.checkpoint == nil {
 			return nil
 		}
-		done, err := s.write(ctx, fence, id, nil, was)
+		done, err := s.write(ctx, fence, id, []clientv3.Op{
+			clientv3.OpDelete(s.session(id)), clientv3.OpDelete(s.checkpoint(id)),
+		}, was)
 		if err != nil || done {
 			return err
 		}

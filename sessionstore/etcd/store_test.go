@@ -89,15 +89,31 @@ func (w world) own(t *testing.T, id fleet.AccountID) fleet.Fence {
 	return fleet.Fence{Key: key, CreateRevision: resp.Header.Revision}
 }
 
-func (w world) tamper(t *testing.T, id fleet.AccountID, change func([]byte) []byte) {
+// tamper writes a value only where it has been changed, as whoever has broken in would.
+func (w world) tamper(t *testing.T, id fleet.AccountID, change func(sessionstore.Sealed) sessionstore.Sealed) {
 	t.Helper()
-	key := w.prefix + "session/" + string(id)
-	resp, err := client.Get(t.Context(), key)
-	if err != nil || len(resp.Kvs) != 1 {
-		t.Fatalf("%v, %v", resp, err)
+	session, checkpoint := w.prefix+"session/"+string(id), w.prefix+"checkpoint/"+string(id)
+	read := func(key string) []byte {
+		resp, err := client.Get(t.Context(), key)
+		if err != nil || len(resp.Kvs) != 1 {
+			t.Fatalf("%s: %v, %v", key, resp, err)
+		}
+		return resp.Kvs[0].Value
 	}
-	if _, err := client.Put(t.Context(), key, string(change(resp.Kvs[0].Value))); err != nil {
-		t.Fatal(err)
+	was := sessionstore.Sealed{Core: read(session), Checkpoint: read(checkpoint)}
+	is := change(sessionstore.Sealed{Core: bytes.Clone(was.Core), Checkpoint: bytes.Clone(was.Checkpoint)})
+	for key, values := range map[string][2][]byte{session: {was.Core, is.Core}, checkpoint: {was.Checkpoint, is.Checkpoint}} {
+		var err error
+		switch {
+		case bytes.Equal(values[0], values[1]):
+		case values[1] == nil && key == checkpoint:
+			_, err = client.Delete(t.Context(), key)
+		default:
+			_, err = client.Put(t.Context(), key, string(values[1]))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -105,9 +121,11 @@ func TestStoreKeepsTheContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Fixture {
 		w := newWorld(t)
 		return storetest.Fixture{
-			Store:  w.store,
-			Own:    func(id fleet.AccountID) fleet.Fence { return w.own(t, id) },
-			Tamper: func(id fleet.AccountID, change func([]byte) []byte) { w.tamper(t, id, change) },
+			Store: w.store,
+			Own:   func(id fleet.AccountID) fleet.Fence { return w.own(t, id) },
+			Tamper: func(id fleet.AccountID, change func(sessionstore.Sealed) sessionstore.Sealed) {
+				w.tamper(t, id, change)
+			},
 		}
 	})
 }

@@ -3,6 +3,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,8 +24,8 @@ type Fixture struct {
 	// Own makes the caller the account's owner and returns its fence; a former one is stale
 	// from then on.
 	Own func(id fleet.AccountID) fleet.Fence
-	// Tamper changes the stored bytes of an account's record.
-	Tamper func(id fleet.AccountID, change func([]byte) []byte)
+	// Tamper writes other bytes over the stored ones of an account's record.
+	Tamper func(id fleet.AccountID, change func(sessionstore.Sealed) sessionstore.Sealed)
 }
 
 // Run runs the contract over stores made by open.
@@ -36,6 +37,10 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"KeyOfAuthorisedRecordIsKept":     keyKept,
 		"DamageIsAnError":                 damage,
 		"RecordOfAnotherAccountIsRefused": swapped,
+		"ValueOfAnotherTypeIsRefused":     otherType,
+		"OldRecordPutBackIsRefused":       rolledBack,
+		"OldCheckpointPutBackIsRefused":   checkpointRolledBack,
+		"LargeCheckpointIsKept":           largeCheckpoint,
 		"TooLargeRecordIsRefused":         tooLarge,
 		"BadRecordIsRefused":              badRecord,
 	} {
@@ -63,6 +68,7 @@ func Record(id fleet.AccountID, key byte) *sessionstore.Record {
 			},
 			-4: {Key: Key(key + 128)},
 		},
+		Unverified: true, UpdatesOf: 1 << 41,
 		Checkpoint: []byte("checkpoint"), FutureAuthToken: []byte("future"),
 	}
 }
@@ -71,6 +77,22 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Core makes a change of the record of a change of its core.
+func Core(change func([]byte) []byte) func(sessionstore.Sealed) sessionstore.Sealed {
+	return func(s sessionstore.Sealed) sessionstore.Sealed {
+		s.Core = change(s.Core)
+		return s
+	}
+}
+
+// Checkpoint makes a change of the record of a change of its checkpoint.
+func Checkpoint(change func([]byte) []byte) func(sessionstore.Sealed) sessionstore.Sealed {
+	return func(s sessionstore.Sealed) sessionstore.Sealed {
+		s.Checkpoint = change(s.Checkpoint)
+		return s
 	}
 }
 
@@ -124,6 +146,12 @@ func roundTrip(t *testing.T, f Fixture) {
 	must(t, f.Store.Save(t.Context(), fence, full))
 	same(t, f.Store, full)
 	full.Checkpoint = []byte("later")
+	must(t, f.Store.Save(t.Context(), fence, full))
+	same(t, f.Store, full)
+	full.Bot = false // the checkpoint stays as it is
+	must(t, f.Store.Save(t.Context(), fence, full))
+	same(t, f.Store, full)
+	full.Checkpoint = nil
 	must(t, f.Store.Save(t.Context(), fence, full))
 	same(t, f.Store, full)
 	must(t, f.Store.Delete(t.Context(), fence, "a"))
@@ -213,8 +241,12 @@ func damage(t *testing.T, f Fixture) {
 		"not sealed":  func([]byte) []byte { return []byte(strings.Repeat("{}", 100)) },
 	} {
 		must(t, f.Store.ReplaceKey(t.Context(), fence, Record("a", 1)))
-		f.Tamper("a", change)
+		f.Tamper("a", Checkpoint(change))
 		_, err := load(t, f.Store, "a")
+		want(t, err, sessionstore.ErrCorrupt, "a")
+		must(t, f.Store.ReplaceKey(t.Context(), fence, Record("a", 1)))
+		f.Tamper("a", Core(change))
+		_, err = load(t, f.Store, "a")
 		if !errors.Is(err, sessionstore.ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -229,14 +261,86 @@ func damage(t *testing.T, f Fixture) {
 	must(t, f.Store.Save(t.Context(), f.Own("b"), Record("b", 1)))
 }
 
+// steal reads the stored bytes of an account.
+func (f Fixture) steal(id fleet.AccountID) (stolen sessionstore.Sealed) {
+	f.Tamper(id, func(s sessionstore.Sealed) sessionstore.Sealed { stolen = s; return s })
+	return stolen
+}
+
+// put writes stolen bytes over those of an account.
+func (f Fixture) put(id fleet.AccountID, stolen sessionstore.Sealed) {
+	f.Tamper(id, func(sessionstore.Sealed) sessionstore.Sealed { return stolen })
+}
+
 func swapped(t *testing.T, f Fixture) {
-	must(t, f.Store.Save(t.Context(), f.Own("a"), Record("a", 1)))
-	must(t, f.Store.Save(t.Context(), f.Own("b"), Record("b", 2)))
-	var stolen []byte
-	f.Tamper("a", func(b []byte) []byte { stolen = b; return b })
-	f.Tamper("b", func([]byte) []byte { return stolen })
+	a, b := f.Own("a"), f.Own("b")
+	must(t, f.Store.Save(t.Context(), a, Record("a", 1)))
+	must(t, f.Store.Save(t.Context(), a, Record("a", 1))) // the second write, as what is put there
+	must(t, f.Store.Save(t.Context(), b, Record("b", 2)))
+	stolen := f.steal("a")
+	f.put("b", stolen)
 	_, err := load(t, f.Store, "b")
 	want(t, err, sessionstore.ErrCorrupt, "b")
+	must(t, f.Store.ReplaceKey(t.Context(), b, Record("b", 2)))
+	f.Tamper("b", Checkpoint(func([]byte) []byte { return stolen.Checkpoint }))
+	_, err = load(t, f.Store, "b")
+	want(t, err, sessionstore.ErrCorrupt, "b")
+}
+
+func otherType(t *testing.T, f Fixture) {
+	fence := f.Own("a")
+	must(t, f.Store.Save(t.Context(), fence, Record("a", 1)))
+	stolen := f.steal("a")
+	f.Tamper("a", Core(func([]byte) []byte { return stolen.Checkpoint }))
+	_, err := load(t, f.Store, "a")
+	want(t, err, sessionstore.ErrCorrupt, "a")
+	must(t, f.Store.ReplaceKey(t.Context(), fence, Record("a", 1)))
+	f.Tamper("a", Checkpoint(func([]byte) []byte { return stolen.Core }))
+	_, err = load(t, f.Store, "a")
+	want(t, err, sessionstore.ErrCorrupt, "a")
+}
+
+// rolledBack: an old record that is put back could bring back a key that is long gone.
+func rolledBack(t *testing.T, f Fixture) {
+	fence := f.Own("a")
+	must(t, f.Store.Save(t.Context(), fence, Record("a", 1)))
+	old := f.steal("a")
+	must(t, f.Store.ReplaceKey(t.Context(), fence, Record("a", 2)))
+	f.put("a", old)
+	_, err := load(t, f.Store, "a")
+	want(t, err, sessionstore.ErrCorrupt, "a")
+	if err != nil && !strings.Contains(err.Error(), "put back") {
+		t.Errorf("%v does not say what happened", err)
+	}
+	if err := f.Store.Save(t.Context(), fence, Record("a", 1)); !errors.Is(err, sessionstore.ErrCorrupt) {
+		t.Errorf("written over: %v", err)
+	}
+}
+
+func checkpointRolledBack(t *testing.T, f Fixture) {
+	fence, rec := f.Own("a"), Record("a", 1)
+	must(t, f.Store.Save(t.Context(), fence, rec))
+	old := f.steal("a")
+	rec.Checkpoint = []byte("later")
+	must(t, f.Store.Save(t.Context(), fence, rec))
+	f.Tamper("a", Checkpoint(func([]byte) []byte { return old.Checkpoint }))
+	_, err := load(t, f.Store, "a")
+	want(t, err, sessionstore.ErrCorrupt, "a")
+	must(t, f.Store.ReplaceKey(t.Context(), fence, rec))
+	f.Tamper("a", func(s sessionstore.Sealed) sessionstore.Sealed { s.Checkpoint = nil; return s })
+	_, err = load(t, f.Store, "a")
+	want(t, err, sessionstore.ErrCorrupt, "a")
+}
+
+// largeCheckpoint: an account may be in thousands of channels.
+func largeCheckpoint(t *testing.T, f Fixture) {
+	fence, rec := f.Own("a"), Record("a", 1)
+	rec.Checkpoint = bytes.Repeat([]byte{7}, sessionstore.MaxCheckpoint)
+	must(t, f.Store.Save(t.Context(), fence, rec))
+	same(t, f.Store, rec)
+	rec.Checkpoint = rec.Checkpoint[:100<<10]
+	must(t, f.Store.Save(t.Context(), fence, rec))
+	same(t, f.Store, rec)
 }
 
 func tooLarge(t *testing.T, f Fixture) {
@@ -244,7 +348,10 @@ func tooLarge(t *testing.T, f Fixture) {
 	rec := Record("a", 1)
 	must(t, f.Store.Save(t.Context(), fence, rec))
 	big := Record("a", 1)
-	big.Checkpoint = make([]byte, sessionstore.MaxSealed)
+	big.Checkpoint = make([]byte, sessionstore.MaxCheckpoint+1)
+	want(t, f.Store.Save(t.Context(), fence, big), sessionstore.ErrTooLarge, "a")
+	big = Record("a", 1)
+	big.FutureAuthToken = make([]byte, sessionstore.MaxSealed)
 	want(t, f.Store.Save(t.Context(), fence, big), sessionstore.ErrTooLarge, "a")
 	same(t, f.Store, rec)
 }
