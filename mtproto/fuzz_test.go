@@ -2,7 +2,10 @@ package mtproto
 
 import (
 	"encoding/binary"
+	"encoding/hex"
+	"os"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +21,27 @@ func busyRig(tb testing.TB) *rig {
 	}
 	r.flush()
 	return r
+}
+
+// corpus is a sample of gotd's fuzz corpus: message bodies.
+func corpus(tb testing.TB) [][]byte {
+	tb.Helper()
+	text, err := os.ReadFile("testdata/corpus/gotd_handle_message.hex")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var bodies [][]byte
+	for line := range strings.Lines(string(text)) {
+		if line[0] == '#' {
+			continue
+		}
+		body, err := hex.DecodeString(strings.TrimSpace(line))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		bodies = append(bodies, body)
+	}
+	return bodies
 }
 
 func seedBodies(r *rig) [][]byte {
@@ -83,6 +107,9 @@ func FuzzFrameReceived(f *testing.F) {
 func FuzzPlaintext(f *testing.F) {
 	for _, body := range seedBodies(busyRig(f)) {
 		f.Add(uint8(1), uint32(1), body)
+	}
+	for _, body := range corpus(f) {
+		f.Add(uint8(3), uint32(1), body)
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, seq uint32, body []byte) {
 		r := busyRig(t)

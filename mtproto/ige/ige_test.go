@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"hash/crc32"
+	"os"
+	"strings"
 	"testing"
 
 	gotdige "github.com/gotd/ige"
@@ -42,6 +45,40 @@ func TestAnswersOfTDLib(t *testing.T) {
 				t.Errorf("%s: %d bytes do not decrypt to themselves", name, tc.length)
 			}
 		}
+	}
+}
+
+// TestVectors has short texts of other clients, with their results.
+func TestVectors(t *testing.T) {
+	text, err := os.ReadFile("testdata/vectors.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		if line[0] == '#' {
+			continue
+		}
+		n++
+		var data [4][]byte
+		for i, word := range strings.Fields(line) {
+			if data[i], err = hex.DecodeString(word); err != nil {
+				t.Fatal(err)
+			}
+		}
+		key, iv := [32]byte(data[0]), [32]byte(data[1])
+		for name, f := range implementations {
+			got := make([]byte, len(data[2]))
+			if f.encrypt(got, data[2], &key, &iv); !bytes.Equal(got, data[3]) {
+				t.Errorf("%s: line %d encrypts to %x", name, n, got)
+			}
+			if f.decrypt(got, got, &key, &iv); !bytes.Equal(got, data[2]) {
+				t.Errorf("%s: line %d decrypts to %x", name, n, got)
+			}
+		}
+	}
+	if n != 3 {
+		t.Fatalf("%d vectors", n)
 	}
 }
 
