@@ -130,3 +130,19 @@ func TestH9NonceHashVectors(t *testing.T) {
 		}
 	}
 }
+
+// TestH3FactoringIsBounded: the effort is counted down, and when it is used up the answer is no. Without a bound a server
+// could keep us busy.
+func TestH3FactoringIsBounded(t *testing.T) {
+	const pq = 1513098571 * 1780931429
+	for _, effort := range []int{0, 1, 100} {
+		left := effort
+		if f := brent(pq, 1, &left); f != 1 && f != pq || left > 0 {
+			t.Errorf("effort %d: factor %d, %d left", effort, f, left)
+		}
+	}
+	left := pqEffort
+	if f := brent(pq, 1, &left); pq%f != 0 || left >= pqEffort || left < pqEffort/2 {
+		t.Errorf("factor %d with %d of %d left", f, left, pqEffort)
+	}
+}
