@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/sessionstore"
 )
 
@@ -31,10 +32,10 @@ type account struct {
 	home          *home
 	stream        *actor.PID
 	streamClosing bool                         // it has reported its last checkpoint
-	early         []*updatesArrived            // before the stream; the connection's credit bounds them
-	observing     map[*call][]byte             // answers that pass the stream before their callers get them
+	early         []*connection.UpdatesArrived // before the stream; the connection's credit bounds them
+	observing     map[*connection.Call][]byte  // answers that pass the stream before their callers get them
 	syncs         map[*syncUpdates]func(error) // under way in the stream
-	queue         []*call                      // until the home connection is ready
+	queue         []*connection.Call           // until the home connection is ready
 	delayed       []delayed                    // flood waits and retries
 	floods        map[floodKey]time.Time
 	sides         map[int]*sideConn
@@ -64,7 +65,7 @@ type account struct {
 // home is the one home-DC connection.
 type home struct {
 	pid      *actor.PID
-	link     *link
+	link     *connection.Link
 	ready    bool
 	attempts int
 	upSince  time.Time
@@ -75,11 +76,11 @@ type home struct {
 
 type delayed struct {
 	at   time.Time
-	call *call
+	call *connection.Call
 }
 
 func newAccount(s *shared) actor.Actor {
-	return &account{shared: s, state: StateNew, floods: map[floodKey]time.Time{}, sides: map[int]*sideConn{}, observing: map[*call][]byte{}, syncs: map[*syncUpdates]func(error){}}
+	return &account{shared: s, state: StateNew, floods: map[floodKey]time.Time{}, sides: map[int]*sideConn{}, observing: map[*connection.Call][]byte{}, syncs: map[*syncUpdates]func(error){}}
 }
 
 // Receive implements actor.Actor.
@@ -99,10 +100,10 @@ func (a *account) Receive(ctx actor.Context) {
 		if m.gen == a.tickGen {
 			a.tick(ctx)
 		}
-	case *invoke:
-		a.invoke(ctx, m.call)
-	case *cancelCall:
-		a.cancelCall(ctx, m.call)
+	case *connection.Invoke:
+		a.invoke(ctx, m.Call)
+	case *connection.Cancel:
+		a.cancelCall(ctx, m.Call)
 	case *networkRestored:
 		a.networkRestored(ctx)
 	case *desiredChanged:
@@ -116,33 +117,33 @@ func (a *account) Receive(ctx actor.Context) {
 
 func (a *account) receiveFromChildren(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
-	case *keyMade:
-		a.keyMade(ctx, m.dc, m.key)
-	case *saltsChanged:
-		a.keyMade(ctx, m.dc, m.key)
-	case *connectionReady:
-		a.connectionReady(ctx, m.dc)
-	case *connectionClosed:
-		a.connectionClosed(ctx, m.dc)
-	case *callRefused:
+	case *connection.KeyMade:
+		a.keyMade(ctx, m.DC, m.Key)
+	case *connection.SaltsChanged:
+		a.keyMade(ctx, m.DC, m.Key)
+	case *connection.Ready:
+		a.connectionReady(ctx, m.DC)
+	case *connection.Closed:
+		a.connectionClosed(ctx, m.DC)
+	case *connection.CallRefused:
 		a.callRefused(ctx, m)
-	case *sessionCreated:
+	case *connection.SessionCreated:
 		a.toStream(ctx, m)
-	case *observedResult:
+	case *connection.ResultReceived:
 		if a.stream == nil || a.streamClosing {
-			m.call.done(m.result, nil)
+			m.Call.Done(m.Result, nil)
 			return
 		}
-		a.observing[m.call] = m.result
+		a.observing[m.Call] = m.Result
 		ctx.Send(a.stream, m)
 	case *resultObserved:
 		if result, ok := a.observing[m.call]; ok {
 			delete(a.observing, m.call)
-			m.call.done(result, nil)
+			m.call.Done(result, nil)
 		}
-	case *updatesArrived:
+	case *connection.UpdatesArrived:
 		a.updatesArrived(ctx, m)
-	case *updatesDropped:
+	case *connection.UpdatesDropped:
 		a.toStream(ctx, m)
 	case *syncUpdates:
 		switch {
@@ -159,7 +160,7 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 			delete(a.syncs, m.sync)
 			done(m.err)
 		}
-	case *processed:
+	case *connection.Processed:
 		a.toHome(ctx, m)
 	case *checkpointDue:
 		a.checkpoint(ctx, m)
@@ -189,14 +190,14 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 	}
 }
 
-func (a *account) updatesArrived(ctx actor.Context, m *updatesArrived) {
+func (a *account) updatesArrived(ctx actor.Context, m *connection.UpdatesArrived) {
 	switch {
 	case a.stream == nil && a.authorized(): // on the way: the server is quicker than we are
 		a.early = append(a.early, m)
 	case a.stream == nil: // nobody has signed in: nothing of it is wanted
-		a.toHome(ctx, &processed{taken: 1, msgIDs: []int64{m.msgID}})
+		a.toHome(ctx, &connection.Processed{Taken: 1, MsgIDs: []int64{m.MsgID}})
 	case a.streamClosing: // not acknowledged: it comes again
-		a.toHome(ctx, &processed{taken: 1})
+		a.toHome(ctx, &connection.Processed{Taken: 1})
 	default:
 		ctx.Send(a.stream, m)
 	}
@@ -318,7 +319,7 @@ func (a *account) abandon() {
 	}
 	a.answerAll(unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
 	for c, result := range a.observing {
-		c.done(result, nil)
+		c.Done(result, nil)
 	}
 	for _, done := range a.syncs {
 		done(errStreamStopped)

@@ -11,6 +11,7 @@ import (
 	"github.com/gotd/td/tg"
 	"github.com/gotd/td/tgerr"
 
+	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/dcdial"
 	"github.com/telefleet/orchestrator/telegram/dcs"
@@ -20,41 +21,41 @@ import (
 type floodKey uint32 // constructor of the method
 
 // invoke routes a call: to its connection, or into the queue.
-func (a *account) invoke(ctx actor.Context, c *call) {
-	if c.cancelled {
-		c.done(nil, context.Canceled)
+func (a *account) invoke(ctx actor.Context, c *connection.Call) {
+	if c.Cancelled {
+		c.Done(nil, context.Canceled)
 		return
 	}
-	if a.draining && !c.internal || a.state.terminal() || a.ended {
-		if a.canSignIn() && opensLogin(c.typeID) {
+	if a.draining && !c.Internal || a.state.terminal() || a.ended {
+		if a.canSignIn() && opensLogin(c.TypeID) {
 			a.queue = append(a.queue, c)
 			a.revive(ctx)
 			return
 		}
-		c.done(nil, a.refusal())
+		c.Done(nil, a.refusal())
 		return
 	}
-	if at, ok := a.floods[floodKey(c.typeID)]; ok {
+	if at, ok := a.floods[floodKey(c.TypeID)]; ok {
 		if wait := at.Sub(a.deps.Now()); wait > 0 {
 			a.delay(ctx, c, at, wait)
 			return
 		}
-		delete(a.floods, floodKey(c.typeID))
+		delete(a.floods, floodKey(c.TypeID))
 	}
 	if a.onSide(c) {
 		a.invokeSide(ctx, c)
 		return
 	}
 	if a.home != nil && a.home.ready {
-		ctx.Send(a.home.pid, &invoke{c})
+		ctx.Send(a.home.pid, &connection.Invoke{Call: c})
 		return
 	}
 	if len(a.queue) >= maxQueued {
-		c.done(nil, fleet.Errorf(fleet.CodeResourceExhausted, "QUEUE_FULL",
+		c.Done(nil, fleet.Errorf(fleet.CodeResourceExhausted, "QUEUE_FULL",
 			"%d calls wait for the account's connection", len(a.queue)).WithRemedy("repeat the call later"))
 		return
 	}
-	if c.internal {
+	if c.Internal {
 		a.queue = slices.Insert(a.queue, 0, c)
 		return
 	}
@@ -63,14 +64,14 @@ func (a *account) invoke(ctx actor.Context, c *call) {
 
 // onSide reports whether a call belongs on a side connection. A home DC has only one socket,
 // also while it is being left: calls wait for its end.
-func (a *account) onSide(c *call) bool {
+func (a *account) onSide(c *connection.Call) bool {
 	switch {
-	case c.dc == 0 || a.record == nil:
+	case c.DC == 0 || a.record == nil:
 		return false
-	case c.dc == a.record.HomeDC:
-		return c.low && len(a.deps.DCs.Select(c.dc, dcs.Want{Media: true})) > 0
+	case c.DC == a.record.HomeDC:
+		return c.Low && len(a.deps.DCs.Select(c.DC, dcs.Want{Media: true})) > 0
 	default:
-		return a.home == nil || c.dc != a.home.link.dc
+		return a.home == nil || c.DC != a.home.link.DC()
 	}
 }
 
@@ -83,43 +84,43 @@ func (a *account) sendQueue(ctx actor.Context) {
 }
 
 // cancelCall forgets a call whose caller has gone.
-func (a *account) cancelCall(ctx actor.Context, c *call) {
-	c.cancelled = true // it may be on its way back to be repeated
+func (a *account) cancelCall(ctx actor.Context, c *connection.Call) {
+	c.Cancelled = true // it may be on its way back to be repeated
 	if i := slices.Index(a.queue, c); i >= 0 {
 		a.queue = slices.Delete(a.queue, i, i+1)
-		c.done(nil, context.Canceled)
+		c.Done(nil, context.Canceled)
 		return
 	}
 	for i, d := range a.delayed {
 		if d.call == c {
 			a.delayed = slices.Delete(a.delayed, i, i+1)
-			c.done(nil, context.Canceled)
+			c.Done(nil, context.Canceled)
 			return
 		}
 	}
-	if side := a.sides[c.dc]; side != nil {
+	if side := a.sides[c.DC]; side != nil {
 		if i := slices.Index(side.queue, c); i >= 0 {
 			side.queue = slices.Delete(side.queue, i, i+1)
-			c.done(nil, context.Canceled)
+			c.Done(nil, context.Canceled)
 			return
 		}
-		ctx.Send(side.pid, &cancelCall{c})
+		ctx.Send(side.pid, &connection.Cancel{Call: c})
 		return
 	}
-	a.toHome(ctx, &cancelCall{c})
+	a.toHome(ctx, &connection.Cancel{Call: c})
 }
 
 // answerAll ends every call that waits in the account.
 func (a *account) answerAll(err error) {
 	for _, c := range a.queue {
-		c.done(nil, err)
+		c.Done(nil, err)
 	}
 	for _, d := range a.delayed {
-		d.call.done(nil, err)
+		d.call.Done(nil, err)
 	}
 	for _, side := range a.sides {
 		for _, c := range side.queue {
-			c.done(nil, err)
+			c.Done(nil, err)
 		}
 		side.queue = nil
 	}
@@ -127,9 +128,9 @@ func (a *account) answerAll(err error) {
 }
 
 // delay lets a call wait until at; other calls overtake it.
-func (a *account) delay(ctx actor.Context, c *call, at time.Time, wait time.Duration) {
+func (a *account) delay(ctx actor.Context, c *connection.Call, at time.Time, wait time.Duration) {
 	if wait > a.deps.FloodWait {
-		c.done(nil, tgerr.New(420, "FLOOD_WAIT_"+strconv.Itoa(int(wait.Seconds())+1)))
+		c.Done(nil, tgerr.New(420, "FLOOD_WAIT_"+strconv.Itoa(int(wait.Seconds())+1)))
 		return
 	}
 	a.delayed = append(a.delayed, delayed{at: at, call: c})
@@ -137,42 +138,42 @@ func (a *account) delay(ctx actor.Context, c *call, at time.Time, wait time.Dura
 }
 
 // callRefused reacts to an RPC error: some are for the account, all others for the caller.
-func (a *account) callRefused(ctx actor.Context, m *callRefused) {
-	parsed := tgerr.New(m.err.Code, m.err.Message) // FLOOD_WAIT_30 is FLOOD_WAIT and 30
+func (a *account) callRefused(ctx actor.Context, m *connection.CallRefused) {
+	parsed := tgerr.New(m.Err.Code, m.Err.Message) // FLOOD_WAIT_30 is FLOOD_WAIT and 30
 	name, arg := parsed.Type, parsed.Argument
-	if m.call == nil { // initConnection
+	if m.Call == nil { // initConnection
 		if remedies[name].state != "" {
 			a.lost(ctx, name)
 		}
 		return
 	}
-	c := m.call
-	if c.cancelled {
-		c.done(nil, context.Canceled)
+	c := m.Call
+	if c.Cancelled {
+		c.Done(nil, context.Canceled)
 		return
 	}
-	answer := func() { c.done(nil, parsed) }
-	onSide := a.home == nil || m.dc != a.home.link.dc
+	answer := func() { c.Done(nil, parsed) }
+	onSide := a.home == nil || m.DC != a.home.link.DC()
 	switch {
 	case strings.HasSuffix(name, "_MIGRATE") && arg > 0:
 		a.follow(ctx, c, name, arg, answer)
 	case remedies[name].state != "" && !onSide && (a.authorized() || name == "AUTH_KEY_DUPLICATED"):
 		answer()
 		a.lost(ctx, name)
-	case m.err.Code == 401 && onSide:
-		a.sideUnauthorized(ctx, m.dc, c, answer)
-	case m.err.Code == 420 && arg > 0:
+	case m.Err.Code == 401 && onSide:
+		a.sideUnauthorized(ctx, m.DC, c, answer)
+	case m.Err.Code == 420 && arg > 0:
 		a.flood(ctx, c, name, arg, answer)
 	case name == "RANDOM_ID_DUPLICATE": // a 500, but a success: the first one took effect
 		answer()
-	case (m.err.Code == 500 || m.err.Code < 0) && c.idempotent && c.attempts < maxAttempts:
-		c.attempts++
-		wait := callRetryBase << (c.attempts - 1)
+	case (m.Err.Code == 500 || m.Err.Code < 0) && c.Idempotent && c.Attempts < maxAttempts:
+		c.Attempts++
+		wait := callRetryBase << (c.Attempts - 1)
 		a.delayed = append(a.delayed, delayed{a.deps.Now().Add(wait), c})
 		a.plan(ctx)
-	case (name == "CONNECTION_NOT_INITED" || name == "CONNECTION_LAYER_INVALID") && c.attempts < maxAttempts:
-		c.attempts++
-		a.toHome(ctx, &renewInit{})
+	case (name == "CONNECTION_NOT_INITED" || name == "CONNECTION_LAYER_INVALID") && c.Attempts < maxAttempts:
+		c.Attempts++
+		a.toHome(ctx, &connection.RenewInit{})
 		a.invoke(ctx, c)
 	default:
 		answer()
@@ -180,20 +181,20 @@ func (a *account) callRefused(ctx actor.Context, m *callRefused) {
 }
 
 // follow repeats a call where Telegram says that it belongs.
-func (a *account) follow(ctx actor.Context, c *call, name string, dc int, answer func()) {
-	c.attempts++
+func (a *account) follow(ctx actor.Context, c *connection.Call, name string, dc int, answer func()) {
+	c.Attempts++
 	switch {
-	case c.attempts > maxAttempts || !dcdial.Known(a.deps.DCs, dc):
+	case c.Attempts > maxAttempts || !dcdial.Known(a.deps.DCs, dc):
 		answer()
 	case name == "FILE_MIGRATE" || name == "STATS_MIGRATE":
-		c.dc = dc
+		c.DC = dc
 		a.invoke(ctx, c)
-	case c.typeID == tg.AuthExportAuthorizationRequestTypeID: // part of a move itself
+	case c.TypeID == tg.AuthExportAuthorizationRequestTypeID: // part of a move itself
 		answer()
 	default:
 		a.queue = append(a.queue, c)
 		switch {
-		case a.home != nil && a.home.ready && a.home.link.dc == dc: // another call has moved the home already
+		case a.home != nil && a.home.ready && a.home.link.DC() == dc: // another call has moved the home already
 			a.sendQueue(ctx)
 		case a.authorized():
 			a.moveLogin(ctx, dc)
@@ -204,7 +205,7 @@ func (a *account) follow(ctx actor.Context, c *call, name string, dc int, answer
 }
 
 // flood remembers how long a method has to wait, and lets short waits pass unseen.
-func (a *account) flood(ctx actor.Context, c *call, name string, seconds int, answer func()) {
+func (a *account) flood(ctx actor.Context, c *connection.Call, name string, seconds int, answer func()) {
 	wait := time.Duration(seconds) * time.Second
 	switch name {
 	case "FLOOD_WAIT", "FLOOD_PREMIUM_WAIT", "SLOWMODE_WAIT":
@@ -214,7 +215,7 @@ func (a *account) flood(ctx actor.Context, c *call, name string, seconds int, an
 	}
 	at := a.deps.Now().Add(wait)
 	if name != "SLOWMODE_WAIT" { // slow mode is of one chat, a flood of the method
-		a.floods[floodKey(c.typeID)] = at
+		a.floods[floodKey(c.TypeID)] = at
 	}
 	if wait > a.deps.FloodWait {
 		answer()

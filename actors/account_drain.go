@@ -17,8 +17,8 @@ func (a *account) drain(ctx actor.Context, deadline time.Time) {
 		a.setState(ctx, StateDraining, "", "it is being handed over or shut down", "")
 	}
 	for _, c := range a.queue {
-		if !c.internal {
-			c.done(nil, a.refusal())
+		if !c.Internal {
+			c.Done(nil, a.refusal())
 		}
 	}
 	a.queue = nil

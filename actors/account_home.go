@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/sessionstore"
 )
 
@@ -19,26 +20,31 @@ func (a *account) startHome(ctx actor.Context) {
 	}
 	dc := a.record.HomeDC
 	key, ok := a.record.Keys[dc]
-	l := newLink(dc, false, nil)
-	if ok {
-		l.key = &key
-	}
+	l := connection.NewLink(dc, false, keyIf(key, ok))
 	a.home = &home{link: l}
 	a.home.pid = a.spawnConnection(ctx, l, "connection-")
 }
 
-func (a *account) spawnConnection(ctx actor.Context, l *link, prefix string) *actor.PID {
-	s := a.shared
-	props := actor.PropsFromProducer(func() actor.Actor { return newConnection(s, l) })
-	return ctx.SpawnPrefix(props, fmt.Sprintf("%s%d-", prefix, l.dc))
+// keyIf is a stored key as a link takes it.
+func keyIf(key sessionstore.DCKey, known bool) *sessionstore.DCKey {
+	if !known {
+		return nil
+	}
+	return &key
+}
+
+func (a *account) spawnConnection(ctx actor.Context, l *connection.Link, prefix string) *actor.PID {
+	conn := a.conn
+	props := actor.PropsFromProducer(func() actor.Actor { return connection.New(conn, l) })
+	return ctx.SpawnPrefix(props, fmt.Sprintf("%s%d-", prefix, l.DC()))
 }
 
 func (a *account) connectionReady(ctx actor.Context, dc int) {
-	if side := a.sides[dc]; side != nil && (a.home == nil || a.home.link.dc != dc) {
+	if side := a.sides[dc]; side != nil && (a.home == nil || a.home.link.DC() != dc) {
 		a.sideReady(ctx, side)
 		return
 	}
-	if a.home == nil || a.home.link.dc != dc || a.home.closing {
+	if a.home == nil || a.home.link.DC() != dc || a.home.closing {
 		return
 	}
 	a.home.ready, a.home.upSince = true, a.deps.Now()
@@ -61,7 +67,7 @@ func (a *account) online(ctx actor.Context) {
 
 // HandleFailure implements actor.SupervisorStrategy: supervision is the retry policy.
 func (a *account) HandleFailure(system *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
-	var end *connError
+	var end *connection.EndError
 	err, _ := reason.(error)
 	isHome := a.home != nil && a.home.pid.Equal(child)
 	switch {
@@ -77,9 +83,9 @@ func (a *account) HandleFailure(system *actor.ActorSystem, sup actor.Supervisor,
 			sup.StopChildren(child)
 			return
 		}
-		end = &connError{action: endReconnect, err: panicError(reason)}
+		end = &connection.EndError{End: connection.Reconnect, Err: panicError(reason)}
 	case end == nil:
-		end = &connError{action: endReconnect, err: err}
+		end = &connection.EndError{End: connection.Reconnect, Err: err}
 	}
 	switch {
 	case a.stream != nil && a.stream.Equal(child):
@@ -111,7 +117,7 @@ func (a *account) overBudget() bool {
 }
 
 // homeFailed plans the restart of the home connection.
-func (a *account) homeFailed(system *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, end *connError) {
+func (a *account) homeFailed(system *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, end *connection.EndError) {
 	now := a.deps.Now()
 	h := a.home
 	if h.ready && now.Sub(h.upSince) >= healthyAfter {
@@ -123,30 +129,29 @@ func (a *account) homeFailed(system *actor.ActorSystem, sup actor.Supervisor, ch
 	case h.closing: // it was to be closed anyway: let the next incarnation confirm
 		a.parkHome(system, sup, child)
 		return
-	case end.action == endFenced:
+	case end.End == connection.Fenced:
 		a.failure = &failure{child, StateFenced, "FENCED", "ownership was lost", ""}
 		a.parkHome(system, sup, child)
 		return
-	case end.action == endKeyUnknown && a.authorized():
-		a.log.Warn("server does not know the auth key; the key is kept and tried again", "dc", h.link.dc)
-	case end.action == endKeyUnknown:
+	case end.End == connection.KeyUnknown && a.authorized():
+		a.log.Warn("server does not know the auth key; the key is kept and tried again", "dc", h.link.DC())
+	case end.End == connection.KeyUnknown:
 		// A key that nobody has signed in with: make another. Nothing of a user's hangs on the
-		// calls that were sent under it, and the server refused to read them.
-		h.link.key, h.link.stale = nil, true
-		h.link.held = h.link.collect(true)
-	case end.action == endNewSession:
-		h.link.stale = true
+		// calls that were sent under it.
+		h.link.RenewKey()
+	case end.End == connection.NewSession:
+		h.link.RenewSession()
 	}
 	wait := a.deps.Redial.Next(h.attempts, jitter{})
-	if wasReady && h.attempts == 0 && end.action == endReconnect {
+	if wasReady && h.attempts == 0 && end.End == connection.Reconnect {
 		wait = min(wait, firstRedial)
 	}
-	if end.action == endFlood {
+	if end.End == connection.Flood {
 		wait = max(wait, floodRedial)
 	}
 	h.attempts++
 	h.retry = now.Add(wait)
-	a.log.Debug("connection ended", "dc", h.link.dc, "reason", end.err.Error(), "retry_in", wait)
+	a.log.Debug("connection ended", "dc", h.link.DC(), "reason", end.Err.Error(), "retry_in", wait)
 	system.Root.Send(a.self, &homeBackoff{err: end})
 }
 
@@ -157,10 +162,10 @@ func (a *account) parkHome(system *actor.ActorSystem, sup actor.Supervisor, chil
 
 // park ends a failed connection by way of an incarnation that does not dial: it takes in what
 // still waits in the mailbox, so that no call is lost with it.
-func park(system *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, l *link) {
-	l.parked = true
+func park(system *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, l *connection.Link) {
+	l.Park()
 	sup.RestartChildren(child)
-	system.Root.Send(child, &closeConnection{})
+	system.Root.Send(child, &connection.Close{})
 }
 
 const (
@@ -174,7 +179,7 @@ type jitter struct{}
 func (jitter) Int64N(n int64) int64 { return rand.Int64N(n) }
 
 // homeBackoff shows the backoff once the failing system message has been handled.
-type homeBackoff struct{ err *connError }
+type homeBackoff struct{ err *connection.EndError }
 
 func (a *account) backoff(ctx actor.Context, m *homeBackoff) {
 	if a.home == nil || a.home.retry.IsZero() || a.state.terminal() || a.draining {
@@ -184,12 +189,12 @@ func (a *account) backoff(ctx actor.Context, m *homeBackoff) {
 		return
 	}
 	reason := "CONNECTION_LOST"
-	switch m.err.action {
-	case endKeyUnknown:
+	switch m.err.End {
+	case connection.KeyUnknown:
 		reason = "AUTH_KEY_UNKNOWN"
-	case endFlood:
+	case connection.Flood:
 		reason = "TOO_MANY_CONNECTIONS"
-	case endWrongDC:
+	case connection.WrongDC:
 		reason = "WRONG_DC"
 	}
 	if a.home.attempts > 1 || reason != "CONNECTION_LOST" {
@@ -227,14 +232,14 @@ func (a *account) stopHome(ctx actor.Context, next func(actor.Context)) {
 	h.closing, h.ready = true, false
 	if !h.retry.IsZero() { // it waits for its restart: nothing is open
 		h.retry = time.Time{}
-		h.link.parked = true
+		h.link.Park()
 		ctx.(actor.Supervisor).RestartChildren(h.pid)
 	}
-	ctx.Send(h.pid, &closeConnection{})
+	ctx.Send(h.pid, &connection.Close{})
 }
 
 func (a *account) connectionClosed(ctx actor.Context, dc int) {
-	if a.home != nil && a.home.closing && a.home.link.dc == dc {
+	if a.home != nil && a.home.closing && a.home.link.DC() == dc {
 		ctx.Stop(a.home.pid)
 		return
 	}
@@ -273,16 +278,16 @@ func (a *account) childEnded(ctx actor.Context, who *actor.PID) {
 func (a *account) endHome() func(actor.Context) {
 	h := a.home
 	a.home = nil
-	a.queue = append(h.link.orphans(), a.queue...)
+	a.queue = append(h.link.Orphans(), a.queue...)
 	return h.next
 }
 
 // migrate moves the home to another DC: the old socket is closed before the new one is dialled.
 func (a *account) migrate(ctx actor.Context, dc int) {
-	if a.home == nil || a.home.closing || a.home.link.dc == dc {
+	if a.home == nil || a.home.closing || a.home.link.DC() == dc {
 		return
 	}
-	a.log.Info("home DC changes", "from", a.home.link.dc, "to", dc)
+	a.log.Info("home DC changes", "from", a.home.link.DC(), "to", dc)
 	a.record.HomeDC, a.status.HomeDC = dc, dc
 	a.replaceKey = true // Telegram moved the user: the key of the new DC takes over
 	a.save(ctx, nil)

@@ -13,8 +13,6 @@ import (
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/updatelog"
-	"github.com/telefleet/orchestrator/mtproto"
-	"github.com/telefleet/orchestrator/mtproto/exchange"
 	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/sessionstore/peers"
 	"github.com/telefleet/orchestrator/updates"
@@ -195,20 +193,4 @@ func (a *account) signedOut(ctx actor.Context, m *signedOut) {
 	a.record.FutureAuthToken = m.futureToken
 	a.save(ctx, m.saved)
 	a.stop(ctx, StateLoggedOut, "SIGNED_OUT", "the account was signed out", "sign in again with `orchestrator login`")
-}
-
-// keyOf is the stored form of a fresh auth key.
-func keyOf(r *exchange.Result, now time.Time) *sessionstore.DCKey {
-	return &sessionstore.DCKey{
-		Key: r.Key, TimeOffset: r.TimeOffset, CreatedAt: now,
-		Salts: []sessionstore.Salt{{Value: r.Salt}},
-	}
-}
-
-func saltsOf(salts []mtproto.Salt) []sessionstore.Salt {
-	out := make([]sessionstore.Salt, 0, len(salts))
-	for _, s := range salts {
-		out = append(out, sessionstore.Salt{ValidSince: s.ValidSince, ValidUntil: s.ValidUntil, Value: s.Value})
-	}
-	return out
 }

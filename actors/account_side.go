@@ -9,6 +9,7 @@ import (
 	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
 
+	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/internal/dcdial"
 )
 
@@ -17,39 +18,36 @@ import (
 type sideConn struct {
 	dc         int
 	pid        *actor.PID
-	link       *link
+	link       *connection.Link
 	ready      bool // connected and, where the account has a user, authorized
 	authorized bool
 	importing  bool
 	closing    bool
 	known      bool // the key was there before
 	home       bool // it is to become the home connection
-	queue      []*call
+	queue      []*connection.Call
 	next       func(actor.Context)
 }
 
-func (a *account) invokeSide(ctx actor.Context, c *call) {
-	side := a.sides[c.dc]
+func (a *account) invokeSide(ctx actor.Context, c *connection.Call) {
+	side := a.sides[c.DC]
 	if side == nil {
-		if a.record == nil || !dcdial.Known(a.deps.DCs, c.dc) {
-			c.done(nil, unknownDC(c.dc))
+		if a.record == nil || !dcdial.Known(a.deps.DCs, c.DC) {
+			c.Done(nil, unknownDC(c.DC))
 			return
 		}
-		side = a.startSide(ctx, c.dc)
+		side = a.startSide(ctx, c.DC)
 	}
 	if side.ready && !side.closing {
-		ctx.Send(side.pid, &invoke{c})
+		ctx.Send(side.pid, &connection.Invoke{Call: c})
 		return
 	}
 	side.queue = append(side.queue, c)
 }
 
 func (a *account) startSide(ctx actor.Context, dc int) *sideConn {
-	l := newLink(dc, true, nil)
 	key, known := a.record.Keys[dc]
-	if known {
-		l.key = &key
-	}
+	l := connection.NewLink(dc, true, keyIf(key, known))
 	side := &sideConn{dc: dc, link: l, known: known}
 	side.pid = a.spawnConnection(ctx, l, "side-")
 	a.sides[dc] = side
@@ -77,7 +75,7 @@ func (a *account) stay(err error) {
 	queue := a.queue
 	a.queue = nil
 	for _, c := range queue {
-		c.done(nil, err)
+		c.Done(nil, err)
 	}
 }
 
@@ -125,8 +123,8 @@ func (a *account) authorizationExported(ctx actor.Context, m *authorizationExpor
 	c := internalCall(&tg.AuthImportAuthorizationRequest{ID: m.id, Bytes: m.bytes}, func(_ []byte, err error) {
 		root.Send(self, &authorizationImported{m.dc, err})
 	})
-	c.dc = m.dc
-	ctx.Send(side.pid, &invoke{c})
+	c.DC = m.dc
+	ctx.Send(side.pid, &connection.Invoke{Call: c})
 }
 
 func (a *account) authorizationImported(ctx actor.Context, m *authorizationImported) {
@@ -154,15 +152,15 @@ func (a *account) sideOpen(ctx actor.Context, side *sideConn) {
 	queue := side.queue
 	side.queue = nil
 	for _, c := range queue {
-		ctx.Send(side.pid, &invoke{c})
+		ctx.Send(side.pid, &connection.Invoke{Call: c})
 	}
 }
 
 // sideUnauthorized drops the key of a side DC only; the call is repeated once with a new one.
-func (a *account) sideUnauthorized(ctx actor.Context, dc int, c *call, answer func()) {
+func (a *account) sideUnauthorized(ctx actor.Context, dc int, c *connection.Call, answer func()) {
 	side := a.sides[dc]
-	c.attempts++
-	if side == nil || c.internal || c.attempts > 1 {
+	c.Attempts++
+	if side == nil || c.Internal || c.Attempts > 1 {
 		answer()
 		return
 	}
@@ -173,7 +171,7 @@ func (a *account) sideUnauthorized(ctx actor.Context, dc int, c *call, answer fu
 
 func (a *account) failSide(ctx actor.Context, side *sideConn, err error) {
 	for _, c := range side.queue {
-		c.done(nil, err)
+		c.Done(nil, err)
 	}
 	side.queue = nil
 	if side.home {
@@ -185,7 +183,7 @@ func (a *account) failSide(ctx actor.Context, side *sideConn, err error) {
 func (a *account) stopSide(ctx actor.Context, side *sideConn) {
 	if !side.closing {
 		side.closing, side.ready = true, false
-		ctx.Send(side.pid, &closeConnection{})
+		ctx.Send(side.pid, &connection.Close{})
 	}
 }
 
@@ -207,7 +205,7 @@ func (a *account) sideEnded(ctx actor.Context, who *actor.PID) {
 			continue
 		}
 		delete(a.sides, dc)
-		waiting := slices.Concat(side.link.orphans(), side.queue)
+		waiting := slices.Concat(side.link.Orphans(), side.queue)
 		switch {
 		case side.next != nil:
 			side.next(ctx)
@@ -215,9 +213,9 @@ func (a *account) sideEnded(ctx actor.Context, who *actor.PID) {
 			a.stay(unavailable(a.state, fmt.Sprintf("DC %d, to which Telegram moved it, cannot be reached", dc), "repeat the call later"))
 		}
 		for _, c := range waiting {
-			c.attempts++
-			if c.attempts > maxAttempts || c.internal {
-				c.done(nil, context.Canceled)
+			c.Attempts++
+			if c.Attempts > maxAttempts || c.Internal {
+				c.Done(nil, context.Canceled)
 				continue
 			}
 			a.invoke(ctx, c)

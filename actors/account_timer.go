@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/telefleet/orchestrator/actors/connection"
 )
 
 const (
@@ -63,7 +65,7 @@ func (a *account) tick(ctx actor.Context) {
 	if a.home != nil && !a.home.retry.IsZero() && !now.Before(a.home.retry) {
 		a.redial(ctx)
 	}
-	var due []*call
+	var due []*connection.Call
 	kept := a.delayed[:0]
 	for _, d := range a.delayed {
 		if now.Before(d.at) {

@@ -2,18 +2,16 @@ package actors
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/backoff"
-	"github.com/telefleet/orchestrator/internal/dcdial"
 	"github.com/telefleet/orchestrator/internal/peerview"
-	"github.com/telefleet/orchestrator/internal/sockets"
 	"github.com/telefleet/orchestrator/internal/updatelog"
 	"github.com/telefleet/orchestrator/mtproto/transport"
 	"github.com/telefleet/orchestrator/sessionstore"
@@ -29,9 +27,8 @@ type (
 	EventLog    = updatelog.Log
 )
 
-// Ping is the profile's ping_delay_disconnect: a ping each Interval, and the server closes the
-// connection Disconnect after the last one.
-type Ping struct{ Interval, Disconnect time.Duration }
+// Ping is the profile's ping_delay_disconnect.
+type Ping = connection.Ping
 
 // Deps is what the actors need from the rest of the house. All functions may be called by any
 // goroutine.
@@ -72,54 +69,16 @@ const (
 
 // shared is what the actors of one account have in common.
 type shared struct {
-	deps     *Deps
-	id       fleet.AccountID
-	grant    Grant
-	sockets  *sockets.Set
-	initBody []byte
-	log      hclog.Logger
-	running  atomic.Int64 // calls of users that have no answer yet
+	deps    *Deps
+	id      fleet.AccountID
+	grant   Grant
+	conn    *connection.Account
+	log     hclog.Logger
+	running atomic.Int64 // calls of users that have no answer yet
 	// desired outlives restarts of the account; the node changes it.
 	desired atomic.Pointer[Desired]
-	// reader is closed when the reader of the last home socket has ended: it survives restarts
-	// of the account, so that two home sockets never overlap.
-	reader atomic.Pointer[chan struct{}]
 	// panics of the account's children count over its restarts; only the account uses it.
 	panics []time.Time
 	// peers is what the account knows of users and chats.
 	peers peerview.View
-}
-
-// dial opens a socket to a DC. It waits for the reader of the previous socket, for the former
-// owner's sockets to die, for the pacer, and for a lease renewal sent after that.
-func (s *shared) dial(ctx context.Context, dc int, side bool) (*transport.Conn, error) {
-	if previous := s.reader.Load(); previous != nil && !side {
-		select {
-		case <-*previous:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	if err := dcdial.SleepUntil(ctx, s.deps.Now, s.grant.NotBefore); err != nil {
-		return nil, err
-	}
-	if err := s.deps.Pace(ctx, dc); err != nil {
-		return nil, fmt.Errorf("wait for the pacer: %w", err)
-	}
-	if !side {
-		if err := s.grant.Renewed(ctx); err != nil {
-			return nil, fmt.Errorf("%w: %w", errFenced, err)
-		}
-	}
-	o := s.deps.Transport
-	o.Check = s.check
-	return dcdial.Dial(ctx, s.deps.DCs, dc, side, o)
-}
-
-// check is the fence, asked directly before each socket write.
-func (s *shared) check() error {
-	if err := s.grant.Check(); err != nil {
-		return fmt.Errorf("%w: %w", errFenced, err)
-	}
-	return nil
 }

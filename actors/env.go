@@ -7,6 +7,7 @@ import (
 	"github.com/gotd/td/tg"
 	"github.com/gotd/td/tgerr"
 
+	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/telegram"
@@ -52,14 +53,14 @@ func (e *Env) InvokeOn(ctx context.Context, dc int, in bin.Encoder, out bin.Deco
 	}
 	reply := make(chan answer, 1)
 	e.running.Add(1)
-	c := &call{
-		method: method, typeID: tlcall.Constructor(body), body: body, dc: dc, idempotent: telegram.Idempotent(in),
-		done: func(result []byte, err error) {
+	c := &connection.Call{
+		Method: method, TypeID: tlcall.Constructor(body), Body: body, DC: dc, Idempotent: telegram.Idempotent(in),
+		Done: func(result []byte, err error) {
 			e.running.Add(-1)
 			reply <- answer{result, err}
 		},
 	}
-	e.send(&invoke{c})
+	e.send(&connection.Invoke{Call: c})
 	select {
 	case a := <-reply:
 		return e.finish(ctx, method, a, out)
@@ -71,7 +72,7 @@ func (e *Env) InvokeOn(ctx context.Context, dc int, in bin.Encoder, out bin.Deco
 			return unavailable(StateDraining, "its actor ended", "repeat the call in a moment")
 		}
 	case <-ctx.Done():
-		e.send(&cancelCall{c})
+		e.send(&connection.Cancel{Call: c})
 		return ctx.Err()
 	}
 }
@@ -84,7 +85,7 @@ func (e *Env) finish(ctx context.Context, method string, a answer, out bin.Decod
 		return a.err
 	}
 	if err := out.Decode(&bin.Buffer{Buf: a.result}); err != nil {
-		return withMethod(fleet.Errorf(fleet.CodeInternal, "RESULT_INVALID", "decode the answer to %s: %w", method, err), method)
+		return fleet.Errorf(fleet.CodeInternal, "RESULT_INVALID", "decode the answer to %s: %w", method, err).WithMethod(method)
 	}
 	return e.observe(ctx, out)
 }

@@ -5,27 +5,8 @@ import (
 	"time"
 
 	"github.com/telefleet/orchestrator/fleet"
-	"github.com/telefleet/orchestrator/mtproto"
-	"github.com/telefleet/orchestrator/mtproto/transport"
-	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/updates"
 )
-
-// call is one RPC on its way through an account. It is answered exactly once, by done,
-// which must not block.
-type call struct {
-	method     string // TL name, for errors and logs
-	typeID     uint32
-	body       []byte // TL of the query
-	idempotent bool
-	low        bool // after all others: parts of files
-	internal   bool // made by the account itself: overtakes the queue
-	dc         int  // 0 is the home DC
-	attempts   int
-	cancelled  bool           // its caller has gone; known to the account
-	id         mtproto.CallID // in its link, while it is there
-	done       func(result []byte, err error)
-}
 
 // Commands to the node.
 type (
@@ -56,12 +37,8 @@ type (
 	restoreNetwork struct{ id fleet.AccountID }
 )
 
-// Commands to an account.
+// Commands to an account, besides connection.Invoke and connection.Cancel.
 type (
-	// invoke carries a call into the account.
-	invoke struct{ call *call }
-	// cancelCall gives a call up: its caller has gone.
-	cancelCall struct{ call *call }
 	// drain stops the account gracefully: new calls are refused, running ones may end until deadline.
 	drain struct{ deadline time.Time }
 	// desiredChanged says that shared.desired is new.
@@ -106,74 +83,6 @@ type (
 		err error
 	}
 	tick struct{ gen uint64 }
-)
-
-// Events from a connection to its account.
-type (
-	keyMade struct {
-		dc  int
-		key sessionstore.DCKey
-	}
-	connectionReady  struct{ dc int }
-	connectionClosed struct{ dc int }
-	saltsChanged     struct {
-		dc  int
-		key sessionstore.DCKey
-	}
-	sessionCreated struct{ dc int }
-	callRefused    struct {
-		dc   int
-		call *call
-		err  *mtproto.RPCError
-	}
-	// observedResult is an answer that carries updates: it passes the stream before its caller.
-	observedResult struct {
-		call   *call
-		result []byte
-	}
-	updatesArrived struct {
-		msgID int64
-		body  []byte
-	}
-	// updatesDropped says that updates were discarded for want of credit.
-	updatesDropped struct{}
-)
-
-// Commands to a connection.
-type (
-	// closeConnection ends it for good; the answer is connectionClosed.
-	closeConnection struct{}
-	// processed returns credit for taken updates, and allows to acknowledge messages.
-	processed struct {
-		taken  int
-		msgIDs []int64
-	}
-	// renewInit announces the application again before the next call.
-	renewInit struct{}
-)
-
-// Events from goroutines of a connection; gen names the incarnation they were made for.
-type (
-	dialled struct {
-		gen  uint64
-		conn *transport.Conn
-		err  error
-	}
-	frameRead struct {
-		gen  uint64
-		data []byte
-	}
-	readerEnded struct {
-		gen uint64
-		err error
-	}
-	framesWritten struct {
-		gen uint64
-		err error
-	}
-	timerFired   struct{ gen uint64 }
-	flushDue     struct{ gen uint64 }
-	leaveTimeout struct{ gen uint64 }
 )
 
 // handle is how callers reach a running account.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/sockets"
 	"github.com/telefleet/orchestrator/internal/tlcall"
@@ -17,8 +18,7 @@ import (
 // node is the root of one process: it supervises the accounts that the process owns.
 type node struct {
 	deps     *Deps
-	initBody []byte
-	sockets  *sockets.Set
+	conns    *connection.Config
 	accounts map[fleet.AccountID]*resident
 	byPID    map[string]*resident
 	stopping chan<- struct{}
@@ -73,8 +73,10 @@ func (n *node) start(ctx actor.Context, m *startAccount) {
 	}
 	id := m.grant.Account
 	s := &shared{
-		deps: n.deps, id: id, grant: m.grant, sockets: n.sockets, initBody: n.initBody,
-		log: n.deps.Log.With("account", string(id)),
+		deps: n.deps, id: id, grant: m.grant, log: n.deps.Log.With("account", string(id)),
+		conn: &connection.Account{
+			Config: n.conns, Check: m.grant.Check, NotBefore: m.grant.NotBefore, Renewed: m.grant.Renewed,
+		},
 	}
 	s.desired.Store(&m.grant.Desired)
 	props := actor.PropsFromProducer(func() actor.Actor { return newAccount(s) },
@@ -226,9 +228,13 @@ func Start(deps Deps) (*Fleet, error) {
 	}
 	system := newSystem(deps.Log)
 	set := &sockets.Set{}
+	conns := &connection.Config{
+		DCs: deps.DCs, Transport: deps.Transport, Ping: deps.Ping, InitBody: body, Pace: deps.Pace,
+		Sockets: set, Rand: deps.Rand, Now: deps.Now,
+	}
 	props := actor.PropsFromProducer(func() actor.Actor {
 		return &node{
-			deps: &deps, initBody: body, sockets: set,
+			deps: &deps, conns: conns,
 			accounts: map[fleet.AccountID]*resident{}, byPID: map[string]*resident{},
 		}
 	})

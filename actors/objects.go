@@ -5,6 +5,7 @@ import (
 
 	"github.com/gotd/td/bin"
 
+	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/tlcall"
 )
@@ -13,14 +14,14 @@ var errStreamEnded = errors.New("the update stream ended and starts again from t
 
 // internalCall is a call that the account makes itself: it reads, overtakes the queue, and may
 // be repeated.
-func internalCall(req bin.Encoder, done func([]byte, error)) *call {
+func internalCall(req bin.Encoder, done func([]byte, error)) *connection.Call {
 	body, method, err := tlcall.Encode(req)
 	if err != nil { // only a nil required field can do this: a mistake in this package
 		body = nil
 	}
-	return &call{
-		method: method, typeID: tlcall.Constructor(body), body: body,
-		idempotent: true, internal: true, done: done,
+	return &connection.Call{
+		Method: method, TypeID: tlcall.Constructor(body), Body: body,
+		Idempotent: true, Internal: true, Done: done,
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
 
+	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/sessionstore"
@@ -170,7 +171,7 @@ func TestCallsOnADCWaitForTheSession(t *testing.T) {
 	}
 	answers := make(chan result, 2)
 	for _, dc := range []int{2, 3} {
-		env.send(&invoke{&call{method: method, typeID: tlcall.Constructor(body), body: body, idempotent: true, dc: dc, done: func(body []byte, err error) {
+		env.send(&connection.Invoke{Call: &connection.Call{Method: method, TypeID: tlcall.Constructor(body), Body: body, Idempotent: true, DC: dc, Done: func(body []byte, err error) {
 			answers <- result{dc, body, err}
 		}}})
 	}

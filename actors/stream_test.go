@@ -13,6 +13,7 @@ import (
 	"github.com/gotd/td/tg"
 	"github.com/gotd/td/tgerr"
 
+	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/actortest"
@@ -53,11 +54,11 @@ func newStreamBench(t *testing.T) *streamBench {
 		switch m := ctx.Message().(type) {
 		case *actor.Started:
 			ctx.Spawn(child)
-		case *invoke:
-			b.called(m.call)
-		case *updatesArrived, *syncUpdates, *sessionCreated, *drainStream:
+		case *connection.Invoke:
+			b.called(m.Call)
+		case *connection.UpdatesArrived, *syncUpdates, *connection.SessionCreated, *drainStream:
 			ctx.Send(ctx.Children()[0], m)
-		case *processed, *streamEnded, *checkpointDue:
+		case *connection.Processed, *streamEnded, *checkpointDue:
 			b.mu.Lock()
 			b.got = append(b.got, m)
 			b.mu.Unlock()
@@ -67,20 +68,20 @@ func newStreamBench(t *testing.T) *streamBench {
 	return b
 }
 
-func (b *streamBench) called(c *call) {
+func (b *streamBench) called(c *connection.Call) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.calls = append(b.calls, c.method)
-	result, err := b.answer(c.method)
+	b.calls = append(b.calls, c.Method)
+	result, err := b.answer(c.Method)
 	if err != nil {
-		c.done(nil, err)
+		c.Done(nil, err)
 		return
 	}
 	var buf bin.Buffer
 	if err := result.Encode(&buf); err != nil {
 		panic(err)
 	}
-	c.done(buf.Buf, nil)
+	c.Done(buf.Buf, nil)
 }
 
 func (b *streamBench) setAnswer(f func(method string) (bin.Encoder, error)) {
@@ -107,8 +108,8 @@ func (b *streamBench) acknowledged() []int64 {
 	defer b.mu.Unlock()
 	var ids []int64
 	for _, m := range b.got {
-		if p, ok := m.(*processed); ok {
-			ids = append(ids, p.msgIDs...)
+		if p, ok := m.(*connection.Processed); ok {
+			ids = append(ids, p.MsgIDs...)
 		}
 	}
 	return ids
@@ -123,7 +124,7 @@ func (b *streamBench) send(m any) {
 func (b *streamBench) push(t *testing.T) {
 	t.Helper()
 	b.pts++
-	b.send(&updatesArrived{msgID: int64(b.pts), body: encode(t, &tg.Updates{Date: 1, Updates: []tg.UpdateClass{
+	b.send(&connection.UpdatesArrived{MsgID: int64(b.pts), Body: encode(t, &tg.Updates{Date: 1, Updates: []tg.UpdateClass{
 		&tg.UpdateNewMessage{Message: message(b.pts), Pts: b.pts, PtsCount: 1},
 	}})})
 }
@@ -212,7 +213,7 @@ func TestSyncWaitsForTheDifferenceThatFailed(t *testing.T) {
 		b := newStreamBench(t)
 		defer b.stop()
 		b.setAnswer(func(string) (bin.Encoder, error) { return nil, tgerr.New(500, "INTERNAL") })
-		b.send(&sessionCreated{})
+		b.send(&connection.SessionCreated{})
 		if n := b.count("updates.getDifference"); n != 2 { // the first one is that of the start
 			t.Fatalf("%d differences asked, want 2", n)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
 
+	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/internal/peerview"
 	"github.com/telefleet/orchestrator/internal/tlcall"
@@ -68,7 +69,7 @@ type (
 	retryAppend    struct{}
 	drainStream    struct{}
 	// resultObserved says that an answer's updates have entered the stream.
-	resultObserved struct{ call *call }
+	resultObserved struct{ call *connection.Call }
 	checkpointDue  struct{ data []byte }
 	streamEnded    struct {
 		checkpoint []byte
@@ -99,13 +100,13 @@ func (s *updateStream) Receive(ctx actor.Context) {
 		s.armCheckpoint(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		s.stopTimers()
-	case *updatesArrived:
+	case *connection.UpdatesArrived:
 		s.push(ctx, m)
-	case *observedResult:
+	case *connection.ResultReceived:
 		s.result(ctx, m)
-	case *sessionCreated:
+	case *connection.SessionCreated:
 		s.step(ctx, updates.SessionCreated{})
-	case *updatesDropped:
+	case *connection.UpdatesDropped:
 		s.step(ctx, updates.Behind{})
 	case *answered:
 		s.asking--
@@ -145,13 +146,13 @@ func (s *updateStream) Receive(ctx actor.Context) {
 }
 
 // push takes one message of the server.
-func (s *updateStream) push(ctx actor.Context, m *updatesArrived) {
+func (s *updateStream) push(ctx actor.Context, m *connection.UpdatesArrived) {
 	src := s.src
-	src.MsgID = m.msgID
-	u, err := tg.DecodeUpdates(&bin.Buffer{Buf: m.body})
+	src.MsgID = m.MsgID
+	u, err := tg.DecodeUpdates(&bin.Buffer{Buf: m.Body})
 	if err != nil { // the stream lives on: the bytes are an event, the difference brings the rest
-		s.log.Warn("undecodable updates", "constructor", tlcall.Constructor(m.body))
-		s.step(ctx, tlupdates.Raw(src, m.body))
+		s.log.Warn("undecodable updates", "constructor", tlcall.Constructor(m.Body))
+		s.step(ctx, tlupdates.Raw(src, m.Body))
 		s.step(ctx, updates.TooLong{})
 		return
 	}
@@ -176,26 +177,26 @@ func (s *updateStream) learn(answer any) {
 }
 
 // result lets an answer's updates enter the stream before its caller hears of it.
-func (s *updateStream) result(ctx actor.Context, m *observedResult) {
-	s.observe(ctx, m.call, m.result)
-	ctx.Send(ctx.Parent(), &resultObserved{call: m.call})
+func (s *updateStream) result(ctx actor.Context, m *connection.ResultReceived) {
+	s.observe(ctx, m.Call, m.Result)
+	ctx.Send(ctx.Parent(), &resultObserved{call: m.Call})
 }
 
-func (s *updateStream) observe(ctx actor.Context, c *call, result []byte) {
+func (s *updateStream) observe(ctx actor.Context, c *connection.Call, result []byte) {
 	obj, err := tlcall.Decode(result)
 	if err != nil {
 		return // the caller will see the same error
 	}
 	if short, ok := obj.(*tg.UpdateShortSentMessage); ok {
 		var req tg.MessagesSendMessageRequest
-		if err := req.Decode(&bin.Buffer{Buf: c.body}); err != nil { // another method answered so
+		if err := req.Decode(&bin.Buffer{Buf: c.Body}); err != nil { // another method answered so
 			s.step(ctx, updates.TooLong{})
 			return
 		}
 		s.step(ctx, tlupdates.FromSentMessage(&req, short, s.src))
 		return
 	}
-	if affected, ok := tlupdates.FromAffected(obj, tlcall.ChannelOf(c.body)); ok {
+	if affected, ok := tlupdates.FromAffected(obj, tlcall.ChannelOf(c.Body)); ok {
 		s.step(ctx, affected)
 		return
 	}
@@ -351,7 +352,7 @@ func (s *updateStream) appended(ctx actor.Context, m *appended) {
 
 func (s *updateStream) acknowledge(ctx actor.Context, ids []int64) {
 	if len(ids) > 0 {
-		ctx.Send(ctx.Parent(), &processed{taken: len(ids), msgIDs: ids})
+		ctx.Send(ctx.Parent(), &connection.Processed{Taken: len(ids), MsgIDs: ids})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
 
+	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/telegram/tlupdates"
 	"github.com/telefleet/orchestrator/updates"
 )
@@ -73,7 +74,7 @@ func (s *updateStream) call(ctx actor.Context, req bin.Encoder, convert func([]b
 			return failed(kind, wait)
 		}})
 	})
-	ctx.Send(ctx.Parent(), &invoke{c})
+	ctx.Send(ctx.Parent(), &connection.Invoke{Call: c})
 }
 
 func differenceFailed(kind updates.FailureKind, wait time.Duration) updates.Input {
@@ -183,7 +184,7 @@ func (a *account) streamStopped(ctx actor.Context) {
 	a.stream, a.streamClosing = nil, false
 	for c, result := range a.observing {
 		delete(a.observing, c)
-		c.done(result, nil)
+		c.Done(result, nil)
 	}
 	for m, done := range a.syncs {
 		delete(a.syncs, m)

@@ -114,6 +114,13 @@ func (e *Error) WithRemedy(remedy string) *Error {
 	return &c
 }
 
+// WithMethod returns a copy with the TL method set.
+func (e *Error) WithMethod(method string) *Error {
+	c := *e
+	c.Method = method
+	return &c
+}
+
 // WithRetryAfter returns a copy with the wait set.
 func (e *Error) WithRetryAfter(d time.Duration) *Error {
 	c := *e

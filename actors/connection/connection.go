@@ -1,0 +1,370 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/mtproto"
+	"github.com/telefleet/orchestrator/mtproto/exchange"
+	"github.com/telefleet/orchestrator/mtproto/transport"
+)
+
+// phase is where a connection stands.
+//
+//	parked ──Close────────────────────────────────────────┐
+//	dialling ─dialled─> exchanging ─key─> opening ─init─> ready
+//	    │                   │               │              │   any end
+//	    └───────────────────┴───────────────┴──────────────┴────────> closing ─reader and writer ended─> ended
+type phase uint8
+
+const (
+	phaseParked phase = iota
+	phaseDialling
+	phaseExchanging // makes an auth key: the link has none
+	phaseOpening    // waits for the answer to initConnection
+	phaseReady
+	phaseClosing // waits for the reader and the writer
+	phaseEnded
+)
+
+// maxFramesAhead bounds the frames that a reader has read and the actor not yet taken.
+const maxFramesAhead = 64
+
+// connection owns one socket to one DC. docs/states/connection.md draws it.
+type connection struct {
+	acc  *Account
+	link *Link
+
+	phase    phase
+	gen      uint64
+	conn     *transport.Conn
+	cancel   context.CancelFunc // ends dialling
+	machine  *exchange.Machine
+	initID   mtproto.CallID
+	outbox   [][]byte
+	credits  chan struct{} // one per frame that the reader may be ahead
+	quit     chan struct{} // closed when the reader's frames are no longer wanted
+	writing  bool
+	reading  bool
+	flush    bool            // a flushDue is under way
+	inputs   []mtproto.Input // for the engine, while stepping
+	stepping bool
+	timer    *time.Timer
+	end      error // why it is closing; nil when it was asked to
+	asked    bool  // Close came
+
+	inStream int  // updates that the stream has not returned yet
+	behind   bool // updates are discarded until the stream has caught up
+}
+
+// New makes a connection of an account; its actor's parent must be the account's.
+func New(acc *Account, l *Link) actor.Actor { return &connection{acc: acc, link: l} }
+
+// Receive implements actor.Actor.
+func (c *connection) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		c.started(ctx)
+	case *actor.Restarting:
+		c.abandon()
+	case *actor.Stopping:
+		c.abandon()
+		c.orphan()
+	case *dialled:
+		c.dialled(ctx, m)
+	case *frameRead:
+		c.frameRead(ctx, m)
+	case *readerEnded:
+		if m.gen == c.gen {
+			c.reading = false
+			c.close(ctx, &EndError{c.link.dc, Reconnect, m.err})
+		}
+	case *framesWritten:
+		c.written(ctx, m)
+	case *timerFired:
+		if m.gen == c.gen {
+			c.step(ctx, mtproto.TimerFired{})
+		}
+	case *flushDue:
+		if m.gen == c.gen {
+			c.flush = false
+			c.step(ctx, mtproto.Flush{})
+		}
+	case *Invoke:
+		c.invoke(ctx, m.Call)
+	case *Cancel:
+		c.cancelCall(ctx, m.Call)
+	case *Processed:
+		c.processed(ctx, m)
+	case *RenewInit:
+		if c.phase == phaseReady {
+			c.phase = phaseOpening
+			c.link.inited = false
+			c.announce(ctx)
+		}
+	case *Close:
+		c.leave(ctx)
+	case *leaveTimeout:
+		if m.gen == c.gen {
+			c.close(ctx, nil)
+		}
+	}
+}
+
+// leaveTimeoutAfter is how long a server may take to end a connection that we have ended.
+const leaveTimeoutAfter = time.Second
+
+// leave ends the connection for good: what is due is written, then our half is closed, and the
+// server's end is awaited, so that nothing of it can arrive after the next connection's first
+// packet.
+func (c *connection) leave(ctx actor.Context) {
+	c.asked = true
+	if c.phase != phaseReady && c.phase != phaseOpening {
+		c.close(ctx, nil)
+		return
+	}
+	c.step(ctx, mtproto.Flush{})
+	if !c.writing {
+		c.halfClose(ctx)
+	}
+}
+
+func (c *connection) halfClose(ctx actor.Context) {
+	if c.phase == phaseClosing || c.phase == phaseEnded {
+		return
+	}
+	if err := c.conn.CloseWrite(); err != nil {
+		c.close(ctx, nil)
+		return
+	}
+	self, root, gen := ctx.Self(), ctx.ActorSystem().Root, c.gen
+	time.AfterFunc(leaveTimeoutAfter, func() { root.Send(self, &leaveTimeout{gen: gen}) })
+}
+
+func (c *connection) started(ctx actor.Context) {
+	c.link.gen++
+	c.gen = c.link.gen
+	if c.link.parked {
+		return
+	}
+	c.phase = phaseDialling
+	dctx, cancel := context.WithCancel(context.Background())
+	c.cancel = cancel
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	gen, l, acc := c.gen, c.link, c.acc
+	go func() {
+		conn, err := acc.dial(dctx, l.dc, l.side)
+		root.Send(self, &dialled{gen: gen, conn: conn, err: err})
+	}()
+}
+
+func (c *connection) dialled(ctx actor.Context, m *dialled) {
+	c.cancel()
+	if m.gen != c.gen || c.phase != phaseDialling {
+		if m.conn != nil {
+			_ = m.conn.Close() // nothing was sent on it
+		}
+		if m.gen == c.gen {
+			c.phase = phaseEnded
+			c.finish(ctx)
+		}
+		return
+	}
+	if m.err != nil {
+		c.phase = phaseEnded
+		c.end = &EndError{c.link.dc, actionOf(m.err), m.err}
+		c.finish(ctx)
+		return
+	}
+	c.conn = m.conn
+	c.acc.Sockets.Add(m.conn)
+	c.startReader(ctx)
+	if c.link.key == nil {
+		c.phase = phaseExchanging
+		c.machine = exchange.New(exchange.Config{
+			Keys: c.acc.DCs.Keys, DC: exchange.DCField(c.link.dc, c.acc.DCs.Test, false), Rand: c.acc.Rand,
+		})
+		c.exchange(ctx, exchange.Start{})
+		return
+	}
+	c.open(ctx)
+}
+
+// exchange steps the key exchange.
+func (c *connection) exchange(ctx actor.Context, in exchange.Input) {
+	effects, err := c.machine.Step(c.acc.Now(), in)
+	if err != nil {
+		c.close(ctx, &EndError{c.link.dc, actionOf(err), err})
+		return
+	}
+	for _, f := range effects.Write {
+		c.write(ctx, f)
+	}
+	if r := effects.Result; r != nil {
+		c.machine = nil
+		c.link.key = keyOf(r, c.acc.Now())
+		ctx.Send(ctx.Parent(), &KeyMade{DC: c.link.dc, Key: *c.link.key})
+		c.open(ctx)
+	}
+}
+
+// open attaches the engine to the new socket.
+func (c *connection) open(ctx actor.Context) {
+	if c.link.engine == nil || c.link.stale {
+		if err := c.link.start(c.acc.Rand, c.acc.Ping); err != nil {
+			c.close(ctx, &EndError{c.link.dc, Reconnect, err})
+			return
+		}
+	}
+	c.phase = phaseOpening
+	c.step(ctx, mtproto.SocketUp{})
+	c.flushSoon(ctx)
+	if c.link.inited {
+		c.ready(ctx)
+		return
+	}
+	c.announce(ctx)
+}
+
+// announce sends invokeWithLayer(initConnection(help.getConfig)) ahead of everything.
+func (c *connection) announce(ctx actor.Context) {
+	c.link.nextID++
+	c.initID = c.link.nextID
+	c.step(ctx, mtproto.Invoke{ID: c.initID, Body: c.acc.InitBody, Idempotent: true})
+	c.flushSoon(ctx)
+}
+
+func (c *connection) ready(ctx actor.Context) {
+	c.phase = phaseReady
+	c.link.inited = true
+	held := c.link.held
+	c.link.held = nil
+	for _, call := range held {
+		c.give(ctx, call)
+	}
+	if c.link.wasUp {
+		ctx.Send(ctx.Parent(), &SessionCreated{DC: c.link.dc})
+	}
+	c.link.wasUp = true
+	ctx.Send(ctx.Parent(), &Ready{DC: c.link.dc})
+}
+
+func (c *connection) invoke(ctx actor.Context, call *Call) {
+	if c.link.engine == nil || !c.link.inited || c.link.stale {
+		c.link.held = append(c.link.held, call)
+		return
+	}
+	c.give(ctx, call)
+}
+
+func (c *connection) give(ctx actor.Context, call *Call) {
+	c.link.nextID++
+	call.id = c.link.nextID
+	c.link.calls[call.id] = call
+	c.step(ctx, mtproto.Invoke{ID: call.id, Body: call.Body, Idempotent: call.Idempotent, Low: call.Low})
+	c.flushSoon(ctx)
+}
+
+func (c *connection) cancelCall(ctx actor.Context, call *Call) {
+	if c.link.drop(call) {
+		call.Done(nil, context.Canceled)
+		return
+	}
+	if c.link.calls[call.id] == call {
+		c.step(ctx, mtproto.Cancel{ID: call.id})
+		c.flushSoon(ctx)
+	}
+}
+
+// flushSoon flushes once everything that waits in the mailbox now has been queued.
+func (c *connection) flushSoon(ctx actor.Context) {
+	if !c.flush && c.conn != nil {
+		c.flush = true
+		ctx.Send(ctx.Self(), &flushDue{gen: c.gen})
+	}
+}
+
+// close begins the end: the socket is closed, reader and writer are awaited.
+func (c *connection) close(ctx actor.Context, reason error) {
+	switch c.phase {
+	case phaseParked:
+		c.phase = phaseEnded
+	case phaseDialling:
+		c.cancel() // dialled answers
+		c.phase, c.end = phaseClosing, reason
+		return
+	case phaseClosing, phaseEnded:
+	default:
+		c.phase, c.end = phaseClosing, reason
+		c.stopTimer()
+		c.stopReader()
+		c.detach(ctx)
+		// Bytes that the kernel still holds must not reach the server after the first packet of
+		// the next connection: two of them in parallel cost the key.
+		_ = c.conn.Abort() // closing is all that matters
+		c.acc.Sockets.Remove(c.conn)
+	}
+	c.finish(ctx)
+}
+
+// finish tells the account, once nothing of the socket is left.
+func (c *connection) finish(ctx actor.Context) {
+	if c.reading || c.writing || c.phase == phaseClosing && c.conn == nil {
+		return
+	}
+	if c.phase != phaseClosing && c.phase != phaseEnded {
+		return
+	}
+	c.phase = phaseEnded
+	if c.asked {
+		ctx.Send(ctx.Parent(), &Closed{DC: c.link.dc})
+		return
+	}
+	end := c.end
+	if end == nil {
+		end = &EndError{c.link.dc, Reconnect, errors.New("closed")}
+	}
+	ctx.(actor.Supervisor).EscalateFailure(end, nil)
+}
+
+// abandon is the last resort of an incarnation that ends by a panic or a stop from above: the
+// socket dies with it. The next dial waits for its reader.
+func (c *connection) abandon() {
+	defer func() { _ = recover() }() // a panic here would bring the actor back to life
+	if c.cancel != nil {
+		c.cancel()
+	}
+	c.stopTimer()
+	c.stopReader()
+	if c.conn == nil {
+		return
+	}
+	if c.phase != phaseEnded {
+		c.link.stale = true // the engine may be half through a step
+	}
+	_ = c.conn.Abort() // closing is all that matters
+	c.acc.Sockets.Remove(c.conn)
+}
+
+// orphan answers the calls of a connection that is stopped from above, not by its account's
+// Close: nobody will take them over.
+func (c *connection) orphan() {
+	defer func() { _ = recover() }() // a panic here would bring the actor back to life
+	if c.phase == phaseEnded || c.phase == phaseParked {
+		return
+	}
+	for _, call := range c.link.Orphans() {
+		call.Done(nil, fleet.Errorf(fleet.CodeFailedPrecondition, "ACCOUNT_CONNECTING", "the account is connecting: it is being restarted").
+			WithRemedy("repeat the call in a moment"))
+	}
+}
+
+func (c *connection) stopTimer() {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+}

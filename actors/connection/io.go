@@ -1,0 +1,264 @@
+package connection
+
+import (
+	"errors"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/gotd/td/tg"
+
+	"github.com/telefleet/orchestrator/internal/tlcall"
+	"github.com/telefleet/orchestrator/mtproto"
+	"github.com/telefleet/orchestrator/mtproto/exchange"
+	"github.com/telefleet/orchestrator/mtproto/transport"
+	"github.com/telefleet/orchestrator/telegram/tlupdates"
+)
+
+// startReader starts the one goroutine of an idle connection: it reads until the socket ends.
+func (c *connection) startReader(ctx actor.Context) {
+	c.reading = true
+	c.credits, c.quit = make(chan struct{}, maxFramesAhead), make(chan struct{})
+	ended := make(chan struct{})
+	if !c.link.side {
+		c.acc.reader.Store(&ended)
+	}
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	conn, credits, quit, gen := c.conn, c.credits, c.quit, c.gen
+	go func() {
+		defer close(ended)
+		for {
+			data, err := conn.ReadFrame()
+			if err != nil {
+				root.Send(self, &readerEnded{gen: gen, err: err})
+				return
+			}
+			select {
+			case credits <- struct{}{}:
+				root.Send(self, &frameRead{gen: gen, data: data})
+			case <-quit: // read on until the end of the socket
+				transport.Recycle(data)
+			}
+		}
+	}()
+}
+
+// stopReader lets the reader run to the end of its socket without delivering.
+func (c *connection) stopReader() {
+	if c.quit != nil {
+		close(c.quit)
+		c.quit = nil
+	}
+}
+
+func (c *connection) frameRead(ctx actor.Context, m *frameRead) {
+	if m.gen != c.gen {
+		return // the reader of an incarnation that was abandoned
+	}
+	<-c.credits
+	switch c.phase {
+	case phaseExchanging:
+		c.exchange(ctx, exchange.Frame{Data: m.data})
+	case phaseOpening, phaseReady:
+		c.step(ctx, mtproto.FrameReceived{Data: m.data})
+		c.flushSoon(ctx)
+	}
+	transport.Recycle(m.data)
+}
+
+// step gives one input to the engine and carries out its effects in order. An input that comes
+// up while effects are carried out waits for the last of them. The engine takes inputs without
+// a socket too: calls wait in it, and what was processed must not be forgotten.
+func (c *connection) step(ctx actor.Context, in mtproto.Input) {
+	if c.link.engine == nil {
+		return
+	}
+	c.inputs = append(c.inputs, in)
+	c.drainInputs(ctx)
+}
+
+func (c *connection) drainInputs(ctx actor.Context) {
+	if c.stepping {
+		return
+	}
+	c.stepping = true
+	for len(c.inputs) > 0 {
+		next := c.inputs[0]
+		c.inputs = c.inputs[1:]
+		for _, effect := range c.link.engine.Step(c.acc.Now(), next) {
+			c.effect(ctx, effect)
+		}
+	}
+	c.inputs, c.stepping = nil, false
+}
+
+// detach tells the engine that its socket is gone, before anything else.
+func (c *connection) detach(ctx actor.Context) {
+	if c.link.engine == nil {
+		return
+	}
+	c.inputs = append([]mtproto.Input{mtproto.SocketDown{}}, c.inputs...)
+	c.drainInputs(ctx)
+}
+
+func (c *connection) effect(ctx actor.Context, effect mtproto.Effect) {
+	switch e := effect.(type) {
+	case mtproto.Write:
+		c.write(ctx, e.Frame)
+	case mtproto.SetTimer:
+		c.setTimer(ctx, e.At)
+	case mtproto.CallDone:
+		c.callDone(ctx, e)
+	case mtproto.UpdatesReceived:
+		c.updates(ctx, e)
+	case mtproto.SessionCreated:
+		ctx.Send(ctx.Parent(), &SessionCreated{DC: c.link.dc})
+	case mtproto.Persist:
+		c.remember(ctx, e)
+	case mtproto.Closed:
+		c.link.stale = c.link.stale || staleAfter(e.Reason)
+		c.close(ctx, endOf(c.link.dc, e.Reason))
+	}
+}
+
+func (c *connection) callDone(ctx actor.Context, e mtproto.CallDone) {
+	if e.ID == c.initID {
+		c.initID = 0
+		c.announced(ctx, e)
+		return
+	}
+	call := c.link.take(e.ID)
+	if call == nil {
+		return
+	}
+	var refused *mtproto.RPCError
+	switch {
+	case errors.As(e.Err, &refused):
+		ctx.Send(ctx.Parent(), &CallRefused{DC: c.link.dc, Call: call, Err: refused})
+	case e.Err != nil:
+		call.Done(nil, engineError(call.Method, e.Err))
+	case !c.link.side && tlupdates.CarriesUpdates(tlcall.Constructor(e.Result)):
+		ctx.Send(ctx.Parent(), &ResultReceived{Call: call, Result: e.Result})
+	default:
+		call.Done(e.Result, nil)
+	}
+}
+
+// announced is the answer to initConnection(help.getConfig).
+func (c *connection) announced(ctx actor.Context, e mtproto.CallDone) {
+	var refused *mtproto.RPCError
+	switch {
+	case errors.As(e.Err, &refused):
+		ctx.Send(ctx.Parent(), &CallRefused{DC: c.link.dc, Err: refused})
+		c.close(ctx, &EndError{c.link.dc, Reconnect, engineError("initConnection", e.Err)})
+	case c.phase == phaseClosing || c.phase == phaseEnded:
+	case e.Err != nil:
+		c.close(ctx, &EndError{c.link.dc, Reconnect, e.Err})
+	case tlcall.Constructor(e.Result) != tg.ConfigTypeID:
+		c.close(ctx, &EndError{c.link.dc, Reconnect, errors.New("initConnection was not answered by a config")})
+	case c.phase == phaseOpening:
+		c.ready(ctx)
+	}
+}
+
+// updates forwards one push to the stream, or drops it while the stream is behind: the
+// connection never stops reading, because answers, pongs and acks share the socket.
+func (c *connection) updates(ctx actor.Context, e mtproto.UpdatesReceived) {
+	if c.inStream >= MaxInStream {
+		c.behind = true
+	}
+	if c.behind || c.link.side {
+		c.step(ctx, mtproto.Processed{MsgIDs: []int64{e.MsgID}})
+		c.flushSoon(ctx)
+		return
+	}
+	c.inStream++
+	ctx.Send(ctx.Parent(), &UpdatesArrived{MsgID: e.MsgID, Body: e.Body})
+}
+
+// MaxInStream is the credit of the update stream: updates that it may have without returning
+// them. Behind it they are dropped until only resumeInStream are left.
+const (
+	MaxInStream    = 512
+	resumeInStream = 64
+)
+
+func (c *connection) processed(ctx actor.Context, m *Processed) {
+	c.inStream = max(0, c.inStream-m.Taken)
+	if len(m.MsgIDs) > 0 {
+		c.step(ctx, mtproto.Processed{MsgIDs: m.MsgIDs})
+		c.flushSoon(ctx)
+	}
+	if c.behind && c.inStream <= resumeInStream {
+		c.behind = false
+		ctx.Send(ctx.Parent(), &UpdatesDropped{})
+	}
+}
+
+// remember takes over what the engine wants to survive the process.
+func (c *connection) remember(ctx actor.Context, e mtproto.Persist) {
+	key := *c.link.key
+	key.Salts, key.TimeOffset = saltsOf(e.Salts), e.TimeOffset
+	c.link.key = &key
+	ctx.Send(ctx.Parent(), &SaltsChanged{DC: c.link.dc, Key: key})
+}
+
+func (c *connection) setTimer(ctx actor.Context, at time.Time) {
+	c.stopTimer()
+	if at.IsZero() || c.phase == phaseClosing || c.phase == phaseEnded {
+		return
+	}
+	wait := max(0, at.Sub(c.acc.Now()))
+	if c.timer != nil {
+		c.timer.Reset(wait)
+		return
+	}
+	self, root, gen := ctx.Self(), ctx.ActorSystem().Root, c.gen
+	c.timer = time.AfterFunc(wait, func() { root.Send(self, &timerFired{gen: gen}) })
+}
+
+// write queues a frame; a writer goroutine lives only while bytes are queued.
+func (c *connection) write(ctx actor.Context, frame []byte) {
+	if c.conn == nil || c.phase == phaseClosing || c.phase == phaseEnded {
+		return
+	}
+	c.outbox = append(c.outbox, frame)
+	c.startWriter(ctx)
+}
+
+func (c *connection) startWriter(ctx actor.Context) {
+	if c.writing || len(c.outbox) == 0 {
+		return
+	}
+	c.writing = true
+	frames, conn, gen := c.outbox, c.conn, c.gen
+	c.outbox = nil
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	go func() {
+		var err error
+		for _, f := range frames {
+			if err = conn.WriteFrame(f); err != nil {
+				break
+			}
+		}
+		root.Send(self, &framesWritten{gen: gen, err: err})
+	}()
+}
+
+func (c *connection) written(ctx actor.Context, m *framesWritten) {
+	if m.gen != c.gen {
+		return
+	}
+	c.writing = false
+	if m.err != nil && c.phase != phaseClosing {
+		c.close(ctx, &EndError{c.link.dc, actionOf(m.err), m.err})
+		return
+	}
+	if c.phase == phaseClosing {
+		c.finish(ctx)
+		return
+	}
+	c.startWriter(ctx)
+	if c.asked && !c.writing {
+		c.halfClose(ctx)
+	}
+}

@@ -1,0 +1,147 @@
+package connection
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/telefleet/orchestrator/mtproto"
+	"github.com/telefleet/orchestrator/mtproto/exchange"
+	"github.com/telefleet/orchestrator/sessionstore"
+)
+
+// Link is one MTProto session of an account with one DC: the engine and the calls that wait
+// for its answers. It belongs to the account and outlives sockets; while a connection actor
+// is alive, that actor is its only user.
+type Link struct {
+	dc     int
+	side   bool // not the home DC
+	key    *sessionstore.DCKey
+	engine *mtproto.Engine
+	calls  map[mtproto.CallID]*Call // given to the engine
+	held   []*Call                  // waiting for initConnection
+	nextID mtproto.CallID
+
+	// inited says that initConnection was acknowledged in the engine's session.
+	inited bool
+	// stale asks the next incarnation for a new engine: a new MTProto session.
+	stale bool
+	// parked keeps the next incarnation from dialling: it is about to be closed.
+	parked bool
+	// wasUp says that a socket of this process was ready before.
+	wasUp bool
+	// gen counts incarnations, so that messages of goroutines of an older one are recognised.
+	gen uint64
+}
+
+// NewLink makes the link to a DC; a nil key makes the connection exchange one. A side link is not
+// the home: its updates are not wanted.
+func NewLink(dc int, side bool, key *sessionstore.DCKey) *Link {
+	return &Link{dc: dc, side: side, key: key, calls: map[mtproto.CallID]*Call{}}
+}
+
+// start makes the link's engine, or its successor in a new session; unanswered calls that may
+// be repeated are held for it.
+func (l *Link) start(entropy io.Reader, ping Ping) error {
+	l.held = l.Orphans()
+	cfg := mtproto.Config{
+		Key: l.key.Key, TimeOffset: l.key.TimeOffset, Rand: entropy,
+		PingInterval: ping.Interval, DisconnectDelay: ping.Disconnect,
+	}
+	for _, s := range l.key.Salts {
+		cfg.Salts = append(cfg.Salts, mtproto.Salt{ValidSince: s.ValidSince, ValidUntil: s.ValidUntil, Value: s.Value})
+	}
+	e, err := mtproto.New(cfg)
+	if err != nil {
+		return err
+	}
+	l.engine, l.inited, l.stale = e, false, false
+	return nil
+}
+
+// take removes a call that is answered.
+func (l *Link) take(id mtproto.CallID) *Call {
+	c := l.calls[id]
+	delete(l.calls, id)
+	return c
+}
+
+// errSessionReplaced ends calls that were sent in a session that is gone, when repeating them
+// could act twice.
+var errSessionReplaced = errors.New("the session ended before the answer came")
+
+// collect empties the link; with all set, calls are repeated that might act twice.
+func (l *Link) collect(all bool) []*Call {
+	var again []*Call
+	if l.engine != nil {
+		for _, p := range l.engine.Unanswered() {
+			c := l.take(p.ID)
+			switch {
+			case c == nil:
+			case p.Sent && !p.Idempotent && !all:
+				c.Done(nil, unknownOutcome(c.Method, errSessionReplaced))
+			default:
+				again = append(again, c)
+			}
+		}
+	}
+	for id, c := range l.calls { // the engine lost count of them: a broken invariant, not a loss
+		delete(l.calls, id)
+		if c.Idempotent || all {
+			again = append(again, c)
+			continue
+		}
+		c.Done(nil, unknownOutcome(c.Method, errSessionReplaced))
+	}
+	again = append(again, l.held...)
+	l.held, l.engine, l.inited = nil, nil, false
+	return again
+}
+
+// drop removes a call that has not been given to the engine; false if it is not held.
+func (l *Link) drop(c *Call) bool {
+	for i, h := range l.held {
+		if h == c {
+			l.held = append(l.held[:i], l.held[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// DC is the number of the link's DC.
+func (l *Link) DC() int { return l.dc }
+
+// Park keeps the next incarnation from dialling: it only takes in what still waits for the
+// link, and confirms its end.
+func (l *Link) Park() { l.parked = true }
+
+// RenewSession makes the next incarnation start a new MTProto session.
+func (l *Link) RenewSession() { l.stale = true }
+
+// RenewKey makes the next incarnation exchange a new auth key. The server refused to read what
+// was sent under the former one, so every unanswered call is sent again.
+func (l *Link) RenewKey() {
+	l.key, l.stale = nil, true
+	l.held = l.collect(true)
+}
+
+// Orphans empties the link: calls that may be repeated in another session are returned in the
+// order they came, the others are answered with an unknown outcome.
+func (l *Link) Orphans() []*Call { return l.collect(false) }
+
+// keyOf is the stored form of a fresh auth key.
+func keyOf(r *exchange.Result, now time.Time) *sessionstore.DCKey {
+	return &sessionstore.DCKey{
+		Key: r.Key, TimeOffset: r.TimeOffset, CreatedAt: now,
+		Salts: []sessionstore.Salt{{Value: r.Salt}},
+	}
+}
+
+func saltsOf(salts []mtproto.Salt) []sessionstore.Salt {
+	out := make([]sessionstore.Salt, 0, len(salts))
+	for _, s := range salts {
+		out = append(out, sessionstore.Salt{ValidSince: s.ValidSince, ValidUntil: s.ValidUntil, Value: s.Value})
+	}
+	return out
+}

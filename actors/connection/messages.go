@@ -1,0 +1,109 @@
+package connection
+
+import (
+	"github.com/telefleet/orchestrator/mtproto"
+	"github.com/telefleet/orchestrator/mtproto/transport"
+	"github.com/telefleet/orchestrator/sessionstore"
+)
+
+// Call is one RPC on its way through an account. It is answered exactly once, by Done,
+// which must not block.
+type Call struct {
+	Method     string // TL name, for errors and logs
+	TypeID     uint32 // constructor of the query
+	Body       []byte // TL of the query
+	Idempotent bool
+	Low        bool // after all others: parts of files
+	Done       func(result []byte, err error)
+
+	// What follows is the account's; a connection does not look at it.
+
+	Internal  bool // made by the account itself: overtakes the queue
+	DC        int  // 0 is the home DC
+	Attempts  int
+	Cancelled bool // its caller has gone
+
+	id mtproto.CallID // in its link, while it is there
+}
+
+// Commands to a connection.
+type (
+	// Invoke gives it a call; one that it cannot send yet waits in the link.
+	Invoke struct{ Call *Call }
+	// Cancel gives a call up: its caller has gone.
+	Cancel struct{ Call *Call }
+	// Processed returns credit for taken updates, and allows to acknowledge messages.
+	Processed struct {
+		Taken  int
+		MsgIDs []int64
+	}
+	// RenewInit announces the application again before the next call.
+	RenewInit struct{}
+	// Close ends it for good; the answer is Closed.
+	Close struct{}
+)
+
+// Events from a connection to its parent.
+type (
+	// KeyMade is an auth key that must be stored: the server may forget an unused one.
+	KeyMade struct {
+		DC  int
+		Key sessionstore.DCKey
+	}
+	// Ready says that calls flow.
+	Ready struct{ DC int }
+	// Closed says that nothing of the socket is left; the parent stops the actor.
+	Closed struct{ DC int }
+	// SaltsChanged is the key with salts or a time offset that should be stored.
+	SaltsChanged struct {
+		DC  int
+		Key sessionstore.DCKey
+	}
+	// SessionCreated says that updates may be missing: the server began a new session, or the
+	// socket is not the first.
+	SessionCreated struct{ DC int }
+	// CallRefused is an RPC error. The parent answers the call, or repeats it; a refused
+	// initConnection has no call.
+	CallRefused struct {
+		DC   int
+		Call *Call
+		Err  *mtproto.RPCError
+	}
+	// ResultReceived is an answer that carries updates: the parent answers the call once they
+	// have passed the update stream.
+	ResultReceived struct {
+		Call   *Call
+		Result []byte
+	}
+	// UpdatesArrived is one push; Processed returns its credit and lets it be acknowledged.
+	UpdatesArrived struct {
+		MsgID int64
+		Body  []byte
+	}
+	// UpdatesDropped says that updates were discarded for want of credit.
+	UpdatesDropped struct{}
+)
+
+// Events from goroutines of a connection; gen names the incarnation they were made for.
+type (
+	dialled struct {
+		gen  uint64
+		conn *transport.Conn
+		err  error
+	}
+	frameRead struct {
+		gen  uint64
+		data []byte
+	}
+	readerEnded struct {
+		gen uint64
+		err error
+	}
+	framesWritten struct {
+		gen uint64
+		err error
+	}
+	timerFired   struct{ gen uint64 }
+	flushDue     struct{ gen uint64 }
+	leaveTimeout struct{ gen uint64 }
+)
