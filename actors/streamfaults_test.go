@@ -11,6 +11,7 @@ import (
 
 	"github.com/gotd/td/tg"
 
+	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/simulator"
@@ -80,7 +81,7 @@ func TestPartOfAnAppendIsNotRepeated(t *testing.T) {
 			for !once.Load() { // the first append held one or two records; the next one has more
 				release()
 				r.say(t, 20)
-				if _, err := nearest(bounded(t), r.env(t, "bob")); err != nil {
+				if _, err := nearest(bounded(t), r.env(t, "bob")); err != nil && !once.Load() { // a broken log restarts the account, and this call with it
 					t.Fatal(err)
 				}
 			}
@@ -139,13 +140,13 @@ func TestF14BlockedLogIsBoundedAndCallsGoOn(t *testing.T) {
 	release := r.log.hold()
 	defer release()
 	r.say(t, pushes)
-	for unacked := pushes; unacked > maxInStream+2; unacked = r.sim.Server().Unacked(key) {
+	for unacked := pushes; unacked > connection.MaxInStream+2; unacked = r.sim.Server().Unacked(key) {
 		if _, err := nearest(bounded(t), bob); err != nil { // carries the acknowledgements
 			t.Fatal(err)
 		}
 	}
 	r.send(t, "bob", "@user_ann", "still here")
-	if n := r.sim.Server().Unacked(key); n < maxInStream/2 {
+	if n := r.sim.Server().Unacked(key); n < connection.MaxInStream/2 {
 		t.Errorf("only %d pushes wait for their acknowledgement: more were acknowledged than the stream refused", n)
 	}
 	r.sim.Server().DropSessions(key) // a reason to ask for the difference, at the worst time
