@@ -23,8 +23,7 @@ type EventOptions struct {
 	// empty = all.
 	Kinds []string
 	// From is Event.Cursor of the last event that was handled, Begin, or empty for what happens
-	// from now on. Empty, there is no place to go on at before the first event came: what happens
-	// while the connection is broken until then is missed.
+	// from now on, which is when the first stream was opened.
 	From string
 	// Raw adds the TL bytes and the JSON of the update to typed events; raw events always have
 	// them.
@@ -65,6 +64,9 @@ func (c *Client) Events(ctx context.Context, o EventOptions) iter.Seq2[*Event, e
 			take: func(reply *v1.SubscribeReply) bool {
 				event := reply.GetEvent()
 				if event == nil {
+					if started := reply.GetStarted().GetPosition(); position == "" {
+						position = started // a stream that breaks before its first event begins here again
+					}
 					return true
 				}
 				if event.GetCursor() != "" { // live-only events have none

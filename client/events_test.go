@@ -7,8 +7,12 @@ import (
 	"slices"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/client"
+	"github.com/telefleet/orchestrator/control"
+	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -81,6 +85,43 @@ func TestEventsOutliveEveryNodeOnce(t *testing.T) {
 		fill(w, len(got)+1, len(got)+1)
 	}
 	if !slices.Equal(got, numbers(1, 3)) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestStreamThatBreaksBeforeItsFirstEventMissesNothing: it goes on where it began, at whichever
+// node.
+func TestStreamThatBreaksBeforeItsFirstEventMissesNothing(t *testing.T) {
+	w := newWorld()
+	fill(w, 1, 3) // before: nobody asked for these
+	first := w.node(t, func(cfg *control.Config) {
+		for i, m := range cfg.Methods {
+			if m.Stream == nil || m.Descriptor.Name() != "Subscribe" {
+				continue
+			}
+			cfg.Methods[i].Stream = func(ctx context.Context, host *methods.Host, req proto.Message, send func(proto.Message) error) error {
+				ctx, cancel := context.WithCancel(ctx)
+				defer cancel()
+				_ = m.Stream(ctx, host, req, func(item proto.Message) error {
+					defer cancel() // the connection breaks behind `started`
+					return send(item)
+				})
+				fill(w, 4, 6) // while nobody listens
+				return fleet.Errorf(fleet.CodeUnavailable, "SHUTTING_DOWN", "the node shuts down")
+			}
+		}
+	})
+	c := dial(t, first, w.node(t))
+	var got []string
+	for event, err := range c.Events(t.Context(), client.EventOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = append(got, event.GetId()); len(got) == 3 {
+			break
+		}
+	}
+	if !slices.Equal(got, numbers(4, 6)) {
 		t.Errorf("got %v", got)
 	}
 }

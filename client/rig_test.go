@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
-	"iter"
 	"slices"
 	"sync"
 	"testing"
@@ -206,7 +205,7 @@ func (w *world) append(cursor, id string) {
 type events struct{ *world }
 
 // Subscribe implements control.Events.
-func (w events) Subscribe(ctx context.Context, o control.SubscribeOptions) (iter.Seq2[control.Event, error], error) {
+func (w events) Subscribe(ctx context.Context, o control.SubscribeOptions) (control.Subscription, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	next, end := len(w.log), len(w.log)
@@ -215,10 +214,14 @@ func (w events) Subscribe(ctx context.Context, o control.SubscribeOptions) (iter
 	} else if o.From != "" {
 		next = slices.IndexFunc(w.log, func(e control.Event) bool { return e.Cursor == o.From }) + 1
 		if next == 0 {
-			return nil, fleet.Errorf(fleet.CodeInvalidArgument, "POSITION_INVALID", "position: is no cursor (got %q)", o.From)
+			return control.Subscription{}, fleet.Errorf(fleet.CodeInvalidArgument, "POSITION_INVALID", "position: is no cursor (got %q)", o.From)
 		}
 	}
-	return func(yield func(control.Event, error) bool) {
+	position := o.From
+	if position == "" && next > 0 {
+		position = w.log[next-1].Cursor
+	}
+	return control.Subscription{Position: position, Events: func(yield func(control.Event, error) bool) {
 		for !o.UntilNow || next < end {
 			w.mu.Lock()
 			wait, have := w.more, next < len(w.log)
@@ -241,7 +244,7 @@ func (w events) Subscribe(ctx context.Context, o control.SubscribeOptions) (iter
 				return
 			}
 		}
-	}, nil
+	}}, nil
 }
 
 // dial makes a client of the nodes whose first call goes to the first one.

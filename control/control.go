@@ -55,6 +55,8 @@ type (
 	Requests = methods.Requests
 	// SubscribeOptions selects events.
 	SubscribeOptions = methods.SubscribeOptions
+	// Subscription is a place in the event log and what follows it.
+	Subscription = methods.Subscription
 	// Event is one event of the log.
 	Event = methods.Event
 	// StateChange is the payload of an event of kind KindAccountState.

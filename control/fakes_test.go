@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"iter"
 	"net/http"
 	"slices"
 	"sync"
@@ -149,7 +148,7 @@ func (h *house) append(e Event) {
 // events is the house's event log.
 type events struct{ *house }
 
-func (h events) Subscribe(ctx context.Context, opts SubscribeOptions) (iter.Seq2[Event, error], error) {
+func (h events) Subscribe(ctx context.Context, opts SubscribeOptions) (Subscription, error) {
 	h.mu.Lock()
 	next, end := len(h.log), len(h.log)
 	h.mu.Unlock()
@@ -159,10 +158,14 @@ func (h events) Subscribe(ctx context.Context, opts SubscribeOptions) (iter.Seq2
 	case opts.From != "":
 		next = slices.IndexFunc(h.log, func(e Event) bool { return e.Cursor == opts.From }) + 1
 		if next == 0 {
-			return nil, fleet.Errorf(fleet.CodeInvalidArgument, "POSITION_INVALID", "position: is no cursor (got %q)", opts.From)
+			return Subscription{}, fleet.Errorf(fleet.CodeInvalidArgument, "POSITION_INVALID", "position: is no cursor (got %q)", opts.From)
 		}
 	}
-	return func(yield func(Event, error) bool) {
+	position := opts.From
+	if position == "" && next > 0 {
+		position = h.log[next-1].Cursor
+	}
+	return Subscription{Position: position, Events: func(yield func(Event, error) bool) {
 		for ; ; next++ {
 			if opts.UntilNow && next >= end {
 				return
@@ -187,7 +190,7 @@ func (h events) Subscribe(ctx context.Context, opts SubscribeOptions) (iter.Seq2
 				return
 			}
 		}
-	}, nil
+	}}, nil
 }
 
 // fakeEnv answers calls by a function of the test.

@@ -652,15 +652,6 @@ func TestListenNamesTheSetting(t *testing.T) {
 	}
 }
 
-func TestReadsAreTold(t *testing.T) {
-	want := map[string]bool{"GetMe": true, "ListAccounts": true, "SendMessage": false, "Invoke": false, "SignIn": false, "DeleteAccount": false}
-	for rpc := range methods.RPCs() {
-		if read, ok := want[string(rpc.Name())]; ok && isRead(rpc) != read {
-			t.Errorf("%s: read = %v", rpc.Name(), !read)
-		}
-	}
-}
-
 func TestShutdownAnswersTheCallsOfOtherNodes(t *testing.T) {
 	w := newTown(t, "n1", "n2")
 	entered, release := make(chan struct{}), make(chan struct{})

@@ -74,7 +74,7 @@ func (d *dispatcher) unary(ctx context.Context, m methods.Method, in *payload) (
 			}
 			return err
 		},
-		again: func() bool { return isRead(m.Descriptor) || isNamed(req) },
+		again: func() bool { return m.Repeatable() || isNamed(req) },
 	})
 	return out, err
 }
@@ -135,7 +135,7 @@ func (d *dispatcher) stream(ctx context.Context, m methods.Method, in *payload, 
 			}
 			return err
 		},
-		again: func() bool { return !sent && isRead(m.Descriptor) },
+		again: func() bool { return !sent && m.Repeatable() },
 	})
 }
 

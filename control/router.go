@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/telegram"
@@ -97,23 +95,6 @@ func accountOf(req proto.Message) (fleet.AccountID, bool) {
 		return "", false
 	}
 	return fleet.AccountID(m.Get(f).String()), true
-}
-
-// reading are the beginnings of names of methods that change nothing.
-var reading = []string{"Get", "List", "Search", "Resolve", "Count", "Watch"}
-
-// isRead tells methods that may be carried out twice: those that the contract marks as free of
-// side effects, and those that are named like it.
-func isRead(m protoreflect.MethodDescriptor) bool {
-	if o, ok := m.Options().(*descriptorpb.MethodOptions); ok && o != nil && o.IdempotencyLevel != nil {
-		return o.GetIdempotencyLevel() != descriptorpb.MethodOptions_IDEMPOTENCY_UNKNOWN
-	}
-	for _, prefix := range reading {
-		if strings.HasPrefix(string(m.Name()), prefix) {
-			return true
-		}
-	}
-	return false
 }
 
 // router brings the call of an account to the node that owns it.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"iter"
 	"net/http"
 	"slices"
 	"strings"
@@ -274,16 +273,37 @@ type counting struct {
 	pulled chan int
 }
 
-func (c counting) Subscribe(ctx context.Context, opts SubscribeOptions) (seq, error) {
+func (c counting) Subscribe(ctx context.Context, opts SubscribeOptions) (Subscription, error) {
 	inner, err := c.events.Subscribe(ctx, opts)
-	return func(yield func(Event, error) bool) {
-		for e, err := range inner {
+	return Subscription{Position: inner.Position, Events: func(yield func(Event, error) bool) {
+		for e, err := range inner.Events {
 			c.pulled <- 1
 			if !yield(e, err) {
 				return
 			}
 		}
-	}, err
+	}}, err
+}
+
+// TestStreamTellsWhereItBegins: what happens after a stream has broken before its first event is
+// had by opening it again at the position that it told.
+func TestStreamTellsWhereItBegins(t *testing.T) {
+	h := newHouse(t)
+	h.append(messageEvent(t, "1", "old"))
+	url, _ := h.start()
+	ctx, cancel := context.WithCancel(t.Context())
+	stream, err := orchestratorv1connect.NewEventServiceClient(http.DefaultClient, url).Subscribe(ctx, &v1.SubscribeRequest{})
+	if err != nil || !stream.Receive() {
+		t.Fatal(err, stream.Err())
+	}
+	position := stream.Msg().GetStarted().GetPosition()
+	cancel()
+	_ = stream.Close()
+	h.append(messageEvent(t, "2", "meanwhile"))
+	got := collect(t, url, &v1.SubscribeRequest{Position: position, UntilNow: true})
+	if len(got) != 1 || got[0].GetMessageNew().GetText() != "meanwhile" {
+		t.Errorf("from %q came %v", position, got)
+	}
 }
 
 func TestAccountsPages(t *testing.T) {
@@ -318,8 +338,6 @@ func TestAccountsPages(t *testing.T) {
 		}
 	}
 }
-
-type seq = iter.Seq2[Event, error]
 
 func asConnect(err error, target **connect.Error) bool { return errors.As(err, target) }
 

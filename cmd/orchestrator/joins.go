@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"iter"
 	"path"
 	"slices"
 	"time"
@@ -63,22 +62,17 @@ func (f localFleet) Local(id fleet.AccountID) bool {
 type feed struct{ log *eventlog.Log }
 
 // Subscribe implements control.Events.
-func (f feed) Subscribe(ctx context.Context, o control.SubscribeOptions) (iter.Seq2[control.Event, error], error) {
-	from := eventlog.FromNew()
-	switch o.From {
-	case "":
-	case control.Begin:
-		from = eventlog.FromBeginning()
-	default:
-		cursor, err := eventlog.ParseCursor(o.From)
+func (f feed) Subscribe(ctx context.Context, o control.SubscribeOptions) (control.Subscription, error) {
+	position, from := o.From, eventlog.FromBeginning()
+	if position != control.Begin {
+		cursor, err := f.cursor(ctx, position)
 		if err != nil {
-			return nil, fleet.Errorf(fleet.CodeInvalidArgument, "POSITION_INVALID", "position: must be %q or the cursor of an event (got %q)", control.Begin, o.From).
-				WithRemedy("give back the cursor of the last event exactly as it was sent")
+			return control.Subscription{}, err
 		}
-		from = eventlog.FromCursor(cursor)
+		position, from = cursor.String(), eventlog.FromCursor(cursor)
 	}
 	records := f.log.Subscribe(ctx, eventlog.SubscribeOptions{From: from, Accounts: o.Accounts, Follow: !o.UntilNow})
-	return func(yield func(control.Event, error) bool) {
+	events := func(yield func(control.Event, error) bool) {
 		for r, err := range records {
 			if err != nil && r.Seq == 0 {
 				yield(control.Event{}, err)
@@ -89,7 +83,21 @@ func (f feed) Subscribe(ctx context.Context, o control.SubscribeOptions) (iter.S
 				return
 			}
 		}
-	}, nil
+	}
+	return control.Subscription{Position: position, Events: events}, nil
+}
+
+// cursor is a position's place in the log; the end of now for none.
+func (f feed) cursor(ctx context.Context, position string) (eventlog.Cursor, error) {
+	if position == "" {
+		return f.log.Last(ctx)
+	}
+	cursor, err := eventlog.ParseCursor(position)
+	if err != nil {
+		return cursor, fleet.Errorf(fleet.CodeInvalidArgument, "POSITION_INVALID", "position: must be %q or the cursor of an event (got %q)", control.Begin, position).
+			WithRemedy("give back the cursor of the last event exactly as it was sent")
+	}
+	return cursor, nil
 }
 
 // eventOf converts a record; one that cannot be read is a gap of its own.

@@ -37,16 +37,16 @@ func subscribe(ctx context.Context, host *Host, req *v1.SubscribeRequest, send f
 		}
 		opts.Accounts = append(opts.Accounts, account)
 	}
-	events, err := host.Events.Subscribe(ctx, opts)
+	subscription, err := host.Events.Subscribe(ctx, opts)
 	if err != nil {
 		return err
 	}
 	peers := &peerFinder{host: host, found: map[fleet.AccountID]foundPeers{}}
-	started := &v1.SubscribeReply{Item: &v1.SubscribeReply_Started{Started: &v1.SubscriptionStarted{}}}
-	if err := send(started); err != nil {
+	started := &v1.SubscriptionStarted{Position: subscription.Position}
+	if err := send(&v1.SubscribeReply{Item: &v1.SubscribeReply_Started{Started: started}}); err != nil {
 		return err
 	}
-	for event, err := range events {
+	for event, err := range subscription.Events {
 		if err != nil {
 			return err
 		}

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/fleet"
@@ -45,6 +46,22 @@ type Method struct {
 // Procedure is the RPC's path: /package.Service/Method.
 func (m Method) Procedure() string {
 	return fmt.Sprintf("/%s/%s", m.Descriptor.Parent().FullName(), m.Descriptor.Name())
+}
+
+// Reads reports whether the method changes nothing: the contract marks such as NO_SIDE_EFFECTS.
+func (m Method) Reads() bool {
+	return level(m.Descriptor) == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
+}
+
+// Repeatable reports whether carrying the method out twice leaves what carrying it out once does:
+// it reads, or the contract marks it as IDEMPOTENT.
+func (m Method) Repeatable() bool {
+	return level(m.Descriptor) != descriptorpb.MethodOptions_IDEMPOTENCY_UNKNOWN
+}
+
+func level(rpc protoreflect.MethodDescriptor) descriptorpb.MethodOptions_IdempotencyLevel {
+	options, _ := rpc.Options().(*descriptorpb.MethodOptions)
+	return options.GetIdempotencyLevel()
 }
 
 // All lists the methods.

@@ -1,6 +1,10 @@
 package methods
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -34,6 +38,46 @@ func TestEveryRPCHasAMethod(t *testing.T) {
 	}
 	if n != len(All()) {
 		t.Errorf("%d RPCs, %d methods", n, len(All()))
+	}
+}
+
+// TestRPCsAreThoseOfTheContract: what the tests iterate are all RPCs that the .proto files name.
+func TestRPCsAreThoseOfTheContract(t *testing.T) {
+	files, err := filepath.Glob("../../api/orchestrator/v1/*.proto")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no .proto files: %v", err)
+	}
+	written := 0
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		written += strings.Count(string(text), "\n  rpc ")
+	}
+	found := 0
+	for range RPCs() {
+		found++
+	}
+	if found != written {
+		t.Errorf("%d RPCs are iterated, %d are written", found, written)
+	}
+}
+
+// reading are the beginnings of names of RPCs that change nothing.
+var reading = []string{"Get", "List", "Search", "Resolve", "Count", "Watch", "Subscribe"}
+
+// TestReadsAreDeclared: an RPC that is named like a read is marked NO_SIDE_EFFECTS, and no other,
+// because routers and clients repeat what is marked so.
+func TestReadsAreDeclared(t *testing.T) {
+	for rpc := range RPCs() {
+		named := slices.ContainsFunc(reading, func(prefix string) bool { return strings.HasPrefix(string(rpc.Name()), prefix) })
+		if m := (Method{Descriptor: rpc}); m.Reads() != named && elsewhere[rpc.FullName()] == "" {
+			t.Errorf("%s: declared as a read: %v, named like one: %v", rpc.FullName(), m.Reads(), named)
+		}
+		if m := (Method{Descriptor: rpc}); m.Reads() && !m.Repeatable() {
+			t.Errorf("%s reads and may not be repeated", rpc.FullName())
+		}
 	}
 }
 

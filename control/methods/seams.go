@@ -96,10 +96,18 @@ const Begin = "begin"
 
 // Events reads the event log.
 type Events interface {
-	// Subscribe fixes the position before it returns; the sequence then yields events in the
-	// order of the log, waits for further ones, and ends when ctx is done. It is pulled: a slow
-	// consumer holds no memory. An error ends the sequence.
-	Subscribe(ctx context.Context, opts SubscribeOptions) (iter.Seq2[Event, error], error)
+	// Subscribe fixes the position before it returns.
+	Subscribe(ctx context.Context, opts SubscribeOptions) (Subscription, error)
+}
+
+// Subscription is a place in the event log and what follows it.
+type Subscription struct {
+	// Position is where it begins: given as SubscribeOptions.From it begins there again.
+	Position string
+	// Events yields events in the order of the log, waits for further ones, and ends when the
+	// context of Subscribe is done. It is pulled: a slow consumer holds no memory. An error ends
+	// the sequence.
+	Events iter.Seq2[Event, error]
 }
 
 // SubscribeOptions selects events.

@@ -1240,18 +1240,18 @@ const file_orchestrator_v1_auth_proto_rawDesc = "" +
 	"\x1bSIGN_IN_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19SIGN_IN_OUTCOME_SIGNED_IN\x10\x01\x12%\n" +
 	"!SIGN_IN_OUTCOME_PASSWORD_REQUIRED\x10\x02\x12$\n" +
-	" SIGN_IN_OUTCOME_SIGN_UP_REQUIRED\x10\x032\xb0\x05\n" +
+	" SIGN_IN_OUTCOME_SIGN_UP_REQUIRED\x10\x032\xbf\x05\n" +
 	"\vAuthService\x12U\n" +
 	"\vRequestCode\x12#.orchestrator.v1.RequestCodeRequest\x1a!.orchestrator.v1.RequestCodeReply\x12R\n" +
 	"\n" +
-	"ResendCode\x12\".orchestrator.v1.ResendCodeRequest\x1a .orchestrator.v1.ResendCodeReply\x12R\n" +
+	"ResendCode\x12\".orchestrator.v1.ResendCodeRequest\x1a .orchestrator.v1.ResendCodeReply\x12W\n" +
 	"\n" +
-	"CancelCode\x12\".orchestrator.v1.CancelCodeRequest\x1a .orchestrator.v1.CancelCodeReply\x12F\n" +
+	"CancelCode\x12\".orchestrator.v1.CancelCodeRequest\x1a .orchestrator.v1.CancelCodeReply\"\x03\x90\x02\x02\x12F\n" +
 	"\x06SignIn\x12\x1e.orchestrator.v1.SignInRequest\x1a\x1c.orchestrator.v1.SignInReply\x12[\n" +
 	"\rCheckPassword\x12%.orchestrator.v1.CheckPasswordRequest\x1a#.orchestrator.v1.CheckPasswordReply\x12O\n" +
-	"\tBotSignIn\x12!.orchestrator.v1.BotSignInRequest\x1a\x1f.orchestrator.v1.BotSignInReply\x12d\n" +
-	"\x10GetAuthorization\x12(.orchestrator.v1.GetAuthorizationRequest\x1a&.orchestrator.v1.GetAuthorizationReply\x12F\n" +
-	"\x06LogOut\x12\x1e.orchestrator.v1.LogOutRequest\x1a\x1c.orchestrator.v1.LogOutReplyBFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
+	"\tBotSignIn\x12!.orchestrator.v1.BotSignInRequest\x1a\x1f.orchestrator.v1.BotSignInReply\x12i\n" +
+	"\x10GetAuthorization\x12(.orchestrator.v1.GetAuthorizationRequest\x1a&.orchestrator.v1.GetAuthorizationReply\"\x03\x90\x02\x01\x12K\n" +
+	"\x06LogOut\x12\x1e.orchestrator.v1.LogOutRequest\x1a\x1c.orchestrator.v1.LogOutReply\"\x03\x90\x02\x02BFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
 
 var (
 	file_orchestrator_v1_auth_proto_rawDescOnce sync.Once

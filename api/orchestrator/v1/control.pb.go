@@ -146,7 +146,11 @@ type ExchangeCommand struct {
 	// The request message of that method.
 	Request *anypb.Any `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
 	// How long the call may take; absent = the server's default.
-	Timeout       *durationpb.Duration `protobuf:"bytes,3,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	Timeout *durationpb.Duration `protobuf:"bytes,3,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// Names the command as the header Orchestrator-Request-Id does for a call of its own: within 24
+	// hours the same id gives the outcome of the first call, on any node. [A-Za-z0-9_-], 1 to 64
+	// characters; empty = not wanted. Methods without side effects take none.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -202,6 +206,13 @@ func (x *ExchangeCommand) GetTimeout() *durationpb.Duration {
 	return nil
 }
 
+func (x *ExchangeCommand) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // ExchangeCancel ends a command or subscription.
 type ExchangeCancel struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -252,7 +263,9 @@ type ExchangeReply struct {
 	//	*ExchangeReply_Error
 	//	*ExchangeReply_Item
 	//	*ExchangeReply_Done
-	Content       isExchangeReply_Content `protobuf_oneof:"content"`
+	Content isExchangeReply_Content `protobuf_oneof:"content"`
+	// True when the command's request_id was given before and this is the outcome of the former call.
+	Repeated      bool `protobuf:"varint,6,opt,name=repeated,proto3" json:"repeated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -335,6 +348,13 @@ func (x *ExchangeReply) GetDone() *ExchangeDone {
 		}
 	}
 	return nil
+}
+
+func (x *ExchangeReply) GetRepeated() bool {
+	if x != nil {
+		return x.Repeated
+	}
+	return false
 }
 
 type isExchangeReply_Content interface {
@@ -480,18 +500,21 @@ const file_orchestrator_v1_control_proto_rawDesc = "" +
 	"\acommand\x18\x02 \x01(\v2 .orchestrator.v1.ExchangeCommandH\x00R\acommand\x129\n" +
 	"\x06cancel\x18\x03 \x01(\v2\x1f.orchestrator.v1.ExchangeCancelH\x00R\x06cancel\x12A\n" +
 	"\tsubscribe\x18\x04 \x01(\v2!.orchestrator.v1.SubscribeRequestH\x00R\tsubscribeB\t\n" +
-	"\acontent\"\x8e\x01\n" +
+	"\acontent\"\xad\x01\n" +
 	"\x0fExchangeCommand\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12.\n" +
 	"\arequest\x18\x02 \x01(\v2\x14.google.protobuf.AnyR\arequest\x123\n" +
-	"\atimeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\atimeout\"\x10\n" +
-	"\x0eExchangeCancel\"\xfc\x01\n" +
+	"\atimeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"\x10\n" +
+	"\x0eExchangeCancel\"\x98\x02\n" +
 	"\rExchangeReply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12,\n" +
 	"\x05reply\x18\x02 \x01(\v2\x14.google.protobuf.AnyH\x00R\x05reply\x126\n" +
 	"\x05error\x18\x03 \x01(\v2\x1e.orchestrator.v1.ExchangeErrorH\x00R\x05error\x125\n" +
 	"\x04item\x18\x04 \x01(\v2\x1f.orchestrator.v1.SubscribeReplyH\x00R\x04item\x123\n" +
-	"\x04done\x18\x05 \x01(\v2\x1d.orchestrator.v1.ExchangeDoneH\x00R\x04doneB\t\n" +
+	"\x04done\x18\x05 \x01(\v2\x1d.orchestrator.v1.ExchangeDoneH\x00R\x04done\x12\x1a\n" +
+	"\brepeated\x18\x06 \x01(\bR\brepeatedB\t\n" +
 	"\acontent\"s\n" +
 	"\rExchangeError\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +

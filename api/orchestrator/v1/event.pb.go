@@ -196,7 +196,10 @@ func (*SubscribeReply_Started) isSubscribeReply_Item() {}
 
 // SubscriptionStarted tells that the position of a stream is fixed.
 type SubscriptionStarted struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the stream begins. Given to Subscribe as position it begins at the same place again, so
+	// that a stream that breaks before its first event misses nothing.
+	Position      string `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -229,6 +232,13 @@ func (x *SubscriptionStarted) ProtoReflect() protoreflect.Message {
 // Deprecated: Use SubscriptionStarted.ProtoReflect.Descriptor instead.
 func (*SubscriptionStarted) Descriptor() ([]byte, []int) {
 	return file_orchestrator_v1_event_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SubscriptionStarted) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
 }
 
 // Event is one thing that happened to one account.
@@ -714,8 +724,9 @@ const file_orchestrator_v1_event_proto_rawDesc = "" +
 	"\x0eSubscribeReply\x12.\n" +
 	"\x05event\x18\x01 \x01(\v2\x16.orchestrator.v1.EventH\x00R\x05event\x12@\n" +
 	"\astarted\x18\x02 \x01(\v2$.orchestrator.v1.SubscriptionStartedH\x00R\astartedB\x06\n" +
-	"\x04item\"\x15\n" +
-	"\x13SubscriptionStarted\"\xb8\x04\n" +
+	"\x04item\"1\n" +
+	"\x13SubscriptionStarted\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"\xb8\x04\n" +
 	"\x05Event\x12\x16\n" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x12\n" +
@@ -747,9 +758,9 @@ const file_orchestrator_v1_event_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\"\x1f\n" +
 	"\tRawUpdate\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name2a\n" +
-	"\fEventService\x12Q\n" +
-	"\tSubscribe\x12!.orchestrator.v1.SubscribeRequest\x1a\x1f.orchestrator.v1.SubscribeReply0\x01BFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
+	"\x04name\x18\x01 \x01(\tR\x04name2f\n" +
+	"\fEventService\x12V\n" +
+	"\tSubscribe\x12!.orchestrator.v1.SubscribeRequest\x1a\x1f.orchestrator.v1.SubscribeReply\"\x03\x90\x02\x010\x01BFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
 
 var (
 	file_orchestrator_v1_event_proto_rawDescOnce sync.Once

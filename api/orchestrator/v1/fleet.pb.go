@@ -1781,27 +1781,26 @@ const file_orchestrator_v1_fleet_proto_rawDesc = "" +
 	"\x0fConditionStatus\x12 \n" +
 	"\x1cCONDITION_STATUS_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15CONDITION_STATUS_TRUE\x10\x01\x12\x1a\n" +
-	"\x16CONDITION_STATUS_FALSE\x10\x022\xc9\n" +
-	"\n" +
+	"\x16CONDITION_STATUS_FALSE\x10\x022\x8a\v\n" +
 	"\fFleetService\x12[\n" +
-	"\rCreateAccount\x12%.orchestrator.v1.CreateAccountRequest\x1a#.orchestrator.v1.CreateAccountReply\x12R\n" +
+	"\rCreateAccount\x12%.orchestrator.v1.CreateAccountRequest\x1a#.orchestrator.v1.CreateAccountReply\x12W\n" +
 	"\n" +
-	"GetAccount\x12\".orchestrator.v1.GetAccountRequest\x1a .orchestrator.v1.GetAccountReply\x12X\n" +
-	"\fListAccounts\x12$.orchestrator.v1.ListAccountsRequest\x1a\".orchestrator.v1.ListAccountsReply\x12]\n" +
-	"\rWatchAccounts\x12%.orchestrator.v1.WatchAccountsRequest\x1a#.orchestrator.v1.WatchAccountsReply0\x01\x12[\n" +
-	"\rUpdateAccount\x12%.orchestrator.v1.UpdateAccountRequest\x1a#.orchestrator.v1.UpdateAccountReply\x12[\n" +
-	"\rDeleteAccount\x12%.orchestrator.v1.DeleteAccountRequest\x1a#.orchestrator.v1.DeleteAccountReply\x12X\n" +
-	"\fPauseAccount\x12$.orchestrator.v1.PauseAccountRequest\x1a\".orchestrator.v1.PauseAccountReply\x12[\n" +
-	"\rResumeAccount\x12%.orchestrator.v1.ResumeAccountRequest\x1a#.orchestrator.v1.ResumeAccountReply\x12U\n" +
-	"\vMoveAccount\x12#.orchestrator.v1.MoveAccountRequest\x1a!.orchestrator.v1.MoveAccountReply\x12O\n" +
-	"\tListNodes\x12!.orchestrator.v1.ListNodesRequest\x1a\x1f.orchestrator.v1.ListNodesReply\x12T\n" +
+	"GetAccount\x12\".orchestrator.v1.GetAccountRequest\x1a .orchestrator.v1.GetAccountReply\"\x03\x90\x02\x01\x12]\n" +
+	"\fListAccounts\x12$.orchestrator.v1.ListAccountsRequest\x1a\".orchestrator.v1.ListAccountsReply\"\x03\x90\x02\x01\x12b\n" +
+	"\rWatchAccounts\x12%.orchestrator.v1.WatchAccountsRequest\x1a#.orchestrator.v1.WatchAccountsReply\"\x03\x90\x02\x010\x01\x12[\n" +
+	"\rUpdateAccount\x12%.orchestrator.v1.UpdateAccountRequest\x1a#.orchestrator.v1.UpdateAccountReply\x12`\n" +
+	"\rDeleteAccount\x12%.orchestrator.v1.DeleteAccountRequest\x1a#.orchestrator.v1.DeleteAccountReply\"\x03\x90\x02\x02\x12]\n" +
+	"\fPauseAccount\x12$.orchestrator.v1.PauseAccountRequest\x1a\".orchestrator.v1.PauseAccountReply\"\x03\x90\x02\x02\x12`\n" +
+	"\rResumeAccount\x12%.orchestrator.v1.ResumeAccountRequest\x1a#.orchestrator.v1.ResumeAccountReply\"\x03\x90\x02\x02\x12Z\n" +
+	"\vMoveAccount\x12#.orchestrator.v1.MoveAccountRequest\x1a!.orchestrator.v1.MoveAccountReply\"\x03\x90\x02\x02\x12T\n" +
+	"\tListNodes\x12!.orchestrator.v1.ListNodesRequest\x1a\x1f.orchestrator.v1.ListNodesReply\"\x03\x90\x02\x01\x12Y\n" +
 	"\n" +
-	"WatchNodes\x12\".orchestrator.v1.WatchNodesRequest\x1a .orchestrator.v1.WatchNodesReply0\x01\x12R\n" +
+	"WatchNodes\x12\".orchestrator.v1.WatchNodesRequest\x1a .orchestrator.v1.WatchNodesReply\"\x03\x90\x02\x010\x01\x12W\n" +
 	"\n" +
-	"CordonNode\x12\".orchestrator.v1.CordonNodeRequest\x1a .orchestrator.v1.CordonNodeReply\x12X\n" +
-	"\fUncordonNode\x12$.orchestrator.v1.UncordonNodeRequest\x1a\".orchestrator.v1.UncordonNodeReply\x12O\n" +
-	"\tDrainNode\x12!.orchestrator.v1.DrainNodeRequest\x1a\x1f.orchestrator.v1.DrainNodeReply\x12a\n" +
-	"\x0fNetworkRestored\x12'.orchestrator.v1.NetworkRestoredRequest\x1a%.orchestrator.v1.NetworkRestoredReplyBFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
+	"CordonNode\x12\".orchestrator.v1.CordonNodeRequest\x1a .orchestrator.v1.CordonNodeReply\"\x03\x90\x02\x02\x12]\n" +
+	"\fUncordonNode\x12$.orchestrator.v1.UncordonNodeRequest\x1a\".orchestrator.v1.UncordonNodeReply\"\x03\x90\x02\x02\x12T\n" +
+	"\tDrainNode\x12!.orchestrator.v1.DrainNodeRequest\x1a\x1f.orchestrator.v1.DrainNodeReply\"\x03\x90\x02\x02\x12f\n" +
+	"\x0fNetworkRestored\x12'.orchestrator.v1.NetworkRestoredRequest\x1a%.orchestrator.v1.NetworkRestoredReply\"\x03\x90\x02\x02BFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
 
 var (
 	file_orchestrator_v1_fleet_proto_rawDescOnce sync.Once

@@ -1658,11 +1658,11 @@ const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"\vSendOutcome\x12\x1c\n" +
 	"\x18SEND_OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11SEND_OUTCOME_DONE\x10\x01\x12%\n" +
-	"!SEND_OUTCOME_DONE_MESSAGE_UNKNOWN\x10\x022\xbb\x01\n" +
+	"!SEND_OUTCOME_DONE_MESSAGE_UNKNOWN\x10\x022\xc0\x01\n" +
 	"\x0eMessageService\x12U\n" +
-	"\vSendMessage\x12#.orchestrator.v1.SendMessageRequest\x1a!.orchestrator.v1.SendMessageReply\x12R\n" +
+	"\vSendMessage\x12#.orchestrator.v1.SendMessageRequest\x1a!.orchestrator.v1.SendMessageReply\x12W\n" +
 	"\n" +
-	"GetHistory\x12\".orchestrator.v1.GetHistoryRequest\x1a .orchestrator.v1.GetHistoryReplyBFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
+	"GetHistory\x12\".orchestrator.v1.GetHistoryRequest\x1a .orchestrator.v1.GetHistoryReply\"\x03\x90\x02\x01BFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
 
 var (
 	file_orchestrator_v1_message_proto_rawDescOnce sync.Once

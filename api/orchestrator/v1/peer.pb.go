@@ -273,9 +273,9 @@ const file_orchestrator_v1_peer_proto_rawDesc = "" +
 	"\x15PEER_KIND_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0ePEER_KIND_USER\x10\x01\x12\x12\n" +
 	"\x0ePEER_KIND_CHAT\x10\x02\x12\x15\n" +
-	"\x11PEER_KIND_CHANNEL\x10\x032d\n" +
-	"\vPeerService\x12U\n" +
-	"\vResolvePeer\x12#.orchestrator.v1.ResolvePeerRequest\x1a!.orchestrator.v1.ResolvePeerReplyBFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
+	"\x11PEER_KIND_CHANNEL\x10\x032i\n" +
+	"\vPeerService\x12Z\n" +
+	"\vResolvePeer\x12#.orchestrator.v1.ResolvePeerRequest\x1a!.orchestrator.v1.ResolvePeerReply\"\x03\x90\x02\x01BFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
 
 var (
 	file_orchestrator_v1_peer_proto_rawDescOnce sync.Once

@@ -200,9 +200,9 @@ const file_orchestrator_v1_session_proto_rawDesc = "" +
 	"\x0eSkippedUpdates\x12\x10\n" +
 	"\x03box\x18\x01 \x01(\tR\x03box\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\x03R\x04from\x12\x0e\n" +
-	"\x02to\x18\x03 \x01(\x03R\x02to2g\n" +
-	"\x0eSessionService\x12U\n" +
-	"\vSyncUpdates\x12#.orchestrator.v1.SyncUpdatesRequest\x1a!.orchestrator.v1.SyncUpdatesReplyBFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
+	"\x02to\x18\x03 \x01(\x03R\x02to2l\n" +
+	"\x0eSessionService\x12Z\n" +
+	"\vSyncUpdates\x12#.orchestrator.v1.SyncUpdatesRequest\x1a!.orchestrator.v1.SyncUpdatesReply\"\x03\x90\x02\x02BFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
 
 var (
 	file_orchestrator_v1_session_proto_rawDescOnce sync.Once

@@ -334,9 +334,9 @@ const file_orchestrator_v1_user_proto_rawDesc = "" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\"7\n" +
 	"\n" +
 	"GetMeReply\x12)\n" +
-	"\x04user\x18\x01 \x01(\v2\x15.orchestrator.v1.UserR\x04user2R\n" +
-	"\vUserService\x12C\n" +
-	"\x05GetMe\x12\x1d.orchestrator.v1.GetMeRequest\x1a\x1b.orchestrator.v1.GetMeReplyBFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
+	"\x04user\x18\x01 \x01(\v2\x15.orchestrator.v1.UserR\x04user2W\n" +
+	"\vUserService\x12H\n" +
+	"\x05GetMe\x12\x1d.orchestrator.v1.GetMeRequest\x1a\x1b.orchestrator.v1.GetMeReply\"\x03\x90\x02\x01BFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
 
 var (
 	file_orchestrator_v1_user_proto_rawDescOnce sync.Once

@@ -101,6 +101,7 @@ func NewAuthServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			httpClient,
 			baseURL+AuthServiceCancelCodeProcedure,
 			connect.WithSchema(authServiceMethods.ByName("CancelCode")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
 		signIn: connect.NewClient[v1.SignInRequest, v1.SignInReply](
@@ -125,12 +126,14 @@ func NewAuthServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			httpClient,
 			baseURL+AuthServiceGetAuthorizationProcedure,
 			connect.WithSchema(authServiceMethods.ByName("GetAuthorization")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
 		logOut: connect.NewClient[v1.LogOutRequest, v1.LogOutReply](
 			httpClient,
 			baseURL+AuthServiceLogOutProcedure,
 			connect.WithSchema(authServiceMethods.ByName("LogOut")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
 	}
@@ -264,6 +267,7 @@ func NewAuthServiceHandler(svc AuthServiceHandler, opts ...connect.HandlerOption
 		AuthServiceCancelCodeProcedure,
 		svc.CancelCode,
 		connect.WithSchema(authServiceMethods.ByName("CancelCode")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
 	authServiceSignInHandler := connect.NewUnaryHandlerSimple(
@@ -288,12 +292,14 @@ func NewAuthServiceHandler(svc AuthServiceHandler, opts ...connect.HandlerOption
 		AuthServiceGetAuthorizationProcedure,
 		svc.GetAuthorization,
 		connect.WithSchema(authServiceMethods.ByName("GetAuthorization")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
 	authServiceLogOutHandler := connect.NewUnaryHandlerSimple(
 		AuthServiceLogOutProcedure,
 		svc.LogOut,
 		connect.WithSchema(authServiceMethods.ByName("LogOut")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
 	return "/orchestrator.v1.AuthService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

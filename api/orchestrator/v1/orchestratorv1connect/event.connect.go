@@ -59,6 +59,7 @@ func NewEventServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			httpClient,
 			baseURL+EventServiceSubscribeProcedure,
 			connect.WithSchema(eventServiceMethods.ByName("Subscribe")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
 	}
@@ -92,6 +93,7 @@ func NewEventServiceHandler(svc EventServiceHandler, opts ...connect.HandlerOpti
 		EventServiceSubscribeProcedure,
 		svc.Subscribe,
 		connect.WithSchema(eventServiceMethods.ByName("Subscribe")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
 	return "/orchestrator.v1.EventService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

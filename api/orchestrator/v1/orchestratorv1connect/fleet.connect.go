@@ -142,18 +142,21 @@ func NewFleetServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			httpClient,
 			baseURL+FleetServiceGetAccountProcedure,
 			connect.WithSchema(fleetServiceMethods.ByName("GetAccount")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
 		listAccounts: connect.NewClient[v1.ListAccountsRequest, v1.ListAccountsReply](
 			httpClient,
 			baseURL+FleetServiceListAccountsProcedure,
 			connect.WithSchema(fleetServiceMethods.ByName("ListAccounts")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
 		watchAccounts: connect.NewClient[v1.WatchAccountsRequest, v1.WatchAccountsReply](
 			httpClient,
 			baseURL+FleetServiceWatchAccountsProcedure,
 			connect.WithSchema(fleetServiceMethods.ByName("WatchAccounts")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
 		updateAccount: connect.NewClient[v1.UpdateAccountRequest, v1.UpdateAccountReply](
@@ -166,60 +169,70 @@ func NewFleetServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			httpClient,
 			baseURL+FleetServiceDeleteAccountProcedure,
 			connect.WithSchema(fleetServiceMethods.ByName("DeleteAccount")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
 		pauseAccount: connect.NewClient[v1.PauseAccountRequest, v1.PauseAccountReply](
 			httpClient,
 			baseURL+FleetServicePauseAccountProcedure,
 			connect.WithSchema(fleetServiceMethods.ByName("PauseAccount")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
 		resumeAccount: connect.NewClient[v1.ResumeAccountRequest, v1.ResumeAccountReply](
 			httpClient,
 			baseURL+FleetServiceResumeAccountProcedure,
 			connect.WithSchema(fleetServiceMethods.ByName("ResumeAccount")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
 		moveAccount: connect.NewClient[v1.MoveAccountRequest, v1.MoveAccountReply](
 			httpClient,
 			baseURL+FleetServiceMoveAccountProcedure,
 			connect.WithSchema(fleetServiceMethods.ByName("MoveAccount")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
 		listNodes: connect.NewClient[v1.ListNodesRequest, v1.ListNodesReply](
 			httpClient,
 			baseURL+FleetServiceListNodesProcedure,
 			connect.WithSchema(fleetServiceMethods.ByName("ListNodes")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
 		watchNodes: connect.NewClient[v1.WatchNodesRequest, v1.WatchNodesReply](
 			httpClient,
 			baseURL+FleetServiceWatchNodesProcedure,
 			connect.WithSchema(fleetServiceMethods.ByName("WatchNodes")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
 		cordonNode: connect.NewClient[v1.CordonNodeRequest, v1.CordonNodeReply](
 			httpClient,
 			baseURL+FleetServiceCordonNodeProcedure,
 			connect.WithSchema(fleetServiceMethods.ByName("CordonNode")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
 		uncordonNode: connect.NewClient[v1.UncordonNodeRequest, v1.UncordonNodeReply](
 			httpClient,
 			baseURL+FleetServiceUncordonNodeProcedure,
 			connect.WithSchema(fleetServiceMethods.ByName("UncordonNode")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
 		drainNode: connect.NewClient[v1.DrainNodeRequest, v1.DrainNodeReply](
 			httpClient,
 			baseURL+FleetServiceDrainNodeProcedure,
 			connect.WithSchema(fleetServiceMethods.ByName("DrainNode")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
 		networkRestored: connect.NewClient[v1.NetworkRestoredRequest, v1.NetworkRestoredReply](
 			httpClient,
 			baseURL+FleetServiceNetworkRestoredProcedure,
 			connect.WithSchema(fleetServiceMethods.ByName("NetworkRestored")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
 	}
@@ -434,18 +447,21 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 		FleetServiceGetAccountProcedure,
 		svc.GetAccount,
 		connect.WithSchema(fleetServiceMethods.ByName("GetAccount")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
 	fleetServiceListAccountsHandler := connect.NewUnaryHandlerSimple(
 		FleetServiceListAccountsProcedure,
 		svc.ListAccounts,
 		connect.WithSchema(fleetServiceMethods.ByName("ListAccounts")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
 	fleetServiceWatchAccountsHandler := connect.NewServerStreamHandlerSimple(
 		FleetServiceWatchAccountsProcedure,
 		svc.WatchAccounts,
 		connect.WithSchema(fleetServiceMethods.ByName("WatchAccounts")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
 	fleetServiceUpdateAccountHandler := connect.NewUnaryHandlerSimple(
@@ -458,60 +474,70 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 		FleetServiceDeleteAccountProcedure,
 		svc.DeleteAccount,
 		connect.WithSchema(fleetServiceMethods.ByName("DeleteAccount")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
 	fleetServicePauseAccountHandler := connect.NewUnaryHandlerSimple(
 		FleetServicePauseAccountProcedure,
 		svc.PauseAccount,
 		connect.WithSchema(fleetServiceMethods.ByName("PauseAccount")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
 	fleetServiceResumeAccountHandler := connect.NewUnaryHandlerSimple(
 		FleetServiceResumeAccountProcedure,
 		svc.ResumeAccount,
 		connect.WithSchema(fleetServiceMethods.ByName("ResumeAccount")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
 	fleetServiceMoveAccountHandler := connect.NewUnaryHandlerSimple(
 		FleetServiceMoveAccountProcedure,
 		svc.MoveAccount,
 		connect.WithSchema(fleetServiceMethods.ByName("MoveAccount")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
 	fleetServiceListNodesHandler := connect.NewUnaryHandlerSimple(
 		FleetServiceListNodesProcedure,
 		svc.ListNodes,
 		connect.WithSchema(fleetServiceMethods.ByName("ListNodes")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
 	fleetServiceWatchNodesHandler := connect.NewServerStreamHandlerSimple(
 		FleetServiceWatchNodesProcedure,
 		svc.WatchNodes,
 		connect.WithSchema(fleetServiceMethods.ByName("WatchNodes")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
 	fleetServiceCordonNodeHandler := connect.NewUnaryHandlerSimple(
 		FleetServiceCordonNodeProcedure,
 		svc.CordonNode,
 		connect.WithSchema(fleetServiceMethods.ByName("CordonNode")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
 	fleetServiceUncordonNodeHandler := connect.NewUnaryHandlerSimple(
 		FleetServiceUncordonNodeProcedure,
 		svc.UncordonNode,
 		connect.WithSchema(fleetServiceMethods.ByName("UncordonNode")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
 	fleetServiceDrainNodeHandler := connect.NewUnaryHandlerSimple(
 		FleetServiceDrainNodeProcedure,
 		svc.DrainNode,
 		connect.WithSchema(fleetServiceMethods.ByName("DrainNode")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
 	fleetServiceNetworkRestoredHandler := connect.NewUnaryHandlerSimple(
 		FleetServiceNetworkRestoredProcedure,
 		svc.NetworkRestored,
 		connect.WithSchema(fleetServiceMethods.ByName("NetworkRestored")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
 	return "/orchestrator.v1.FleetService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

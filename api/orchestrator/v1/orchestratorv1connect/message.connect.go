@@ -71,6 +71,7 @@ func NewMessageServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			httpClient,
 			baseURL+MessageServiceGetHistoryProcedure,
 			connect.WithSchema(messageServiceMethods.ByName("GetHistory")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
 	}
@@ -126,6 +127,7 @@ func NewMessageServiceHandler(svc MessageServiceHandler, opts ...connect.Handler
 		MessageServiceGetHistoryProcedure,
 		svc.GetHistory,
 		connect.WithSchema(messageServiceMethods.ByName("GetHistory")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
 	return "/orchestrator.v1.MessageService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

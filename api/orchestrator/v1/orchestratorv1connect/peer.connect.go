@@ -59,6 +59,7 @@ func NewPeerServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			httpClient,
 			baseURL+PeerServiceResolvePeerProcedure,
 			connect.WithSchema(peerServiceMethods.ByName("ResolvePeer")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
 	}
@@ -96,6 +97,7 @@ func NewPeerServiceHandler(svc PeerServiceHandler, opts ...connect.HandlerOption
 		PeerServiceResolvePeerProcedure,
 		svc.ResolvePeer,
 		connect.WithSchema(peerServiceMethods.ByName("ResolvePeer")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
 	return "/orchestrator.v1.PeerService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -60,6 +60,7 @@ func NewSessionServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			httpClient,
 			baseURL+SessionServiceSyncUpdatesProcedure,
 			connect.WithSchema(sessionServiceMethods.ByName("SyncUpdates")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
 	}
@@ -97,6 +98,7 @@ func NewSessionServiceHandler(svc SessionServiceHandler, opts ...connect.Handler
 		SessionServiceSyncUpdatesProcedure,
 		svc.SyncUpdates,
 		connect.WithSchema(sessionServiceMethods.ByName("SyncUpdates")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
 	return "/orchestrator.v1.SessionService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
