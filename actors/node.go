@@ -175,6 +175,10 @@ func (n *node) HandleFailure(system *actor.ActorSystem, sup actor.Supervisor, ch
 		sup.StopChildren(child)
 		return
 	}
+	if len(r.released) > 0 || n.stopping != nil { // it was to end anyway; a new one would not know
+		sup.StopChildren(child)
+		return
+	}
 	now := n.deps.Now()
 	if now.Sub(r.started) > restartWindow {
 		r.attempts, r.panics, r.started = 0, 0, now

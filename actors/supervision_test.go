@@ -285,3 +285,38 @@ func TestCallsOfAStoppingAccountAreAnswered(t *testing.T) {
 		}
 	})
 }
+
+// TestAccountThatFailsWhileItDrainsIsGone: its successor would know nothing of the drain, and
+// another node would wait for it for ever.
+func TestAccountThatFailsWhileItDrainsIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		var planted atomic.Bool
+		h.deps.Now = func() time.Time {
+			if planted.CompareAndSwap(true, false) {
+				panic("planted")
+			}
+			return time.Now()
+		}
+		f := start(t, h)
+		defer stop(f)
+		g := testGrant("a")
+		g.Desired.Paused = true // it has no child whose end would go on with the drain
+		f.Owned(g)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		planted.Store(true)
+		gone := make(chan struct{})
+		f.Lost("a", time.Now().Add(time.Minute), func() { close(gone) })
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		select {
+		case <-gone:
+		default:
+			t.Error("an hour after it was lost the account is still there")
+		}
+		if planted.Load() {
+			t.Error("the planted panic did not happen")
+		}
+	})
+}

@@ -134,6 +134,7 @@ func Join(ctx context.Context, client *clientv3.Client, cfg Config) (*Member, er
 	m.specs = newTable(client, m.log, m.keys.specs(), decodeSpec, m.specChanged)
 	m.assigns = newTable(client, m.log, m.keys.assigns(), decodeNodeID, touch[fleet.NodeID](m))
 	m.owners = newTable(client, m.log, m.keys.owns(), decodeNodeID, m.ownerChanged)
+	m.owners.onList = m.lookAtAssigned // who is assigned may have been known before who owns
 	m.members = newTable(client, m.log, m.keys.nodes(), decodeNode, m.nodeChanged)
 	m.leaders = newTable(client, m.log, m.keys.leader(), decodeNodeID, ignore[fleet.NodeID])
 	m.pins = newTable(client, m.log, m.keys.pins(), decodeNodeID, ignore[fleet.NodeID])

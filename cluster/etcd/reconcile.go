@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/telefleet/orchestrator/cluster"
 	"github.com/telefleet/orchestrator/fleet"
@@ -13,15 +14,32 @@ import (
 func (m *Member) reconcile(ctx context.Context, h cluster.Handler) {
 	var claims sync.WaitGroup
 	defer claims.Wait()
+	// What a node does depends on the state of the tables, not on having heard of each change:
+	// everything is looked at again from time to time.
+	again := time.NewTicker(m.cfg.Profile.TTL)
+	defer again.Stop()
 	for {
 		select {
 		case <-m.dirty.wake:
+		case <-again.C:
+			m.lookAtAssigned()
+			m.dirty.addAll(m.held())
 		case <-ctx.Done():
 			return
 		}
 		m.tellRestored(h)
 		for id := range m.dirty.take() {
 			m.decide(ctx, h, id, &claims)
+		}
+	}
+}
+
+// lookAtAssigned makes the reconciler look at every account that is assigned to this node.
+func (m *Member) lookAtAssigned() {
+	rows, _, _ := m.assigns.snapshot()
+	for id, r := range rows {
+		if r.value == m.node {
+			m.dirty.add(fleet.AccountID(id))
 		}
 	}
 }

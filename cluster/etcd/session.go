@@ -16,7 +16,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/telefleet/orchestrator/cluster"
-	"github.com/telefleet/orchestrator/fleet"
 )
 
 const (
@@ -118,10 +117,7 @@ func (m *Member) rejoin(ctx context.Context, old *session) bool {
 			m.session = s
 			m.wakeJoinedLocked()
 			m.mu.Unlock()
-			rows, _, _ := m.assigns.snapshot()
-			for id := range rows {
-				m.dirty.add(fleet.AccountID(id))
-			}
+			m.lookAtAssigned()
 			return true
 		}
 		if ctx.Err() != nil {

@@ -42,6 +42,8 @@ type table[T any] struct {
 	decode func(key string, value []byte) (T, error)
 	// onChange is told of each change, from the goroutine that follows: nil for absent.
 	onChange func(key string, was, is *row[T])
+	// onList, where it is set, is told after each listing, from the same goroutine.
+	onList func()
 
 	mu      sync.RWMutex
 	rows    map[string]row[T]
@@ -175,6 +177,9 @@ func (t *table[T]) reset(kvs []*mvccpb.KeyValue, rev int64) {
 		}
 	}
 	t.finish(rev, changes)
+	if t.onList != nil {
+		t.onList()
+	}
 }
 
 // apply takes over watched events.

@@ -55,6 +55,7 @@ type node struct {
 	addr     string
 	drain    time.Duration
 	group    *errgroup.Group
+	run      context.Context // ends when the node stops
 	stop     context.CancelFunc
 	keys     *storeetcd.Keyring
 	sessions sessionstore.Store
@@ -151,8 +152,8 @@ func (n *node) startFleet(ctx context.Context, cfg configs.Config, o nodeOptions
 	}
 	run, stop := context.WithCancel(context.Background())
 	n.stop = stop
-	n.group, run = errgroup.WithContext(run)
-	n.group.Go(func() error { return n.member.Run(run, n.handler()) })
+	n.group, n.run = errgroup.WithContext(run)
+	n.group.Go(func() error { return n.member.Run(n.run, n.handler()) })
 	return nil
 }
 
@@ -233,10 +234,10 @@ func (n *node) fenced() {
 	}
 }
 
+// release lets others have an account, however long etcd takes to answer: as long as the lease
+// lives, nobody else could take it.
 func (n *node) release(g cluster.Grant, reason cluster.LostReason) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := n.member.Release(ctx, g); err != nil && reason != cluster.LostFenced {
+	if err := n.member.Release(n.run, g); err != nil && reason != cluster.LostFenced {
 		n.log.Warn("account is not released; its lease will end", "account", string(g.Account), "error", err.Error())
 	}
 }
