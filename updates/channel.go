@@ -1,5 +1,9 @@
 package updates
 
+import (
+	"container/heap"
+)
+
 // place is a channel at rest: 8 bytes beside its id.
 type place struct {
 	pts  int32
@@ -59,7 +63,7 @@ func (m *Machine) holdChannel(u Update, f *channelFill) {
 	case f.phase == phaseAsking:
 		f.again = true
 	case f.phase != phaseRetrying:
-		f.to(phaseQueued)
+		m.enqueue(u.Box.Channel, f)
 	}
 }
 
@@ -110,7 +114,58 @@ func (m *Machine) behind(id int64, pts int) *channelFill {
 	m.order++
 	f.wanted = m.order
 	f.known = max(f.known, pts)
+	if f.phase == phaseQueued {
+		m.enqueue(id, f) // at its new place
+	}
 	return f
+}
+
+// enqueue lets a channel wait for a free slot.
+func (m *Machine) enqueue(id int64, f *channelFill) {
+	f.to(phaseQueued)
+	if len(m.queue) > 2*len(m.fills)+queueSlack { // mostly entries that were left behind
+		m.queue = m.queue[:0]
+		for at, g := range m.fills {
+			if g.phase == phaseQueued && at != id {
+				m.queue = append(m.queue, turn{at, g.wanted})
+			}
+		}
+		heap.Init(&m.queue)
+	}
+	heap.Push(&m.queue, turn{id, f.wanted})
+}
+
+// turn is a channel's place in the queue. It is left behind, and void, when the channel is
+// heard of again or no longer queued.
+type turn struct {
+	id     int64
+	wanted uint64
+}
+
+// turns is a heap: the channel heard of last comes first.
+type turns []turn
+
+func (t turns) Len() int           { return len(t) }
+func (t turns) Less(i, j int) bool { return t[i].wanted > t[j].wanted }
+func (t turns) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
+func (t *turns) Push(x any)        { *t = append(*t, x.(turn)) }
+func (t *turns) Pop() any {
+	old := *t
+	last := old[len(old)-1]
+	*t = old[:len(old)-1]
+	return last
+}
+
+// nextQueued takes the channel whose turn it is out of the queue; nil if none waits.
+func (m *Machine) nextQueued() (int64, *channelFill) {
+	for len(m.queue) > 0 {
+		next := heap.Pop(&m.queue).(turn)
+		if f := m.fills[next.id]; f != nil && f.phase == phaseQueued && f.wanted == next.wanted {
+			return next.id, f
+		}
+	}
+	m.queue = nil
+	return 0, nil
 }
 
 func (m *Machine) wantChannel(id int64, pts int) {
@@ -120,20 +175,14 @@ func (m *Machine) wantChannel(id int64, pts int) {
 		f.again = true
 	case phaseRetrying, phaseQueued: // will be asked anyhow
 	default:
-		f.to(phaseQueued)
+		m.enqueue(id, f)
 	}
 }
 
 // askChannels gives the free slots to the channels heard of last.
 func (m *Machine) askChannels() {
-	for m.inFlight < m.cfg.MaxFills && len(m.fills) > m.inFlight {
-		var next *channelFill
-		var id int64
-		for at, f := range m.fills {
-			if f.phase == phaseQueued && (next == nil || f.wanted > next.wanted) {
-				next, id = f, at
-			}
-		}
+	for m.inFlight < m.cfg.MaxFills {
+		id, next := m.nextQueued()
 		if next == nil {
 			return
 		}
@@ -180,11 +229,12 @@ func (m *Machine) channelDifference(d ChannelDifference) {
 		m.retry(&f.fill, 0)
 	case d.More || f.again:
 		f.tries = 0
-		f.to(phaseQueued)
+		m.enqueue(d.Channel, f)
 	default:
 		f.tries = 0
 		f.to(phaseIdle)
 		m.settleChannel(d.Channel, f)
+		m.pollAgain(d.Channel, d.Timeout)
 	}
 }
 
@@ -227,15 +277,17 @@ func (m *Machine) giveUp(id int64, f *channelFill, why GapReason) {
 		m.emitAll(f.held[i].Events)
 	}
 	delete(m.fills, id)
+	delete(m.polls, id)
 	m.forget(id)
 }
 
 // channelsDue moves the channels on whose time has come.
 func (m *Machine) channelsDue() {
-	for _, f := range m.fills {
+	for id, f := range m.fills {
 		if f.due(m.now) {
-			f.to(phaseQueued)
+			m.enqueue(id, f)
 		}
 		m.dueAt(f.until)
 	}
+	m.pollsDue()
 }

@@ -50,9 +50,9 @@ func (m *Machine) hurry() {
 	} else {
 		m.wantDifference()
 	}
-	for _, f := range m.fills {
+	for id, f := range m.fills {
 		if f.phase == phaseRetrying && !f.flood {
-			f.to(phaseQueued)
+			m.enqueue(id, f)
 		}
 	}
 }

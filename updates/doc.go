@@ -47,6 +47,9 @@
 // pts 1, as the server then either sends all or says how much is lost. When the server will
 // not show a channel any more, its box is forgotten and a gap event says so.
 //
+// [Poll] asks a channel without a gap, once or for a while: in "at rest", its next call is then
+// due when the timeout of the last answer is over.
+//
 // While a channel is behind, the durable date stands still: the server tells by the date of
 // getDifference which channels have news, so a crash in the middle of a channel's gap finds
 // the gap again.

@@ -58,6 +58,14 @@ type Behind struct{}
 // events say what was skipped. Channels are not concerned.
 type Skip struct{}
 
+// Poll asks for the difference of one channel now, and for the time For again whenever the
+// server's timeout is over: for channels of which the server pushes nothing, because the account
+// has not joined them. At most MaxPolls are polled; what comes beyond is asked once.
+type Poll struct {
+	Channel int64
+	For     time.Duration
+}
+
 // Affected is the pts of messages.affectedMessages and its like; it has no event.
 type Affected struct {
 	Box        Box
@@ -99,6 +107,7 @@ type ChannelDifference struct {
 	Outcome  Outcome
 	More     bool // the final flag is missing
 	Pts      int
+	Timeout  time.Duration // how long to wait before the next call of a polled channel; 0 = 1 s
 	Messages []Event
 	Others   []Update
 }
@@ -141,4 +150,5 @@ func (Difference) input()              {}
 func (ChannelDifference) input()       {}
 func (DifferenceFailed) input()        {}
 func (ChannelDifferenceFailed) input() {}
+func (Poll) input()                    {}
 func (TimerFired) input()              {}

@@ -11,6 +11,7 @@ const (
 	silence          = 15 * time.Minute
 	firstChannelPts  = 1  // of a channel of which nothing is known
 	firstChannelAsks = 10 // smallest limit that getChannelDifference takes
+	pollMin          = time.Second
 )
 
 // Ours.
@@ -22,6 +23,7 @@ const (
 	maxChannels  = 20_000 // a user may join 1,000; bots are in more
 	maxFills     = 3
 	channelLimit = 100 // the most that the server gives users
+	queueSlack   = 64  // void entries of the queue beyond twice the channels behind
 )
 
 // Config bounds the machine. Zero fields take the defaults.
@@ -67,9 +69,11 @@ type Machine struct {
 	common   common
 	channels map[int64]place
 	fills    map[int64]*channelFill // the channels that are not at rest
-	order    uint64                 // grows with each channel heard of
-	inFlight int                    // channel differences asked
-	held     int                    // updates held back in all boxes
+	queue    turns                  // the channels behind that wait for a slot, and void entries
+	polls    map[int64]poll
+	order    uint64 // grows with each channel heard of
+	inFlight int    // channel differences asked
+	held     int    // updates held back in all boxes
 	seen     seen
 	heard    time.Time // of the server's last word
 
@@ -144,6 +148,8 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 		m.differenceFailed(in)
 	case ChannelDifferenceFailed:
 		m.channelFailed(in)
+	case Poll:
+		m.poll(in)
 	case TimerFired:
 		m.timerFired()
 	}

@@ -85,3 +85,54 @@ func TestChannelAtRestIsSmall(t *testing.T) {
 	}
 	runtime.KeepAlive(m)
 }
+
+// TestManyChannelsStartWithoutABurst: an account in 6,000 channels starts with one call. Of the
+// channels that the difference names, those without news are not asked; the others are asked a
+// few at a time, the last named first, and one timer serves them all.
+func TestManyChannelsStartWithoutABurst(t *testing.T) {
+	const channels, quiet = 6000, 2000
+	state := updates.State{Pts: 10, Date: 100, Channels: map[int64]int{}}
+	for id := range int64(channels) {
+		state.Channels[id+1] = 5
+	}
+	m := updates.New(state, updates.Config{})
+	if got := m.Step(epoch, updates.Started{}); len(got) != 1 || got[0] != (updates.GetDifference{Pts: 10, Date: 100}) {
+		t.Fatalf("the start asks %v", got)
+	}
+	difference := updates.Difference{Outcome: updates.OutcomeFinal, State: updates.ServerState{Pts: 10, Date: 200}}
+	for id := range int64(channels) {
+		u := updates.Update{Box: updates.ChannelBox(id + 1), TooLong: true, Pts: 6}
+		if id < quiet {
+			u.Pts = 5
+		}
+		difference.Others = append(difference.Others, u)
+	}
+	var waiting []updates.GetChannelDifference
+	timers, next := 0, int64(channels)
+	take := func(effects []updates.Effect) {
+		for _, e := range effects {
+			switch e := e.(type) {
+			case updates.GetChannelDifference:
+				if e.Channel != next {
+					t.Fatalf("channel %d is asked, want %d", e.Channel, next)
+				}
+				next--
+				waiting = append(waiting, e)
+			case updates.SetTimer:
+				timers++
+			}
+		}
+		if len(waiting) > 3 {
+			t.Fatalf("%d calls at a time", len(waiting))
+		}
+	}
+	take(m.Step(epoch, difference))
+	for len(waiting) > 0 {
+		call := waiting[0]
+		waiting = waiting[1:]
+		take(m.Step(epoch, updates.ChannelDifference{Channel: call.Channel, Outcome: updates.OutcomeFinal, Pts: 6}))
+	}
+	if next != quiet || timers > 1 {
+		t.Errorf("channels down to %d were asked, want %d; %d timers were set", next+1, quiet+1, timers)
+	}
+}

@@ -2,6 +2,7 @@ package updates_test
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/telefleet/orchestrator/updates"
 )
@@ -15,6 +16,10 @@ type model struct {
 	seq   int
 	tick  int // date = tick/3: several updates share a second
 	next  int // numbers callbacks
+
+	// What the server did, and what it must do at the next occasion.
+	slices, commonTooLong, channelTooLong int
+	mustTooLong                           bool
 }
 
 type modelBox struct {
@@ -165,7 +170,8 @@ func (b *modelBox) since(pts, limit int) (messages []updates.Event, others []upd
 
 func (m *model) difference(req updates.GetDifference) updates.Difference {
 	pts, qts := m.boxes[0], m.boxes[1]
-	if pts.pts-req.Pts > tooLongAfter && m.intn(2) == 0 {
+	if pts.pts-req.Pts > tooLongAfter && (m.mustTooLong || m.intn(2) == 0) {
+		m.commonTooLong++
 		return updates.Difference{Outcome: updates.OutcomeTooLong, State: updates.ServerState{Pts: pts.pts}}
 	}
 	d := updates.Difference{Outcome: updates.OutcomeFinal, State: m.state()}
@@ -182,6 +188,7 @@ func (m *model) difference(req updates.GetDifference) updates.Difference {
 		}
 	}
 	if endPts < pts.pts || endQts < qts.pts {
+		m.slices++
 		d.Outcome = updates.OutcomeSlice
 		d.State.Pts, d.State.Qts, d.State.Date = endPts, endQts, req.Date
 	} else if len(d.Messages)+len(d.Others) == 0 && req.Pts == pts.pts && req.Qts == qts.pts {
@@ -193,7 +200,9 @@ func (m *model) difference(req updates.GetDifference) updates.Difference {
 func (m *model) channelDifference(req updates.GetChannelDifference) updates.ChannelDifference {
 	b := m.boxes[1+req.Channel]
 	d := updates.ChannelDifference{Channel: req.Channel, Outcome: updates.OutcomeFinal, Pts: b.pts}
-	if b.pts-req.Pts > tooLongAfter && m.intn(2) == 0 {
+	d.Timeout = time.Duration(m.intn(3)) * time.Second
+	if b.pts-req.Pts > tooLongAfter && (m.mustTooLong || m.intn(2) == 0) {
+		m.channelTooLong++
 		d.Outcome, d.More = updates.OutcomeTooLong, m.intn(2) == 0
 		return d
 	}

@@ -155,6 +155,8 @@ func parseInput(t *testing.T, words []string) updates.Input {
 		return updates.Behind{}
 	case "skip":
 		return updates.Skip{}
+	case "poll":
+		return updates.Poll{Channel: channel, For: time.Duration(n("for")) * time.Second}
 	case "affected":
 		return updates.Affected{Box: others[0].Box, Pts: others[0].Pts, Count: others[0].Count}
 	case "state":
@@ -162,7 +164,7 @@ func parseInput(t *testing.T, words []string) updates.Input {
 	case "difference":
 		return updates.Difference{Outcome: outcome(flags), State: state, Messages: messages, Others: others}
 	case "channel-difference":
-		return updates.ChannelDifference{Channel: channel, Outcome: outcome(flags), More: flags["more"], Pts: n("pts"), Messages: messages, Others: others}
+		return updates.ChannelDifference{Channel: channel, Outcome: outcome(flags), More: flags["more"], Pts: n("pts"), Timeout: time.Duration(n("timeout")) * time.Second, Messages: messages, Others: others}
 	case "failed":
 		return updates.DifferenceFailed{Kind: failure(flags), RetryAfter: retry}
 	case "channel-failed":

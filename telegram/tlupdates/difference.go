@@ -71,6 +71,10 @@ func differenceKey(src Source, where string) keyFunc {
 // channelDifferenceTooLong are history, not news: they are left out.
 func FromChannelDifference(channel int64, d tg.UpdatesChannelDifferenceClass, src Source) updates.ChannelDifference {
 	out := updates.ChannelDifference{Channel: channel}
+	if d, ok := d.(interface{ GetTimeout() (int, bool) }); ok {
+		seconds, _ := d.GetTimeout()
+		out.Timeout = time.Duration(seconds) * time.Second
+	}
 	switch d := d.(type) {
 	case *tg.UpdatesChannelDifferenceEmpty:
 		out.Outcome, out.More, out.Pts = updates.OutcomeEmpty, !d.Final, d.Pts
