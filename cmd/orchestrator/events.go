@@ -101,10 +101,8 @@ func eventLine(e *v1.Event) string {
 		return head + fmt.Sprintf("%s lost from %d to %d: %s", p.Gap.GetBox(), p.Gap.GetFrom(), p.Gap.GetTo(), p.Gap.GetReason())
 	case *v1.Event_AccountState:
 		return head + fleetcli.StateName(p.AccountState.GetTo()) + " " + p.AccountState.GetReason()
-	case *v1.Event_Update:
-		return head + p.Update.GetName()
 	}
-	return strings.TrimSpace(head)
+	return strings.TrimSpace(head + updateLine(e))
 }
 
 func messageLine(m *v1.Message) string {

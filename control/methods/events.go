@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gotd/td/bin"
-	"github.com/gotd/td/tg"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
@@ -135,15 +134,7 @@ func fillPayload(out *v1.Event, p tlupdates.Payload, peers getter) {
 			out.Payload = &v1.Event_MessageNew{MessageNew: message}
 		}
 	case p.Update != nil:
-		switch u := p.Update.(type) {
-		case *tg.UpdateDeleteMessages:
-			out.Payload = &v1.Event_MessagesDeleted{MessagesDeleted: &v1.MessagesDeleted{Ids: ids(u.Messages)}}
-		case *tg.UpdateDeleteChannelMessages:
-			channel := tlPeerOf(&tg.PeerChannel{ChannelID: u.ChannelID}, peers)
-			out.Payload = &v1.Event_MessagesDeleted{MessagesDeleted: &v1.MessagesDeleted{Peer: channel, Ids: ids(u.Messages)}}
-		default:
-			out.Payload = &v1.Event_Update{Update: &v1.RawUpdate{Name: p.Update.TypeName()}}
-		}
+		fillUpdate(out, p.Update, peers)
 	default:
 		out.Payload = &v1.Event_Update{Update: &v1.RawUpdate{Name: rawjson.Name(p.Raw)}}
 	}

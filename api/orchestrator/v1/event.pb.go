@@ -266,6 +266,16 @@ type Event struct {
 	//	*Event_Gap
 	//	*Event_AccountState
 	//	*Event_Update
+	//	*Event_CallbackQuery
+	//	*Event_InlineQuery
+	//	*Event_InlineSend
+	//	*Event_ChatAction
+	//	*Event_UserStatus
+	//	*Event_Read
+	//	*Event_Reaction
+	//	*Event_Participant
+	//	*Event_JoinRequest
+	//	*Event_Poll
 	Payload isEvent_Payload `protobuf_oneof:"payload"`
 	// The serialized TL update, or the message itself for messages; empty for events that are ours.
 	Tl []byte `protobuf:"bytes,12,opt,name=tl,proto3" json:"tl,omitempty"`
@@ -401,6 +411,96 @@ func (x *Event) GetUpdate() *RawUpdate {
 	return nil
 }
 
+func (x *Event) GetCallbackQuery() *CallbackQuery {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_CallbackQuery); ok {
+			return x.CallbackQuery
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetInlineQuery() *InlineQuery {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_InlineQuery); ok {
+			return x.InlineQuery
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetInlineSend() *InlineSend {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_InlineSend); ok {
+			return x.InlineSend
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetChatAction() *ChatAction {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_ChatAction); ok {
+			return x.ChatAction
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetUserStatus() *UserStatus {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_UserStatus); ok {
+			return x.UserStatus
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRead() *ReadReceipt {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_Read); ok {
+			return x.Read
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetReaction() *ReactionChanged {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_Reaction); ok {
+			return x.Reaction
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetParticipant() *ParticipantChanged {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_Participant); ok {
+			return x.Participant
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetJoinRequest() *JoinRequest {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_JoinRequest); ok {
+			return x.JoinRequest
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPoll() *PollChanged {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_Poll); ok {
+			return x.Poll
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetTl() []byte {
 	if x != nil {
 		return x.Tl
@@ -449,6 +549,56 @@ type Event_Update struct {
 	Update *RawUpdate `protobuf:"bytes,11,opt,name=update,proto3,oneof"`
 }
 
+type Event_CallbackQuery struct {
+	// Somebody pressed a button of a bot.
+	CallbackQuery *CallbackQuery `protobuf:"bytes,14,opt,name=callback_query,json=callbackQuery,proto3,oneof"`
+}
+
+type Event_InlineQuery struct {
+	// Somebody queries a bot inline.
+	InlineQuery *InlineQuery `protobuf:"bytes,15,opt,name=inline_query,json=inlineQuery,proto3,oneof"`
+}
+
+type Event_InlineSend struct {
+	// Somebody chose an inline result of a bot.
+	InlineSend *InlineSend `protobuf:"bytes,16,opt,name=inline_send,json=inlineSend,proto3,oneof"`
+}
+
+type Event_ChatAction struct {
+	// Somebody types, records or uploads.
+	ChatAction *ChatAction `protobuf:"bytes,17,opt,name=chat_action,json=chatAction,proto3,oneof"`
+}
+
+type Event_UserStatus struct {
+	// A user went online or offline.
+	UserStatus *UserStatus `protobuf:"bytes,18,opt,name=user_status,json=userStatus,proto3,oneof"`
+}
+
+type Event_Read struct {
+	// Messages were read.
+	Read *ReadReceipt `protobuf:"bytes,19,opt,name=read,proto3,oneof"`
+}
+
+type Event_Reaction struct {
+	// Reactions changed.
+	Reaction *ReactionChanged `protobuf:"bytes,20,opt,name=reaction,proto3,oneof"`
+}
+
+type Event_Participant struct {
+	// Somebody's membership changed.
+	Participant *ParticipantChanged `protobuf:"bytes,21,opt,name=participant,proto3,oneof"`
+}
+
+type Event_JoinRequest struct {
+	// Somebody asks to join.
+	JoinRequest *JoinRequest `protobuf:"bytes,22,opt,name=join_request,json=joinRequest,proto3,oneof"`
+}
+
+type Event_Poll struct {
+	// A poll was answered.
+	Poll *PollChanged `protobuf:"bytes,23,opt,name=poll,proto3,oneof"`
+}
+
 func (*Event_MessageNew) isEvent_Payload() {}
 
 func (*Event_MessageEdited) isEvent_Payload() {}
@@ -460,6 +610,26 @@ func (*Event_Gap) isEvent_Payload() {}
 func (*Event_AccountState) isEvent_Payload() {}
 
 func (*Event_Update) isEvent_Payload() {}
+
+func (*Event_CallbackQuery) isEvent_Payload() {}
+
+func (*Event_InlineQuery) isEvent_Payload() {}
+
+func (*Event_InlineSend) isEvent_Payload() {}
+
+func (*Event_ChatAction) isEvent_Payload() {}
+
+func (*Event_UserStatus) isEvent_Payload() {}
+
+func (*Event_Read) isEvent_Payload() {}
+
+func (*Event_Reaction) isEvent_Payload() {}
+
+func (*Event_Participant) isEvent_Payload() {}
+
+func (*Event_JoinRequest) isEvent_Payload() {}
+
+func (*Event_Poll) isEvent_Payload() {}
 
 // MessagesDeleted tells which messages were deleted.
 type MessagesDeleted struct {
@@ -714,7 +884,7 @@ var File_orchestrator_v1_event_proto protoreflect.FileDescriptor
 
 const file_orchestrator_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x1borchestrator/v1/event.proto\x12\x0forchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1borchestrator/v1/fleet.proto\x1a\x1dorchestrator/v1/message.proto\x1a\x1aorchestrator/v1/peer.proto\"\x8f\x01\n" +
+	"\x1borchestrator/v1/event.proto\x12\x0forchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1borchestrator/v1/fleet.proto\x1a\x1dorchestrator/v1/message.proto\x1a\x1aorchestrator/v1/peer.proto\x1a\x1corchestrator/v1/update.proto\"\x8f\x01\n" +
 	"\x10SubscribeRequest\x12\x1a\n" +
 	"\baccounts\x18\x01 \x03(\tR\baccounts\x12\x14\n" +
 	"\x05kinds\x18\x02 \x03(\tR\x05kinds\x12\x1a\n" +
@@ -726,7 +896,7 @@ const file_orchestrator_v1_event_proto_rawDesc = "" +
 	"\astarted\x18\x02 \x01(\v2$.orchestrator.v1.SubscriptionStartedH\x00R\astartedB\x06\n" +
 	"\x04item\"1\n" +
 	"\x13SubscriptionStarted\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\tR\bposition\"\xb8\x04\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\"\xb8\t\n" +
 	"\x05Event\x12\x16\n" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x12\n" +
@@ -740,7 +910,20 @@ const file_orchestrator_v1_event_proto_rawDesc = "" +
 	"\x03gap\x18\t \x01(\v2\x14.orchestrator.v1.GapH\x00R\x03gap\x12K\n" +
 	"\raccount_state\x18\n" +
 	" \x01(\v2$.orchestrator.v1.AccountStateChangedH\x00R\faccountState\x124\n" +
-	"\x06update\x18\v \x01(\v2\x1a.orchestrator.v1.RawUpdateH\x00R\x06update\x12\x0e\n" +
+	"\x06update\x18\v \x01(\v2\x1a.orchestrator.v1.RawUpdateH\x00R\x06update\x12G\n" +
+	"\x0ecallback_query\x18\x0e \x01(\v2\x1e.orchestrator.v1.CallbackQueryH\x00R\rcallbackQuery\x12A\n" +
+	"\finline_query\x18\x0f \x01(\v2\x1c.orchestrator.v1.InlineQueryH\x00R\vinlineQuery\x12>\n" +
+	"\vinline_send\x18\x10 \x01(\v2\x1b.orchestrator.v1.InlineSendH\x00R\n" +
+	"inlineSend\x12>\n" +
+	"\vchat_action\x18\x11 \x01(\v2\x1b.orchestrator.v1.ChatActionH\x00R\n" +
+	"chatAction\x12>\n" +
+	"\vuser_status\x18\x12 \x01(\v2\x1b.orchestrator.v1.UserStatusH\x00R\n" +
+	"userStatus\x122\n" +
+	"\x04read\x18\x13 \x01(\v2\x1c.orchestrator.v1.ReadReceiptH\x00R\x04read\x12>\n" +
+	"\breaction\x18\x14 \x01(\v2 .orchestrator.v1.ReactionChangedH\x00R\breaction\x12G\n" +
+	"\vparticipant\x18\x15 \x01(\v2#.orchestrator.v1.ParticipantChangedH\x00R\vparticipant\x12A\n" +
+	"\fjoin_request\x18\x16 \x01(\v2\x1c.orchestrator.v1.JoinRequestH\x00R\vjoinRequest\x122\n" +
+	"\x04poll\x18\x17 \x01(\v2\x1c.orchestrator.v1.PollChangedH\x00R\x04poll\x12\x0e\n" +
 	"\x02tl\x18\f \x01(\fR\x02tl\x12\x12\n" +
 	"\x04json\x18\r \x01(\tR\x04jsonB\t\n" +
 	"\apayload\"N\n" +
@@ -786,8 +969,18 @@ var file_orchestrator_v1_event_proto_goTypes = []any{
 	(*RawUpdate)(nil),             // 7: orchestrator.v1.RawUpdate
 	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 	(*Message)(nil),               // 9: orchestrator.v1.Message
-	(*Peer)(nil),                  // 10: orchestrator.v1.Peer
-	(AccountState)(0),             // 11: orchestrator.v1.AccountState
+	(*CallbackQuery)(nil),         // 10: orchestrator.v1.CallbackQuery
+	(*InlineQuery)(nil),           // 11: orchestrator.v1.InlineQuery
+	(*InlineSend)(nil),            // 12: orchestrator.v1.InlineSend
+	(*ChatAction)(nil),            // 13: orchestrator.v1.ChatAction
+	(*UserStatus)(nil),            // 14: orchestrator.v1.UserStatus
+	(*ReadReceipt)(nil),           // 15: orchestrator.v1.ReadReceipt
+	(*ReactionChanged)(nil),       // 16: orchestrator.v1.ReactionChanged
+	(*ParticipantChanged)(nil),    // 17: orchestrator.v1.ParticipantChanged
+	(*JoinRequest)(nil),           // 18: orchestrator.v1.JoinRequest
+	(*PollChanged)(nil),           // 19: orchestrator.v1.PollChanged
+	(*Peer)(nil),                  // 20: orchestrator.v1.Peer
+	(AccountState)(0),             // 21: orchestrator.v1.AccountState
 }
 var file_orchestrator_v1_event_proto_depIdxs = []int32{
 	3,  // 0: orchestrator.v1.SubscribeReply.event:type_name -> orchestrator.v1.Event
@@ -799,16 +992,26 @@ var file_orchestrator_v1_event_proto_depIdxs = []int32{
 	5,  // 6: orchestrator.v1.Event.gap:type_name -> orchestrator.v1.Gap
 	6,  // 7: orchestrator.v1.Event.account_state:type_name -> orchestrator.v1.AccountStateChanged
 	7,  // 8: orchestrator.v1.Event.update:type_name -> orchestrator.v1.RawUpdate
-	10, // 9: orchestrator.v1.MessagesDeleted.peer:type_name -> orchestrator.v1.Peer
-	11, // 10: orchestrator.v1.AccountStateChanged.from:type_name -> orchestrator.v1.AccountState
-	11, // 11: orchestrator.v1.AccountStateChanged.to:type_name -> orchestrator.v1.AccountState
-	0,  // 12: orchestrator.v1.EventService.Subscribe:input_type -> orchestrator.v1.SubscribeRequest
-	1,  // 13: orchestrator.v1.EventService.Subscribe:output_type -> orchestrator.v1.SubscribeReply
-	13, // [13:14] is the sub-list for method output_type
-	12, // [12:13] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	10, // 9: orchestrator.v1.Event.callback_query:type_name -> orchestrator.v1.CallbackQuery
+	11, // 10: orchestrator.v1.Event.inline_query:type_name -> orchestrator.v1.InlineQuery
+	12, // 11: orchestrator.v1.Event.inline_send:type_name -> orchestrator.v1.InlineSend
+	13, // 12: orchestrator.v1.Event.chat_action:type_name -> orchestrator.v1.ChatAction
+	14, // 13: orchestrator.v1.Event.user_status:type_name -> orchestrator.v1.UserStatus
+	15, // 14: orchestrator.v1.Event.read:type_name -> orchestrator.v1.ReadReceipt
+	16, // 15: orchestrator.v1.Event.reaction:type_name -> orchestrator.v1.ReactionChanged
+	17, // 16: orchestrator.v1.Event.participant:type_name -> orchestrator.v1.ParticipantChanged
+	18, // 17: orchestrator.v1.Event.join_request:type_name -> orchestrator.v1.JoinRequest
+	19, // 18: orchestrator.v1.Event.poll:type_name -> orchestrator.v1.PollChanged
+	20, // 19: orchestrator.v1.MessagesDeleted.peer:type_name -> orchestrator.v1.Peer
+	21, // 20: orchestrator.v1.AccountStateChanged.from:type_name -> orchestrator.v1.AccountState
+	21, // 21: orchestrator.v1.AccountStateChanged.to:type_name -> orchestrator.v1.AccountState
+	0,  // 22: orchestrator.v1.EventService.Subscribe:input_type -> orchestrator.v1.SubscribeRequest
+	1,  // 23: orchestrator.v1.EventService.Subscribe:output_type -> orchestrator.v1.SubscribeReply
+	23, // [23:24] is the sub-list for method output_type
+	22, // [22:23] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_orchestrator_v1_event_proto_init() }
@@ -819,6 +1022,7 @@ func file_orchestrator_v1_event_proto_init() {
 	file_orchestrator_v1_fleet_proto_init()
 	file_orchestrator_v1_message_proto_init()
 	file_orchestrator_v1_peer_proto_init()
+	file_orchestrator_v1_update_proto_init()
 	file_orchestrator_v1_event_proto_msgTypes[1].OneofWrappers = []any{
 		(*SubscribeReply_Event)(nil),
 		(*SubscribeReply_Started)(nil),
@@ -830,6 +1034,16 @@ func file_orchestrator_v1_event_proto_init() {
 		(*Event_Gap)(nil),
 		(*Event_AccountState)(nil),
 		(*Event_Update)(nil),
+		(*Event_CallbackQuery)(nil),
+		(*Event_InlineQuery)(nil),
+		(*Event_InlineSend)(nil),
+		(*Event_ChatAction)(nil),
+		(*Event_UserStatus)(nil),
+		(*Event_Read)(nil),
+		(*Event_Reaction)(nil),
+		(*Event_Participant)(nil),
+		(*Event_JoinRequest)(nil),
+		(*Event_Poll)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
