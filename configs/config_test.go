@@ -2,6 +2,7 @@ package configs
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,5 +74,24 @@ func TestPublicBindWithTLSAndTokensIsAccepted(t *testing.T) {
 	_, err := Parse([]byte("telegram: {api_id: 7}\napi: {listen: '0.0.0.0:1', tls_cert_file: c, tls_key_file: k, tokens_file: t}\n"))
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestBoundsOfEventsAndWebhooksAreChecked(t *testing.T) {
+	cfg, err := Parse([]byte(head + "events: {max_per_account: 1000}\nwebhooks: {allow_http: true, allow_networks: [10.1.2.3/16, 'fd00::/8']}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(cfg.Webhooks.Networks()); got != "[10.1.0.0/16 fd00::/8]" || cfg.Events.MaxPerAccount != 1000 {
+		t.Errorf("got %s, %+v", got, cfg.Events)
+	}
+	_, err = Parse([]byte(head + "events: {max_per_account: 5}\nwebhooks: {allow_networks: [10.1.2.3, localhost]}\n"))
+	for _, want := range []string{
+		`events.max_per_account: must be 0 for no bound, or at least 1000 (got "5")`,
+		`webhooks.allow_networks: must hold networks such as 10.1.0.0/16 or 127.0.0.1/32 (got "10.1.2.3")`, `(got "localhost")`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("missing %q in:\n%v", want, err)
+		}
 	}
 }

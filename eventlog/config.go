@@ -16,9 +16,11 @@ import (
 // Defaults of Config, and the shortest retention: a Writer whose subject expired falls back to
 // expecting an empty subject, which is only safe when a former owner's append cannot be that old.
 const (
-	DefaultMaxAge       = 72 * time.Hour
-	MinMaxAge           = 10 * time.Minute
-	DefaultMaxBytes     = 8 << 30
+	DefaultMaxAge   = 72 * time.Hour
+	MinMaxAge       = 10 * time.Minute
+	DefaultMaxBytes = 8 << 30
+	// MinMaxPerAccount keeps what a new owner reads back in the log, however busy the account is.
+	MinMaxPerAccount    = 1000
 	DefaultSyncInterval = time.Second
 	DefaultMinFree      = 512 << 20
 	DefaultAckTimeout   = 5 * time.Second
@@ -52,6 +54,9 @@ type Config struct {
 	// Defaults 72 h and 8 GiB; MaxAge is at least 10 minutes.
 	MaxAge   time.Duration
 	MaxBytes int64
+	// MaxPerAccount bounds the records kept of one account, so that a busy one does not displace
+	// the others'; 0: no bound, else at least 1000.
+	MaxPerAccount int64
 	// SyncInterval is how often the store syncs to disk; default 1 s. Required with URL, where
 	// it must be what the servers use.
 	SyncInterval time.Duration
@@ -125,6 +130,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxBytes < 0 {
 		bad("max_bytes: must be positive (got %d)", c.MaxBytes)
+	}
+	if c.MaxPerAccount != 0 && c.MaxPerAccount < MinMaxPerAccount {
+		bad("max_per_account: must be 0 for no bound, or at least %d (got %d)", MinMaxPerAccount, c.MaxPerAccount)
 	}
 	if c.URL != "" && c.SyncInterval <= 0 && !c.SyncAlways {
 		bad("sync_interval: required with url, as set on the servers (got %s)", c.SyncInterval)

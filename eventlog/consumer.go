@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,9 @@ const (
 	DefaultMaxPerAccount = 32
 	DefaultAckWait       = 30 * time.Second
 	consumerSaveEvery    = time.Second
+	// maxHeldBytes stops the reading of a consumer as MaxInFlight does; up to one page more may be
+	// held.
+	maxHeldBytes = 16 << 20
 )
 
 // ConsumerOptions set up a durable consumer. They are not stored: each opening gives them.
@@ -27,6 +31,9 @@ type ConsumerOptions struct {
 	Accounts []fleet.AccountID
 	Kinds    []string
 	Internal bool
+	// Match, if set, decides of each record that the others select; gaps are not asked about. Its
+	// error ends the Fetch, and the next one asks again. It is called by the Fetch.
+	Match func(ctx context.Context, r *Record) (bool, error)
 	// MaxInFlight bounds the events held: delivered, or waiting behind one of the same
 	// account. At the limit reading stops. Default 256.
 	MaxInFlight int
@@ -36,7 +43,7 @@ type ConsumerOptions struct {
 	// AckWait is after how long an event that was not acknowledged is delivered again; default 30 s.
 	AckWait time.Duration
 	// MaxDeliver is after how many deliveries an event becomes a dead letter; 0: never.
-	// Deliveries are counted since the consumer was opened.
+	// The count is saved with the cursor.
 	MaxDeliver int
 }
 
@@ -72,6 +79,7 @@ type Consumer struct {
 	scan     Cursor        // read up to here; its epoch is the one that the reader knows
 	lanes    map[fleet.AccountID]*lane
 	held     map[string]*entry
+	bytes    int // of what is held
 	revision uint64
 	dirty    bool
 	savedAt  time.Time
@@ -85,6 +93,11 @@ type lane struct {
 	// it stands. The fetcher owns spill itself.
 	spill *reader
 	at    uint64
+	// last is a selected record that is known to have existed: when the spill ends before it,
+	// retention or a purge took it.
+	last uint64
+	// attempts of the record after at, from before the consumer was opened.
+	attempts int
 }
 
 type entry struct {
@@ -198,6 +211,7 @@ func (c *Consumer) pick(ctx context.Context, max int) (out []Delivery, next time
 			dead = append(dead, e)
 			continue
 		}
+		c.dirty = c.dirty || e.attempt > 0
 		e.attempt++
 		e.flying, e.due = true, now.Add(c.opts.AckWait)
 		picked = append(picked, e)
@@ -246,12 +260,12 @@ func (c *Consumer) fill(ctx context.Context) (progress bool, wait <-chan struct{
 		return progress, nil, err
 	}
 	c.mu.Lock()
-	full := len(c.held) >= c.opts.MaxInFlight
+	full := len(c.held) >= c.opts.MaxInFlight || c.bytes >= maxHeldBytes
 	c.mu.Unlock()
 	if full {
 		return false, nil, nil
 	}
-	items, wait, err := c.reader.read(ctx, true)
+	items, _, wait, err := c.read(ctx, c.reader, true)
 	if err != nil {
 		return false, nil, err
 	}
@@ -275,7 +289,8 @@ func (c *Consumer) refill(ctx context.Context) (progress bool, err error) {
 	var jobs []job
 	c.mu.Lock()
 	for a, l := range c.lanes {
-		if l.spill != nil && len(l.queue) <= c.opts.MaxPerAccount/2 && (len(c.held) < c.opts.MaxInFlight || len(l.queue) == 0) {
+		room := len(c.held) < c.opts.MaxInFlight && c.bytes < maxHeldBytes
+		if l.spill != nil && len(l.queue) <= c.opts.MaxPerAccount/2 && (room || len(l.queue) == 0) {
 			jobs = append(jobs, job{a, l})
 		}
 	}
@@ -284,15 +299,17 @@ func (c *Consumer) refill(ctx context.Context) (progress bool, err error) {
 	for _, j := range jobs {
 		rd := j.lane.spill
 		rd.end = scan
-		items, _, err := rd.read(ctx, false)
+		items, found, _, err := c.read(ctx, rd, false)
 		if err != nil {
 			return progress, err
 		}
 		progress = true
 		c.mu.Lock()
-		if len(items) == 0 { // caught up with the scan
+		if found == 0 { // caught up with the scan
 			j.lane.spill = nil
-			c.settleLane(j.account)
+			if j.lane.last > rd.seen {
+				items = append(items, rd.gapItem(j.account, Gap{From: rd.seen + 1, To: scan}, scan))
+			}
 		}
 		for _, it := range items {
 			if !c.enqueue(it, true) {
@@ -302,36 +319,61 @@ func (c *Consumer) refill(ctx context.Context) (progress bool, err error) {
 		if j.lane.spill != nil {
 			j.lane.at = j.lane.spill.pos
 		}
+		c.settleLane(j.account)
 		c.dirty = true
 		c.mu.Unlock()
 	}
 	return progress, nil
 }
 
+// read is rd.read for what is selected, and how much was read. On an error rd has not moved.
+func (c *Consumer) read(ctx context.Context, rd *reader, follow bool) (items []item, found int, wait <-chan struct{}, err error) {
+	before := *rd
+	before.holes = slices.Clone(rd.holes)
+	all, wait, err := rd.read(ctx, follow)
+	for _, it := range all {
+		ok := err == nil && c.sel.wants(it.rec, it.err)
+		if ok && c.opts.Match != nil && it.rec.Gap == nil {
+			ok, err = c.opts.Match(ctx, it.rec)
+		}
+		if ok {
+			items = append(items, it)
+		}
+	}
+	if err != nil {
+		*rd = before
+		return nil, 0, nil, err
+	}
+	return items, len(all), wait, nil
+}
+
 // enqueue holds a selected item; mu is held. It reports false when the lane is full: the lane
 // then goes on from the store, after the last record it holds.
 func (c *Consumer) enqueue(it item, refill bool) bool {
 	rec, err := it.rec, it.err
-	if !c.sel.wants(rec, err) {
-		return true
-	}
 	l := c.lanes[rec.Account]
 	if l == nil {
 		l = &lane{}
 		c.lanes[rec.Account] = l
 	}
 	if rec.Account != "" && l.spill != nil && !refill {
+		l.last = rec.Seq
 		return true // read later
 	}
 	if rec.Account != "" && len(l.queue) >= c.opts.MaxPerAccount {
 		at := l.queue[len(l.queue)-1].rec.Seq
-		l.spill, l.at = c.spillReader(rec.Account, at), at
+		l.spill, l.at, l.last = c.spillReader(rec.Account, at), at, max(l.last, rec.Seq)
 		return false
 	}
 	e := &entry{rec: *rec, err: err, id: ackID(rec)}
+	if rec.Gap == nil && rec.Seq == l.at+1 {
+		e.attempt = l.attempts
+	}
+	l.attempts = 0
 	if c.held[e.id] == nil {
 		l.queue = append(l.queue, e)
 		c.held[e.id] = e
+		c.bytes += len(rec.Payload)
 	}
 	return true
 }
@@ -388,6 +430,18 @@ func (c *Consumer) Nak(ackID string, delay time.Duration) error {
 	return nil
 }
 
+// InProgress gives a delivery AckWait more time, from now on.
+func (c *Consumer) InProgress(ackID string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.held[ackID]
+	if e == nil || !e.flying {
+		return c.fail(fmt.Errorf("%w: delivery %.80q", ErrNotFound, ackID))
+	}
+	e.due = time.Now().Add(c.opts.AckWait)
+	return nil
+}
+
 func (c *Consumer) wake() {
 	select {
 	case c.kick <- struct{}{}:
@@ -399,6 +453,7 @@ func (c *Consumer) wake() {
 func (c *Consumer) settle(e *entry) {
 	l := c.lanes[e.rec.Account]
 	delete(c.held, e.id)
+	c.bytes -= len(e.rec.Payload)
 	l.queue = l.queue[1:]
 	c.dirty = true
 	c.settleLane(e.rec.Account)

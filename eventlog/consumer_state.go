@@ -18,6 +18,17 @@ import (
 type consumerState struct {
 	Scan   string                     `json:"scan"`
 	Behind map[fleet.AccountID]uint64 `json:"behind,omitempty"`
+	// Attempts counts the deliveries of the first unsettled event of accounts in Behind.
+	Attempts map[fleet.AccountID]int `json:"attempts,omitempty"`
+}
+
+// floor is the place up to which everything is settled.
+func (st consumerState) floor() (Cursor, error) {
+	at, err := ParseCursor(st.Scan)
+	for _, seq := range st.Behind {
+		at.Seq = min(at.Seq, seq)
+	}
+	return at, err
 }
 
 // Consumer opens the durable consumer called name ([a-z0-9-]{1,64}), creating it at o.From.
@@ -60,46 +71,61 @@ func (l *Log) consumers(ctx context.Context) (jetstream.KeyValue, error) {
 	})
 }
 
+// readConsumer gives what is stored of a consumer, nil when nothing is, and the revision that the
+// next save replaces.
+func (l *Log) readConsumer(ctx context.Context, kv jetstream.KeyValue, name string) (*consumerState, uint64, error) {
+	stored, err := kv.Get(ctx, name)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		// A deleted consumer leaves a marker, whose revision a new one must follow.
+		del, err := deleted(ctx, kv, name)
+		if err != nil || del == nil {
+			return nil, 0, err
+		}
+		return nil, del.Revision(), nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	st := new(consumerState)
+	if err := json.Unmarshal(stored.Value(), st); err != nil {
+		return nil, 0, fmt.Errorf("%w: its state does not decode", ErrCorrupt)
+	}
+	if _, err := st.floor(); err != nil {
+		return nil, 0, fmt.Errorf("%w: its state does not decode", ErrCorrupt)
+	}
+	return st, stored.Revision(), nil
+}
+
 // load restores the cursor and saves it at once, so that a former dispatcher notices.
 func (c *Consumer) load(ctx context.Context) error {
-	stored, err := c.kv.Get(ctx, c.name)
-	from := c.opts.From
-	var st consumerState
-	switch {
-	case errors.Is(err, jetstream.ErrKeyNotFound):
-		var del jetstream.KeyValueEntry
-		// A deleted consumer leaves a marker, whose revision a new one must follow.
-		if del, err = c.deleted(ctx); err != nil {
-			return err
-		} else if del != nil {
-			c.revision = del.Revision()
-		}
-	case err != nil:
+	st, revision, err := c.log.readConsumer(ctx, c.kv, c.name)
+	if err != nil {
 		return err
-	default:
-		c.revision = stored.Revision()
-		if err := json.Unmarshal(stored.Value(), &st); err != nil {
-			return fmt.Errorf("%w: its state does not decode", ErrCorrupt)
-		}
+	}
+	from := c.opts.From
+	c.revision = revision
+	if st != nil {
 		at, err := ParseCursor(st.Scan)
 		if err != nil {
-			return fmt.Errorf("%w: its state does not decode", ErrCorrupt)
+			return err
 		}
 		from = FromCursor(at)
 	}
 	if c.reader, err = c.log.startReader(ctx, from, c.opts.Accounts); err != nil {
 		return err
 	}
-	if stored != nil {
+	if st != nil {
 		// The stored zero cursor means "from sequence 1": unlike a new consumer's it reports
 		// what retention dropped meanwhile.
 		scan := from.cursor
 		c.reader.pos = min(c.reader.table.resolve(scan), c.reader.end)
-		c.reader.seen = c.reader.pos
+		c.reader.seen, c.reader.fresh = c.reader.pos, false
 		for a, seq := range st.Behind {
 			seq = c.reader.table.resolve(Cursor{Epoch: scan.Epoch, Seq: seq})
-			seq = min(seq, c.reader.pos)
-			c.lanes[a] = &lane{spill: c.spillReader(a, seq), at: seq}
+			if seq >= c.reader.pos {
+				continue // what it was behind of was cut off
+			}
+			c.lanes[a] = &lane{spill: c.spillReader(a, seq), at: seq, last: seq + 1, attempts: st.Attempts[a]}
 		}
 	}
 	c.scan, c.dirty = c.reader.place(), true
@@ -107,8 +133,8 @@ func (c *Consumer) load(ctx context.Context) error {
 }
 
 // deleted gives the deletion marker, nil when there is none.
-func (c *Consumer) deleted(ctx context.Context) (jetstream.KeyValueEntry, error) {
-	entries, err := c.kv.History(ctx, c.name)
+func deleted(ctx context.Context, kv jetstream.KeyValue, name string) (jetstream.KeyValueEntry, error) {
+	entries, err := kv.History(ctx, name)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return nil, nil
 	}
@@ -116,6 +142,84 @@ func (c *Consumer) deleted(ctx context.Context) (jetstream.KeyValueEntry, error)
 		return nil, err
 	}
 	return entries[len(entries)-1], nil
+}
+
+// ConsumerStatus is how far a consumer has come, as last saved.
+type ConsumerStatus struct {
+	// Cursor is the place up to which everything is settled; Scan up to where it was read.
+	Cursor, Scan Cursor
+	// Behind is how many accounts have events before Scan that are not settled.
+	Behind int
+}
+
+// ConsumerStatus reads what is saved of a consumer; ErrNotFound when nothing is.
+func (l *Log) ConsumerStatus(ctx context.Context, name string) (out ConsumerStatus, err error) {
+	if err := checkConsumerName(name); err != nil {
+		return out, err
+	}
+	done, err := l.enter()
+	if err != nil {
+		return out, err
+	}
+	defer done()
+	kv, err := l.consumers(ctx)
+	if err != nil {
+		return out, fmt.Errorf("read consumer %s: %w", name, err)
+	}
+	st, _, err := l.readConsumer(ctx, kv, name)
+	if err == nil && st == nil {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return out, fmt.Errorf("read consumer %s: %w", name, err)
+	}
+	if out.Cursor, err = st.floor(); err != nil {
+		return out, err
+	}
+	out.Scan, err = ParseCursor(st.Scan)
+	out.Behind = len(st.Behind)
+	return out, err
+}
+
+// maxSeekTries bounds the tries of SeekConsumer against a dispatcher that saves.
+const maxSeekTries = 20
+
+// SeekConsumer makes a consumer begin anew at from, whatever was settled. A dispatcher that has it
+// open ends with ErrInUse when it next saves; end it first.
+func (l *Log) SeekConsumer(ctx context.Context, name string, from From) (Cursor, error) {
+	if err := checkConsumerName(name); err != nil {
+		return Cursor{}, err
+	}
+	rd, err := l.startReader(ctx, from, nil)
+	if err != nil {
+		return Cursor{}, fmt.Errorf("seek consumer %s: %w", name, err)
+	}
+	done, err := l.enter()
+	if err != nil {
+		return Cursor{}, err
+	}
+	defer done()
+	kv, err := l.consumers(ctx)
+	if err != nil {
+		return Cursor{}, fmt.Errorf("seek consumer %s: %w", name, err)
+	}
+	data, err := json.Marshal(consumerState{Scan: rd.place().String()})
+	if err != nil {
+		return Cursor{}, fmt.Errorf("seek consumer %s: %w", name, err)
+	}
+	for range maxSeekTries {
+		var revision uint64
+		if _, revision, err = l.readConsumer(ctx, kv, name); err == nil || errors.Is(err, ErrCorrupt) {
+			_, err = kv.Update(ctx, name, data, revision)
+		}
+		if err == nil {
+			return rd.place(), nil
+		}
+		if !errors.Is(err, jetstream.ErrKeyExists) {
+			break
+		}
+	}
+	return Cursor{}, fmt.Errorf("seek consumer %s: %w", name, err)
 }
 
 // DeleteConsumer forgets a consumer's cursor and its dead letters. A dispatcher that has it
@@ -142,19 +246,18 @@ func (l *Log) DeleteConsumer(ctx context.Context, name string) error {
 	return nil
 }
 
-// state is what can be saved now, and the floor: up to there everything is settled.
-func (c *Consumer) state() (consumerState, Cursor) {
+// state is what can be saved now; mu is held.
+func (c *Consumer) state() consumerState {
 	scan := c.scan.Seq
 	if g := c.lanes[""]; g != nil && len(g.queue) > 0 { // an unsettled gap of all accounts
 		scan = min(scan, g.queue[0].rec.Gap.From-1)
 	}
-	floor := scan
 	st := consumerState{}
 	for a, l := range c.lanes {
 		if a == "" {
 			continue
 		}
-		at, behind := scan, false
+		at, behind, attempts := scan, false, l.attempts
 		if l.spill != nil {
 			at, behind = l.at, true
 		}
@@ -163,26 +266,34 @@ func (c *Consumer) state() (consumerState, Cursor) {
 			if g := l.queue[0].rec.Gap; g != nil {
 				at = g.From - 1
 			}
+			attempts = l.queue[0].attempt
 		}
 		if behind && at < scan {
 			if st.Behind == nil {
 				st.Behind = make(map[fleet.AccountID]uint64)
 			}
 			st.Behind[a] = at
-			floor = min(floor, at)
+			if attempts > 0 {
+				if st.Attempts == nil {
+					st.Attempts = make(map[fleet.AccountID]int)
+				}
+				st.Attempts[a] = attempts
+			}
 		}
 	}
-	epoch := c.scan.Epoch
-	st.Scan = Cursor{Epoch: epoch, Seq: scan}.String()
-	return st, Cursor{Epoch: epoch, Seq: floor}
+	st.Scan = Cursor{Epoch: c.scan.Epoch, Seq: scan}.String()
+	return st
 }
 
 // Cursor is the place up to which everything is settled.
 func (c *Consumer) Cursor() Cursor {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, floor := c.state()
-	return floor
+	at, err := c.state().floor()
+	if err != nil {
+		panic(fmt.Sprintf("consumer %s: %v", c.name, err)) // a broken invariant: its own text of a cursor
+	}
+	return at
 }
 
 func (c *Consumer) saveIfDue(ctx context.Context) error {
@@ -203,8 +314,7 @@ func (c *Consumer) save(ctx context.Context) error {
 	if c.ended != nil {
 		return c.ended
 	}
-	st, _ := c.state()
-	data, err := json.Marshal(st)
+	data, err := json.Marshal(c.state())
 	if err != nil {
 		return fmt.Errorf("save cursor: %w", err)
 	}

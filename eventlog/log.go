@@ -38,6 +38,7 @@ type Log struct {
 	keys   keyCache
 	synced syncTracker
 	hub    *hub
+	notes  notes
 
 	epochs      atomic.Pointer[epochTable]
 	reviewMu    sync.Mutex

@@ -27,6 +27,7 @@ type reader struct {
 	table   *epochTable
 	pos     uint64 // everything up to here was read or reported
 	seen    uint64 // one account: its records up to here were yielded or reported
+	fresh   bool   // one account, from the beginning: what was there before its first record is no loss
 	end     uint64 // without follow: where to stop
 	holes   []Gap
 }
@@ -74,7 +75,7 @@ func (l *Log) startReader(ctx context.Context, from From, accounts []fleet.Accou
 		}
 		r.pos = min(r.table.resolve(from.cursor), st.last)
 		if from.cursor.IsZero() { // the beginning of what is kept: no gap before it
-			r.pos = max(st.first, 1) - 1
+			r.pos, r.fresh = max(st.first, 1)-1, true
 		}
 	}
 	r.seen = r.pos
@@ -90,7 +91,7 @@ func (r *reader) read(ctx context.Context, follow bool) (items []item, wait <-ch
 	}
 	raws, low, ok, changed := r.log.hub.after(r.pos)
 	if ok && follow {
-		items, err = r.take(ctx, raws, 0)
+		items, err = r.takeAll(ctx, raws)
 		if err == nil && len(raws) == 0 {
 			return items, changed, nil
 		}
@@ -133,6 +134,26 @@ func (r *reader) read(ctx context.Context, follow bool) (items []item, wait <-ch
 		}
 		return items, nil, err
 	}
+}
+
+// takeAll is take for raws that leave nothing out, of no account. What one account's reader has
+// seen then moves with others' records too: an idle account misses nothing.
+func (r *reader) takeAll(ctx context.Context, raws []rawRecord) (items []item, err error) {
+	if r.account == "" {
+		return r.take(ctx, raws, 0)
+	}
+	for i := range raws {
+		whole := r.seen >= r.pos
+		it, err := r.take(ctx, raws[i:i+1], 0)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, it...)
+		if whole {
+			r.seen = max(r.seen, r.pos)
+		}
+	}
+	return items, nil
 }
 
 // place is where the reader stands.
@@ -184,6 +205,10 @@ func (r *reader) take(ctx context.Context, raws []rawRecord, target uint64) ([]i
 				return nil, err
 			}
 			items = append(items, gap...)
+		} else if err := r.streamFirst(ctx, &first); err != nil {
+			return nil, err
+		} else if first <= r.seen+1 { // retention took nothing: the account had no records
+			r.seen = target
 		}
 		r.pos = target
 	}
@@ -205,11 +230,11 @@ func (r *reader) takeOwn(ctx context.Context, raw rawRecord, first *uint64) ([]i
 			}
 			to = min(*first, raw.seq) - 1
 		}
-		if to > r.seen {
+		if to > r.seen && !r.fresh {
 			items = append(items, r.gapItem(r.account, Gap{From: r.seen + 1, To: to}, raw.seq-1))
 		}
 	}
-	r.seen = raw.seq
+	r.seen, r.fresh = raw.seq, false
 	return append(items, item{raw: raw, rec: &rec, err: err}), nil
 }
 

@@ -66,17 +66,18 @@ func openStore(ctx context.Context, nc *nats.Conn, cfg Config) (*store, error) {
 		s.prefix = "ev_" + strings.ToLower(cfg.Name) + "."
 	}
 	s.stream, err = js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name:        cfg.Name,
-		Description: "events of all accounts; written by the orchestrator only",
-		Subjects:    []string{s.prefix + "*"},
-		Retention:   jetstream.LimitsPolicy,
-		Discard:     jetstream.DiscardOld,
-		MaxAge:      cfg.MaxAge,
-		MaxBytes:    cfg.MaxBytes,
-		MaxMsgSize:  MaxRecordBytes + 4096, // headers
-		Storage:     jetstream.FileStorage,
-		Replicas:    cfg.Replicas,
-		AllowDirect: true,
+		Name:              cfg.Name,
+		Description:       "events of all accounts; written by the orchestrator only",
+		Subjects:          []string{s.prefix + "*"},
+		Retention:         jetstream.LimitsPolicy,
+		Discard:           jetstream.DiscardOld,
+		MaxAge:            cfg.MaxAge,
+		MaxBytes:          cfg.MaxBytes,
+		MaxMsgsPerSubject: max(cfg.MaxPerAccount, 0),
+		MaxMsgSize:        MaxRecordBytes + 4096, // headers
+		Storage:           jetstream.FileStorage,
+		Replicas:          cfg.Replicas,
+		AllowDirect:       true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open event log: stream %s: %w", cfg.Name, err)
