@@ -290,8 +290,8 @@ func TestAttemptsSurviveATakeOver(t *testing.T) {
 // and everything comes afterwards.
 func TestConsumerThatIsAwayHoldsBoundedMemory(t *testing.T) {
 	l := openLog(t, testConfig(t))
-	const accounts, each = 20, 400
-	o := ConsumerOptions{MaxInFlight: 64, MaxPerAccount: 4}
+	const accounts, each = 20, 100
+	o := ConsumerOptions{MaxInFlight: 64, MaxPerAccount: 4, AckWait: time.Hour}
 	c := openConsumer(t, l, "c", o)
 	for a := range accounts {
 		w := claim(t, l, accountID(fmt.Sprint("a", a)), 1)

@@ -16,6 +16,7 @@
 //	assign/<id>    node that should run it (leader)  own/<id>      node that runs it (lease)
 //	fence/<id>     held, with its L, or released     leader        node that assigns (lease)
 //	status/<id>    written by the owner, fenced      cluster       the configured cluster_id
+//	consumers/<name>, webhooks/<name>  Resources     duties/…      node that works on one (lease)
 //
 // The revision of the claiming transaction is the fencing token: the create revision of
 // own/<id> and the modification revision of fence/<id>.
