@@ -100,7 +100,7 @@ func (n *node) openEvents(ctx context.Context, cfg configs.Config, o nodeOptions
 		Dir: filepath.Join(cfg.DataDir, "events"), Keys: n.keys.DataKey, TokenValid: n.tokenValid,
 		MaxAge: time.Duration(cfg.Events.MaxAge), MaxBytes: cfg.Events.MaxBytes, MinFree: cfg.Events.MinFree,
 		MaxPerAccount: cfg.Events.MaxPerAccount,
-		SyncInterval: time.Duration(cfg.Events.SyncInterval), Logger: o.log.Named("events"),
+		SyncInterval:  time.Duration(cfg.Events.SyncInterval), Logger: o.log.Named("events"),
 	}
 	if !cfg.External() {
 		return eventlog.Open(ctx, c)
