@@ -162,6 +162,8 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 		}
 	case *connection.Processed:
 		a.toHome(ctx, m)
+	case *unwell:
+		a.unwell(ctx, m)
 	case *checkpointDue:
 		a.checkpoint(ctx, m)
 	case *streamEnded:

@@ -63,6 +63,7 @@ func (a *account) online(ctx actor.Context) {
 	if a.stream == nil {
 		a.startStream(ctx)
 	}
+	a.toStream(ctx, &homeUp{true})
 }
 
 // HandleFailure implements actor.SupervisorStrategy: supervision is the retry policy.
@@ -182,6 +183,7 @@ func (jitter) Int64N(n int64) int64 { return rand.Int64N(n) }
 type homeBackoff struct{ err *connection.EndError }
 
 func (a *account) backoff(ctx actor.Context, m *homeBackoff) {
+	a.toStream(ctx, &homeUp{false})
 	if a.home == nil || a.home.retry.IsZero() || a.state.terminal() || a.draining {
 		if a.draining {
 			a.drainStep(ctx)
@@ -230,6 +232,7 @@ func (a *account) stopHome(ctx actor.Context, next func(actor.Context)) {
 		return
 	}
 	h.closing, h.ready = true, false
+	a.toStream(ctx, &homeUp{false})
 	if !h.retry.IsZero() { // it waits for its restart: nothing is open
 		h.retry = time.Time{}
 		h.link.Park()

@@ -50,10 +50,19 @@ type Deps struct {
 	Redial backoff.Policy
 	// FloodWait is the longest wait asked by Telegram that is waited out; longer ones go to the caller.
 	FloodWait time.Duration
+	// Watch is how updates that do not come are noticed.
+	Watch Watch
 
 	Rand io.Reader
 	Now  func() time.Time
 	Log  hclog.Logger
+}
+
+// Watch sets when a connection that lives and brings no updates is doubted; zero fields take the
+// defaults.
+type Watch struct {
+	Quiet    time.Duration // without a push for so long, the server's state is asked (5 min)
+	Patience time.Duration // how long the answer may take (90 s, or FloodWait and 30 s)
 }
 
 // Limits of ours.

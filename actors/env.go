@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"time"
 
 	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
@@ -128,11 +129,20 @@ func (e *Env) Sync(ctx context.Context) error {
 	return e.await(ctx, func(done func(error)) any { return &syncUpdates{done: done} })
 }
 
+// SyncChannel asks for the difference of one channel and waits until its events are in the log.
+// For the time keep it is asked again and again, also after the call: so the account hears of
+// channels that it has not joined, of which Telegram pushes nothing.
+func (e *Env) SyncChannel(ctx context.Context, id int64, keep time.Duration) error {
+	return e.await(ctx, func(done func(error)) any {
+		return &syncUpdates{done: done, poll: &updates.Poll{Channel: id, For: keep}}
+	})
+}
+
 // Skip gives up what the update stream is missing, of channels excepted, and returns what that
 // was; the log has gap events that say the same.
 func (e *Env) Skip(ctx context.Context) ([]updates.Gap, error) {
 	var skipped []updates.Gap
-	if err := e.await(ctx, func(done func(error)) any { return &syncUpdates{done, &skipped} }); err != nil {
+	if err := e.await(ctx, func(done func(error)) any { return &syncUpdates{done: done, skipped: &skipped} }); err != nil {
 		return nil, err // the stream may still be writing to it
 	}
 	return skipped, nil

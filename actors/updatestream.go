@@ -17,6 +17,7 @@ import (
 	"github.com/telefleet/orchestrator/internal/peerview"
 	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/internal/updatelog"
+	"github.com/telefleet/orchestrator/internal/watchdog"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/telegram/tlupdates"
 	"github.com/telefleet/orchestrator/updates"
@@ -47,14 +48,17 @@ type updateStream struct {
 	timer     *time.Timer
 	cpTimer   *time.Timer
 	candidate *candidate
+	stored    eventlog.Cursor // of the last checkpoint
+	watch     watchdog.Watchdog
 	draining  bool
 	ended     bool
 }
 
-// candidate is a checkpoint that waits until the log is surely synced so far.
+// candidate is a checkpoint that waits until the log is surely synced so far; encoded, as an
+// account in thousands of channels has a large state.
 type candidate struct {
-	state updates.State
-	at    eventlog.Cursor
+	data []byte
+	at   eventlog.Cursor
 }
 
 // Messages of the stream.
@@ -89,6 +93,7 @@ func newUpdateStream(s *shared, pos *updatelog.Position, self int64, peers *peer
 		shared: s, machine: m, writer: pos.Writer, durable: pos.State.Clone(), last: pos.Last,
 		src:   tlupdates.Source{Self: self, Token: strconv.FormatInt(int64(s.grant.Fence.Token()), 10)},
 		peers: peers,
+		watch: newWatchdog(s.deps),
 	}
 }
 
@@ -122,19 +127,18 @@ func (s *updateStream) Receive(ctx actor.Context) {
 		s.append(ctx)
 	case *checkpointTick:
 		s.checkpoint(ctx)
+		s.look(ctx)
 		s.armCheckpoint(ctx)
+	case *homeUp:
+		if m.up {
+			s.watch.Up(s.deps.Now())
+		} else {
+			s.watch.Down()
+		}
+	case *probed:
+		s.probed(ctx, m)
 	case *syncUpdates:
-		if s.ended {
-			m.done(errStreamStopped)
-			return
-		}
-		s.syncs = append(s.syncs, m.done)
-		if m.skipped == nil {
-			s.step(ctx, updates.TooLong{})
-			break
-		}
-		s.skips = append(s.skips, m.skipped)
-		s.step(ctx, updates.Skip{})
+		s.sync(ctx, m)
 	case *stateChanged:
 		s.stateEvent(m)
 		s.append(ctx)
@@ -147,6 +151,7 @@ func (s *updateStream) Receive(ctx actor.Context) {
 
 // push takes one message of the server.
 func (s *updateStream) push(ctx actor.Context, m *connection.UpdatesArrived) {
+	s.watch.Heard(s.deps.Now())
 	src := s.src
 	src.MsgID = m.MsgID
 	u, err := tg.DecodeUpdates(&bin.Buffer{Buf: m.Body})
@@ -397,17 +402,18 @@ func (s *updateStream) end(ctx actor.Context, err error) {
 // checkpoint hands a state to the account that the log has surely synced, and takes the next.
 func (s *updateStream) checkpoint(ctx actor.Context) {
 	if c := s.candidate; c != nil && covers(s.deps.Events.Durable(), c.at) {
-		data, err := updatelog.EncodeCheckpoint(c.state, c.at)
-		if err != nil {
-			s.log.Error("checkpoint is not encoded", "error", err.Error())
-		} else {
-			ctx.Send(ctx.Parent(), &checkpointDue{data: data})
-		}
-		s.candidate = nil
+		ctx.Send(ctx.Parent(), &checkpointDue{data: c.data})
+		s.candidate, s.stored = nil, c.at
 	}
-	if s.candidate == nil && s.durable.Known() {
-		s.candidate = &candidate{state: s.durable.Clone(), at: s.last}
+	if s.candidate != nil || !s.durable.Known() || s.stored == s.last {
+		return // s.last moves with every change of the state
 	}
+	data, err := updatelog.EncodeCheckpoint(s.durable, s.last)
+	if err != nil {
+		s.log.Error("checkpoint is not encoded", "error", err.Error())
+		return
+	}
+	s.candidate = &candidate{data: data, at: s.last}
 }
 
 func covers(durable, at eventlog.Cursor) bool {
@@ -416,7 +422,7 @@ func covers(durable, at eventlog.Cursor) bool {
 
 func (s *updateStream) armCheckpoint(ctx actor.Context) {
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	s.cpTimer = time.AfterFunc(checkpointEvery, func() { root.Send(self, &checkpointTick{}) })
+	s.cpTimer = time.AfterFunc(s.beat(), func() { root.Send(self, &checkpointTick{}) })
 }
 
 func (s *updateStream) setTimer(ctx actor.Context, at time.Time) {

@@ -2,6 +2,9 @@ package client
 
 import (
 	"context"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 )
@@ -62,4 +65,18 @@ func (a *Account) Sync(ctx context.Context, skip bool) ([]*v1.SkippedUpdates, er
 		return n.sessions.SyncUpdates
 	}, &v1.SyncUpdatesRequest{Account: a.id, Skip: skip})
 	return reply.GetSkipped(), err
+}
+
+// SyncChannel fetches what an account has missed of one channel (updates.getChannelDifference), and
+// for the time keep, at most 24 h, asks again and again after the call. So it hears of channels that
+// it has not joined. Reasons: PEER_UNKNOWN, TOO_MANY_POLLED beyond 10 channels.
+func (a *Account) SyncChannel(ctx context.Context, channel string, keep time.Duration) error {
+	req := &v1.SyncUpdatesRequest{Account: a.id, Channel: channel}
+	if keep > 0 {
+		req.PollFor = durationpb.New(keep)
+	}
+	_, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.SyncUpdatesRequest) (*v1.SyncUpdatesReply, error) {
+		return n.sessions.SyncUpdates
+	}, req)
+	return err
 }

@@ -117,6 +117,13 @@ func (m *Machine) State() State {
 	return s
 }
 
+// Behind reports whether a state of the server is ahead of the common boxes, as far as they are
+// known and no call is on its way that says so anyhow.
+func (m *Machine) Behind(s ServerState) bool {
+	c := &m.common
+	return c.known() && c.flowing() && (s.Pts > c.pts || s.Qts > c.qts)
+}
+
 // Step takes one input and returns what to do, in order. The slice, not what is in it, is
 // valid until the next Step.
 func (m *Machine) Step(now time.Time, in Input) []Effect {

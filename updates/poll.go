@@ -17,8 +17,11 @@ type poll struct {
 // what is open, at most ten).
 const MaxPolls = 10
 
-// Polled is how many channels are being polled.
-func (m *Machine) Polled() int { return len(m.polls) }
+// CanPoll reports whether a channel can be polled for a while.
+func (m *Machine) CanPoll(channel int64) bool {
+	_, polled := m.polls[channel]
+	return polled || len(m.polls) < MaxPolls
+}
 
 // poll forces the difference of a channel, once or for a while.
 func (m *Machine) poll(in Poll) {
@@ -29,11 +32,10 @@ func (m *Machine) poll(in Poll) {
 		return
 	}
 	m.wantChannel(in.Channel, 0)
-	_, polled := m.polls[in.Channel]
 	switch {
 	case in.For <= 0:
 		delete(m.polls, in.Channel)
-	case polled || len(m.polls) < MaxPolls:
+	case m.CanPoll(in.Channel):
 		if m.polls == nil {
 			m.polls = make(map[int64]poll, 1)
 		}

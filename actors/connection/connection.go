@@ -106,6 +106,10 @@ func (c *connection) Receive(ctx actor.Context) {
 			c.link.inited = false
 			c.announce(ctx)
 		}
+	case *Replace:
+		if c.phase == phaseReady {
+			c.close(ctx, &EndError{c.link.dc, m.End, m.Err})
+		}
 	case *Close:
 		c.leave(ctx)
 	case *leaveTimeout:

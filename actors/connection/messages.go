@@ -39,6 +39,11 @@ type (
 	}
 	// RenewInit announces the application again before the next call.
 	RenewInit struct{}
+	// Replace ends it as if it had failed in this way; without effect unless it is ready.
+	Replace struct {
+		End End
+		Err error
+	}
 	// Close ends it for good; the answer is Closed.
 	Close struct{}
 )

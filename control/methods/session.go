@@ -2,6 +2,7 @@ package methods
 
 import (
 	"context"
+	"time"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/telegram"
@@ -14,7 +15,12 @@ type syncer interface {
 	Sync(ctx context.Context) error
 	// Skip takes over the server's state and returns what that leaves out.
 	Skip(ctx context.Context) ([]updates.Gap, error)
+	// SyncChannel does the same for one channel, and goes on asking it for a while.
+	SyncChannel(ctx context.Context, id int64, keep time.Duration) error
 }
+
+// maxPoll bounds how long a channel is polled.
+const maxPoll = 24 * time.Hour
 
 func syncUpdates(ctx context.Context, env telegram.Env, req *v1.SyncUpdatesRequest) (*v1.SyncUpdatesReply, error) {
 	account, ok := env.(syncer)
@@ -22,6 +28,9 @@ func syncUpdates(ctx context.Context, env telegram.Env, req *v1.SyncUpdatesReque
 		return nil, unsupported("update streams")
 	}
 	reply := &v1.SyncUpdatesReply{}
+	if req.GetChannel() != "" || req.GetPollFor() != nil {
+		return reply, syncChannel(ctx, env, account, req)
+	}
 	if !req.GetSkip() {
 		if err := account.Sync(ctx); err != nil {
 			return nil, err
@@ -36,4 +45,24 @@ func syncUpdates(ctx context.Context, env telegram.Env, req *v1.SyncUpdatesReque
 		reply.Skipped = append(reply.Skipped, &v1.SkippedUpdates{Box: gap.Box.String(), From: int64(gap.From), To: int64(gap.To)})
 	}
 	return reply, nil
+}
+
+func syncChannel(ctx context.Context, env telegram.Env, account syncer, req *v1.SyncUpdatesRequest) error {
+	keep := req.GetPollFor().AsDuration()
+	switch {
+	case req.GetSkip():
+		return invalid("skip", "skip the common updates without channel", "excludes channel")
+	case req.GetChannel() == "":
+		return invalid("poll_for", "name the channel", "is of a channel, and channel is empty")
+	case req.GetPollFor() != nil && (!req.GetPollFor().IsValid() || keep < 0 || keep > maxPoll):
+		return invalid("poll_for", "for example 3600s", "must be 0 to %s (got %s)", maxPoll, keep)
+	}
+	peer, err := telegram.ResolvePeer(ctx, env, req.GetChannel())
+	if err != nil {
+		return err
+	}
+	if peer.Kind != telegram.PeerChannel {
+		return invalid("channel", "users and basic groups are synced without channel", "must be a channel or supergroup (got %q)", req.GetChannel())
+	}
+	return account.SyncChannel(ctx, peer.ID, keep)
 }

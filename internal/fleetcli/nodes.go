@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -242,10 +243,12 @@ func newNetworkRestored(g *CLI) *cobra.Command {
 
 func newSync(g *CLI) *cobra.Command {
 	var skip bool
+	var channel string
+	var keep time.Duration
 	cmd := &cobra.Command{
 		Use:     "sync ACCOUNT",
 		Short:   "Fetch the updates that an account has missed",
-		Example: "  orchestrator sync support-1",
+		Example: "  orchestrator sync support-1\n  orchestrator sync support-1 --channel @news --for 1h",
 		Args:    g.Args("ACCOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := g.Dial()
@@ -253,7 +256,12 @@ func newSync(g *CLI) *cobra.Command {
 				return err
 			}
 			defer c.Close()
-			skipped, err := c.Account(args[0]).Sync(cmd.Context(), skip)
+			var skipped []*v1.SkippedUpdates
+			if channel != "" {
+				err = c.Account(args[0]).SyncChannel(cmd.Context(), channel, keep)
+			} else {
+				skipped, err = c.Account(args[0]).Sync(cmd.Context(), skip)
+			}
 			if err != nil {
 				return err
 			}
@@ -267,5 +275,8 @@ func newSync(g *CLI) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&skip, "skip", false, "jump to the present and say what was left out, instead of fetching it")
+	cmd.Flags().StringVar(&channel, "channel", "", "only of this channel, which the account need not have joined")
+	cmd.Flags().DurationVar(&keep, "for", 0, "ask the channel again and again for so long, at most 24h")
+	cmd.MarkFlagsMutuallyExclusive("skip", "channel")
 	return cmd
 }

@@ -107,6 +107,8 @@ type Faults struct {
 	lastCut  time.Time
 	queued   []injection
 	hook     RPCHook
+	opened   uint64 // sessions so far
+	wedged   uint64 // of these, how many are wedged
 	rpc      map[uint32][]rpcError
 	count    Counters
 }
@@ -164,6 +166,28 @@ func (f *Faults) Pending() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.queued)
+}
+
+// WedgeSessions makes every session that exists now deaf and dumb for ever: pings and other
+// service messages work, but queries are never answered and pushes are lost. New sessions work.
+func (f *Faults) WedgeSessions() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wedged = f.opened
+}
+
+// openSession numbers a new session.
+func (f *Faults) openSession() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.opened++
+	return f.opened
+}
+
+func (f *Faults) isWedged(session uint64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return session <= f.wedged
 }
 
 // RPCError answers the next n queries that have this constructor id with an error.

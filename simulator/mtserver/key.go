@@ -137,7 +137,7 @@ func (k *authKey) sessionOf(id int64, now time.Time) *session {
 		}
 		k.forget(oldest)
 	}
-	s := &session{key: k, id: id, used: now, unacked: map[int64]*outgoing{}}
+	s := &session{key: k, id: id, number: k.srv.faults.openSession(), used: now, unacked: map[int64]*outgoing{}}
 	k.sessions[id] = s
 	return s
 }

@@ -243,6 +243,9 @@ func (in *inbound) query(m message, r *received) {
 		ConnID: in.conn.id, Remote: in.conn.remote, Body: m.body, session: s, query: q,
 	}
 	k.srv.stats.calls.Add(1)
+	if k.srv.faults.isWedged(s.number) {
+		return
+	}
 	code, text := in.admit(call)
 	if code != 0 {
 		in.finish(call, encodeRPCError(code, text))

@@ -10,6 +10,7 @@ import (
 type session struct {
 	key       *authKey
 	id        int64
+	number    uint64 // counts the server's sessions
 	used      time.Time
 	announced bool // new_session_created was sent
 	forgotten bool
@@ -141,7 +142,7 @@ func (s *session) push(body []byte) {
 		packed = gzipPacked(body)
 	}
 	switch {
-	case fate.drop:
+	case fate.drop || srv.faults.isWedged(s.number):
 		// As if it had been acknowledged: nobody will send it again.
 		s.settle(s.post(packed, postContent|postPush|postHold))
 		return

@@ -9,6 +9,7 @@ package orchestratorv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -28,7 +29,14 @@ type SyncUpdatesRequest struct {
 	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
 	// True jumps to the server's state (updates.getState) instead of fetching what is missing; the log
 	// gets gap events that say what was skipped. Channels are not skipped: they catch up as always.
-	Skip          bool `protobuf:"varint,2,opt,name=skip,proto3" json:"skip,omitempty"`
+	Skip bool `protobuf:"varint,2,opt,name=skip,proto3" json:"skip,omitempty"`
+	// One channel or supergroup to ask (updates.getChannelDifference), in any text form of Peer, instead
+	// of the account's common updates; the account need not have joined it. Excludes skip.
+	Channel string `protobuf:"bytes,3,opt,name=channel,proto3" json:"channel,omitempty"`
+	// How long the channel is asked again and again after the call, each time the server's timeout is
+	// over: Telegram pushes nothing of channels that the account has not joined. At most 24 h and
+	// 10 channels of an account at a time; it ends early when the account moves or restarts.
+	PollFor       *durationpb.Duration `protobuf:"bytes,4,opt,name=poll_for,json=pollFor,proto3" json:"poll_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -75,6 +83,20 @@ func (x *SyncUpdatesRequest) GetSkip() bool {
 		return x.Skip
 	}
 	return false
+}
+
+func (x *SyncUpdatesRequest) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *SyncUpdatesRequest) GetPollFor() *durationpb.Duration {
+	if x != nil {
+		return x.PollFor
+	}
+	return nil
 }
 
 // SyncUpdatesReply tells what was left out.
@@ -191,10 +213,12 @@ var File_orchestrator_v1_session_proto protoreflect.FileDescriptor
 
 const file_orchestrator_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"\x1dorchestrator/v1/session.proto\x12\x0forchestrator.v1\"B\n" +
+	"\x1dorchestrator/v1/session.proto\x12\x0forchestrator.v1\x1a\x1egoogle/protobuf/duration.proto\"\x92\x01\n" +
 	"\x12SyncUpdatesRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
-	"\x04skip\x18\x02 \x01(\bR\x04skip\"M\n" +
+	"\x04skip\x18\x02 \x01(\bR\x04skip\x12\x18\n" +
+	"\achannel\x18\x03 \x01(\tR\achannel\x124\n" +
+	"\bpoll_for\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\apollFor\"M\n" +
 	"\x10SyncUpdatesReply\x129\n" +
 	"\askipped\x18\x01 \x03(\v2\x1f.orchestrator.v1.SkippedUpdatesR\askipped\"F\n" +
 	"\x0eSkippedUpdates\x12\x10\n" +
@@ -218,19 +242,21 @@ func file_orchestrator_v1_session_proto_rawDescGZIP() []byte {
 
 var file_orchestrator_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_orchestrator_v1_session_proto_goTypes = []any{
-	(*SyncUpdatesRequest)(nil), // 0: orchestrator.v1.SyncUpdatesRequest
-	(*SyncUpdatesReply)(nil),   // 1: orchestrator.v1.SyncUpdatesReply
-	(*SkippedUpdates)(nil),     // 2: orchestrator.v1.SkippedUpdates
+	(*SyncUpdatesRequest)(nil),  // 0: orchestrator.v1.SyncUpdatesRequest
+	(*SyncUpdatesReply)(nil),    // 1: orchestrator.v1.SyncUpdatesReply
+	(*SkippedUpdates)(nil),      // 2: orchestrator.v1.SkippedUpdates
+	(*durationpb.Duration)(nil), // 3: google.protobuf.Duration
 }
 var file_orchestrator_v1_session_proto_depIdxs = []int32{
-	2, // 0: orchestrator.v1.SyncUpdatesReply.skipped:type_name -> orchestrator.v1.SkippedUpdates
-	0, // 1: orchestrator.v1.SessionService.SyncUpdates:input_type -> orchestrator.v1.SyncUpdatesRequest
-	1, // 2: orchestrator.v1.SessionService.SyncUpdates:output_type -> orchestrator.v1.SyncUpdatesReply
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	3, // 0: orchestrator.v1.SyncUpdatesRequest.poll_for:type_name -> google.protobuf.Duration
+	2, // 1: orchestrator.v1.SyncUpdatesReply.skipped:type_name -> orchestrator.v1.SkippedUpdates
+	0, // 2: orchestrator.v1.SessionService.SyncUpdates:input_type -> orchestrator.v1.SyncUpdatesRequest
+	1, // 3: orchestrator.v1.SessionService.SyncUpdates:output_type -> orchestrator.v1.SyncUpdatesReply
+	3, // [3:4] is the sub-list for method output_type
+	2, // [2:3] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_orchestrator_v1_session_proto_init() }
