@@ -32,7 +32,7 @@ func NewGate(clock Clock, deadline time.Duration) *Gate {
 // Check returns nil while the gate is open and ErrFenced afterwards. It costs an atomic
 // load and a reading of the clock.
 func (g *Gate) Check() error {
-	if int64(g.clock()) >= g.deadline.Load() {
+	if fencing && int64(g.clock()) >= g.deadline.Load() {
 		return ErrFenced
 	}
 	return nil

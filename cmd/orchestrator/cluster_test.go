@@ -3,13 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"maps"
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +22,7 @@ import (
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/client"
+	"github.com/telefleet/orchestrator/internal/faultproxy"
 	"github.com/telefleet/orchestrator/simulator"
 )
 
@@ -43,70 +44,63 @@ type testCluster struct {
 	files map[string]nodeFiles
 	names []string // of the nodes
 	draw  *mathrand.Rand
+	// links are each node's ways to etcd.
+	links map[string]*faultproxy.Proxy
+	// sleepers are accounts that nobody hears of: nothing but the fence stops a former owner of
+	// theirs, which has no event to append and no session to save.
+	sleepers []string
 	*conversation
 
 	mu      sync.Mutex
 	running map[string]server
 }
 
-// nodeConfig is a cluster.yaml: shared services, this node's own certificate, free ports.
-const nodeConfig = `cluster_id: test
-data_dir: %q
-etcd: {endpoints: [%q]}
-events: {nats_url: %q, sync_interval: 1s, min_free_bytes: 1}
-cluster:
-  listen: 127.0.0.1:0
-  tls: {ca_file: %q, cert_file: %q, key_file: %q}
-ownership: fast
-security: {master_key_file: %q}
-telegram: {api_id: 7, api_hash: cafe, network: file, dc_file: %q}
-api: {listen: "127.0.0.1:0"}
-pace: {dials_per_second: 1000, dials_per_dc_second: 1000}
-`
-
 // startCluster starts etcd, NATS and three nodes, and signs the accounts in by way of all nodes.
 func startCluster(t *testing.T, accounts int) *testCluster {
 	t.Helper()
 	sim, dcFile := startSimulator(t)
-	root := t.TempDir()
-	shared := startInfra(t, filepath.Join(root, "infra"))
-	certs, master := filepath.Join(root, "certs"), filepath.Join(root, "master.key")
-	runCLI(t, nil, "cert", "init", "--dir", certs).ok()
-	secret := make([]byte, 32)
-	if _, err := rand.Read(secret); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(master, secret, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	shared := startServices(t, dcFile)
 	c := &testCluster{
 		t: t, sim: sim, names: []string{"node-1", "node-2", "node-3"}, draw: mathrand.New(mathrand.NewPCG(testSeed, 0)),
-		files: map[string]nodeFiles{}, running: map[string]server{}, conversation: newConversation(),
+		files: map[string]nodeFiles{}, running: map[string]server{}, links: map[string]*faultproxy.Proxy{}, conversation: newConversation(),
 	}
-	var starting sync.WaitGroup
 	for _, name := range c.names {
-		runCLI(t, nil, "cert", "issue", name, "--dir", certs, "--host", "127.0.0.1").ok()
-		n := nodeFiles{t, filepath.Join(root, name), filepath.Join(root, name+".yaml")}
-		text := fmt.Sprintf(nodeConfig, n.dir, shared.etcd, shared.nats,
-			filepath.Join(certs, "ca.crt"), filepath.Join(certs, name+".crt"), filepath.Join(certs, name+".key"), master, dcFile)
-		if err := os.WriteFile(n.config, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		c.files[name] = n
+		c.files[name] = shared.node(name, "http://"+c.link(name, shared.etcd), shared.nats)
 	}
 	for _, name := range c.names {
 		c.start(name)
 	}
-	for i := range accounts {
-		name := fmt.Sprintf("acc-%02d", i)
+	var starting sync.WaitGroup
+	sign := func(name string, i int) simulator.User {
 		user := addUser(t, sim, simulator.UserSpec{Phone: fmt.Sprintf("+1555%07d", i), Username: fmt.Sprintf("person%02d", i), HomeDC: 1 + i%3})
-		c.accountOf[user.ID] = name
-		c.accounts, c.usernames = append(c.accounts, name), append(c.usernames, user.Username)
 		sdk := c.client(c.names[i%3])
 		starting.Go(func() { c.logIn(sdk, name, user.Phone) })
+		return user
+	}
+	for i := range accounts {
+		name := fmt.Sprintf("acc-%02d", i)
+		user := sign(name, i)
+		c.accountOf[user.ID] = name
+		c.accounts, c.usernames = append(c.accounts, name), append(c.usernames, user.Username)
+	}
+	for i := range 2 {
+		c.sleepers = append(c.sleepers, fmt.Sprintf("sleeper-%d", i))
+		sign(c.sleepers[i], accounts+i)
 	}
 	starting.Wait()
 	return c
+}
+
+// link makes a node's way to etcd, which can be cut, and returns its address.
+func (c *testCluster) link(name, etcd string) string {
+	c.t.Helper()
+	p, err := faultproxy.Start(context.Background(), strings.TrimPrefix(etcd, "http://"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { _ = p.Close() })
+	c.links[name] = p
+	return p.Addr()
 }
 
 func (c *testCluster) logIn(sdk *client.Client, account, phone string) {
@@ -261,6 +255,7 @@ func (c *testCluster) until(what string, is func() bool) {
 	limit := time.NewTimer(outage)
 	defer limit.Stop()
 	for {
+		c.noKeyIsLost()
 		c.state.Lock()
 		done, wake := is(), c.wake
 		c.state.Unlock()
@@ -272,6 +267,14 @@ func (c *testCluster) until(what string, is func() bool) {
 		case <-limit.C:
 			c.t.Fatalf("waited in vain until %s", what)
 		}
+	}
+}
+
+// noKeyIsLost asks the referee.
+func (c *testCluster) noKeyIsLost() {
+	c.t.Helper()
+	if r := c.sim.Referee().Counts(); r.Duplicated != 0 || r.Overlaps != 0 {
+		c.t.Fatalf("referee: %d keys killed by a second owner, %d overlaps", r.Duplicated, r.Overlaps)
 	}
 }
 
@@ -351,21 +354,71 @@ type fault struct {
 	strike func(c *testCluster, name string)
 	// over lets the node come back.
 	over func(c *testCluster, name string)
+	// alive says that the process lives on: a node that has a sleeper is struck.
+	alive bool
 }
 
 var (
-	faultKill = fault{"kill -9", func(c *testCluster, name string) { c.running[name].kill() }, (*testCluster).start}
+	faultKill = fault{"kill -9", func(c *testCluster, name string) { c.running[name].kill() }, (*testCluster).start, false}
 	faultTerm = fault{"SIGTERM", func(c *testCluster, name string) {
 		c.running[name].signal(syscall.SIGTERM)
 		if code := c.running[name].exit(); code != exitOK {
 			c.t.Errorf("%s: exit %d after SIGTERM", name, code)
 		}
-	}, (*testCluster).start}
+	}, (*testCluster).start, false}
 	// faultFreeze stops a process past its lease and lets it go on: the server's own
 	// ping_delay_disconnect may close its sockets before fencing has to.
 	faultFreeze = fault{"SIGSTOP", func(c *testCluster, name string) { c.running[name].signal(syscall.SIGSTOP) },
-		func(c *testCluster, name string) { c.running[name].signal(syscall.SIGCONT) }}
+		func(c *testCluster, name string) { c.running[name].signal(syscall.SIGCONT) }, true}
+	// faultCut takes etcd from a node that still reaches Telegram. It is told of nothing: only its
+	// own deadline makes it let go of its sockets before the next owner dials.
+	faultCut = fault{"a cut from etcd", func(c *testCluster, name string) { c.links[name].BlackHole(faultproxy.Both) },
+		func(c *testCluster, name string) { c.links[name].BlackHole(faultproxy.None) }, true}
 )
+
+// home is the name of the node that an account lives on.
+func (c *testCluster) home(sdk *client.Client, account string) string {
+	c.t.Helper()
+	a, err := sdk.Account(account).Get(c.within())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	nodes, err := sdk.Nodes(c.within())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, n := range nodes {
+		if n.GetId() == a.GetStatus().GetNode() {
+			return n.GetName()
+		}
+	}
+	c.t.Fatalf("%s lives on %q, which is none of %v", account, a.GetStatus().GetNode(), nodes)
+	return ""
+}
+
+// sleeperLeaves waits until the others have taken a sleeper over from a node that lives on.
+func (c *testCluster) sleeperLeaves(name string) {
+	c.t.Helper()
+	var others []string
+	for _, n := range c.names {
+		if n != name {
+			others = append(others, n)
+		}
+	}
+	sdk := c.client(others...)
+	former, err := sdk.Account(c.sleepers[0]).Get(c.within())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.eventually(func() string {
+		c.noKeyIsLost()
+		now, err := sdk.Account(c.sleepers[0]).Get(c.within())
+		if err != nil || now.GetStatus().GetNode() == former.GetStatus().GetNode() || now.GetStatus().GetState() != v1.AccountState_ACCOUNT_STATE_ONLINE {
+			return fmt.Sprintf("%s stays at %s: %v, %v", c.sleepers[0], name, now, err)
+		}
+		return ""
+	})
+}
 
 // suffer strikes a drawn node after a drawn number of messages, waits until every account has
 // said something that it began afterwards, and brings the node back.
@@ -376,9 +429,16 @@ func (c *testCluster) suffer(f fault, sdk *client.Client) {
 	c.state.Unlock()
 	c.until("messages flow", func() bool { return c.sent >= more || c.t.Failed() })
 	name := c.names[c.draw.IntN(len(c.names))]
-	struck := time.Now()
+	if f.alive {
+		name = c.home(sdk, c.sleepers[0])
+	}
+	began := time.Now()
 	f.strike(c, name)
-	gone := time.Since(struck)
+	if f.alive {
+		c.sleeperLeaves(name)
+	}
+	struck := time.Now()
+	gone := struck.Sub(began)
 	c.until("every account has spoken after "+f.name, func() bool {
 		for _, a := range c.accounts {
 			if c.begun[a].Before(struck) {
@@ -387,7 +447,7 @@ func (c *testCluster) suffer(f fault, sdk *client.Client) {
 		}
 		return true
 	})
-	c.t.Logf("%s of %s: exit after %s, every account spoke again after %s", f.name, name, gone.Round(time.Millisecond), time.Since(struck).Round(time.Millisecond))
+	c.t.Logf("%s of %s: gone after %s, every account spoke again after %s", f.name, name, gone.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 	f.over(c, name)
 	back := time.Now()
 	c.everyNodeHasItsShare(sdk)
@@ -395,16 +455,17 @@ func (c *testCluster) suffer(f fault, sdk *client.Client) {
 }
 
 // TestClusterLosesNoNodeAndNoMessage: accounts talk all the time over three processes of which
-// some are killed, some shut down. No key is used twice, nothing is lost or said twice, and
+// some are killed, some shut down, one is frozen and one cut off. No key is used twice, nothing is lost or said twice, and
 // everybody is online at the end.
 func TestClusterLosesNoNodeAndNoMessage(t *testing.T) {
 	t.Parallel()
 	if !long {
 		t.Skip("minutes of real leases: make test-long runs it; TestTwoNodesAreSteeredFromEither is its short sister")
 	}
-	accounts, faults := 6, []fault{faultTerm, faultKill}
-	if os.Getenv("ORCHESTRATOR_LONG") != "short" { // ORCHESTRATOR_LONG=short: 6 accounts and 2 faults
-		accounts, faults = 30, []fault{faultKill, faultTerm, faultKill, faultKill, faultTerm, faultFreeze, faultKill, faultKill}
+	accounts := 30
+	faults := []fault{faultKill, faultTerm, faultKill, faultCut, faultKill, faultTerm, faultFreeze, faultKill, faultKill}
+	if short {
+		accounts, faults = 6, []fault{faultTerm, faultKill, faultCut}
 	}
 	c := startCluster(t, accounts)
 	if t.Failed() {
@@ -443,6 +504,25 @@ func TestClusterLosesNoNodeAndNoMessage(t *testing.T) {
 	c.judge()
 }
 
+// TestClusterTestFailsWithoutFencing: the same test, in its short form, over a binary without the
+// fence (build tag unfenced) must find keys that two nodes used.
+func TestClusterTestFailsWithoutFencing(t *testing.T) {
+	t.Parallel()
+	if !long || short {
+		t.Skip("builds a binary of its own and waits for real leases: make test-long runs it")
+	}
+	unfenced := filepath.Join(t.TempDir(), "unfenced")
+	if out, err := exec.Command("go", "build", "-tags", "unfenced", "-o", unfenced, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build without the fence: %v\n%s", err, out)
+	}
+	again := exec.Command(os.Args[0], "-test.run", "^TestClusterLosesNoNodeAndNoMessage$", "-test.v")
+	again.Env = append(os.Environ(), envLong+"=short", envBinary+"="+unfenced)
+	out, err := again.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "keys killed by a second owner") {
+		t.Errorf("the test passed without the fence, or failed of something else: %v\n%s", err, tail(string(out)))
+	}
+}
+
 func (c *testCluster) judge() {
 	c.t.Helper()
 	owed, lost, out := c.missing()
@@ -450,11 +530,9 @@ func (c *testCluster) judge() {
 	for _, ids := range c.seen {
 		twice += len(ids) - 1
 	}
-	r := c.sim.Referee().Counts()
-	c.t.Logf("%d messages sent, %d events owed, %d lost, %d under two ids, %d out of order; referee %+v", c.sent, owed, lost, twice, c.swaps, r)
-	if r.Duplicated != 0 || r.Overlaps != 0 {
-		c.t.Errorf("referee: %d keys killed, %d overlaps", r.Duplicated, r.Overlaps)
-	}
+	c.t.Logf("%d messages sent, %d events owed, %d lost, %d under two ids, %d out of order; referee %+v",
+		c.sent, owed, lost, twice, c.swaps, c.sim.Referee().Counts())
+	c.noKeyIsLost()
 	if lost != 0 || twice != 0 || c.swaps != 0 {
 		c.t.Errorf("of %d events %d were lost, %d came under two ids, %d out of order", owed, lost, twice, c.swaps)
 	}
@@ -493,7 +571,7 @@ func (c *testCluster) everyNodeTellsTheSame() {
 				first = listed
 			}
 			for _, l := range [][]*v1.Account{listed, watched} {
-				if len(l) != len(c.accounts) || !slices.EqualFunc(first, l, func(a, b *v1.Account) bool { return proto.Equal(a, b) }) {
+				if len(l) != len(c.accounts)+len(c.sleepers) || !slices.EqualFunc(first, l, func(a, b *v1.Account) bool { return proto.Equal(a, b) }) {
 					return fmt.Sprintf("%s tells %v, the first node %v", name, l, first)
 				}
 			}

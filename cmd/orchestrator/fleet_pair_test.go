@@ -1,10 +1,7 @@
 package main
 
 import (
-	"crypto/rand"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,40 +15,8 @@ import (
 // servePair runs two nodes over one etcd and one NATS.
 func servePair(t *testing.T, dcFile string) (one, two server) {
 	t.Helper()
-	root := t.TempDir()
-	shared := startInfra(t, filepath.Join(root, "infra"))
-	certs := filepath.Join(root, "certs")
-	runCLI(t, nil, "cert", "init", "--dir", certs).ok()
-	master := make([]byte, 32)
-	if _, err := rand.Read(master); err != nil {
-		t.Fatal(err)
-	}
-	key := filepath.Join(root, "master.key")
-	if err := os.WriteFile(key, master, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	node := func(name string) server {
-		runCLI(t, nil, "cert", "issue", name, "--dir", certs, "--host", "127.0.0.1").ok()
-		n := nodeFiles{t, filepath.Join(root, name), filepath.Join(root, name+".yaml")}
-		text := fmt.Sprintf(`cluster_id: test
-data_dir: %q
-etcd: {endpoints: [%q]}
-events: {nats_url: %q, sync_interval: 1s, min_free_bytes: 1}
-cluster:
-  listen: 127.0.0.1:0
-  tls: {ca_file: %[4]q, cert_file: %[5]q, key_file: %[6]q}
-ownership: fast
-security: {master_key_file: %[7]q}
-telegram: {api_id: 7, api_hash: cafe, network: file, dc_file: %[8]q}
-api: {listen: "127.0.0.1:0"}
-pace: {dials_per_second: 1000, dials_per_dc_second: 1000}
-`, n.dir, shared.etcd, shared.nats, filepath.Join(certs, "ca.crt"), filepath.Join(certs, name+".crt"), filepath.Join(certs, name+".key"), key, dcFile)
-		if err := os.WriteFile(n.config, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return n.serve()
-	}
-	return node("node-1"), node("node-2")
+	shared := startServices(t, dcFile)
+	return shared.node("node-1", shared.etcd, shared.nats).serve(), shared.node("node-2", shared.etcd, shared.nats).serve()
 }
 
 // ids are the nodes' ids by their names.
