@@ -127,7 +127,7 @@ const (
 	unclear              // Telegram's answer was lost; repeating the command finds out
 	wait                 // the node did not begin, and another one would say the same
 	other                // the node did not begin, and another one may
-	leaves               // as other, and the node is about to stop
+	leaves               // as other, and the node is about to stop or has lost its place
 )
 
 // harmless reports whether no node can have begun the call.
@@ -152,7 +152,7 @@ var refusals = map[Reason]fault{
 	"NO_OWNER": wait, "ACCOUNT_NOT_OWNED": wait, "ACCOUNT_NOT_RUNNING": wait,
 	reasonOwnerUnreachable: wait, "REQUESTS_UNAVAILABLE": wait,
 	"ACCOUNT_DRAINING": busy, // of a command of several steps some may have been taken
-	"NOT_OWNER":        other, "SHUTTING_DOWN": leaves, ReasonNotServing: leaves,
+	"NOT_OWNER":        other, "SHUTTING_DOWN": leaves, "NODE_FENCED": leaves, ReasonNotServing: leaves,
 }
 
 // judge types the error of one attempt at a node. ctx is the call's.

@@ -168,7 +168,12 @@ func newMessage(d protoreflect.MessageDescriptor) proto.Message {
 func peerError(ctx context.Context, owner Owner, err error) error {
 	var answer *connect.Error
 	if connect.IsWireError(err) && errors.As(err, &answer) {
-		return fromConnect(answer)
+		own := fromConnect(answer)
+		if own.Reason == reasonNodeFenced { // the caller would take it for this node's own
+			own.Reason, own.Message = reasonUnreachable, fmt.Sprintf("node %s, which owned the account, has lost its place in the cluster", owner.Node)
+			own.Remedy = "repeat the call: nothing was carried out; the account gets another owner"
+		}
+		return own
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()

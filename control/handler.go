@@ -23,6 +23,7 @@ var errDraining = fleet.Errorf(fleet.CodeUnavailable, "SHUTTING_DOWN", "the node
 // caught and errors typed.
 type dispatcher struct {
 	host     *methods.Host
+	joined   func() error // an error: no calls are taken
 	router   *router
 	forward  *forwarder // nil without a cluster
 	log      hclog.Logger
@@ -54,6 +55,9 @@ func (d *dispatcher) unary(ctx context.Context, m methods.Method, in *payload) (
 	defer cancel()
 	start := time.Now()
 	defer func() { err = d.finish(ctx, m, start, recover(), err) }()
+	if err := d.joined(); err != nil {
+		return nil, err
+	}
 	req := m.New()
 	if err := in.into(req); err != nil {
 		return nil, err
@@ -113,6 +117,9 @@ func (d *dispatcher) stream(ctx context.Context, m methods.Method, in *payload, 
 	defer func() { close(stop); <-watched }()
 	start := time.Now()
 	defer func() { err = d.finish(ctx, m, start, recover(), err) }()
+	if err := d.joined(); err != nil {
+		return err
+	}
 	req := m.New()
 	if err := in.into(req); err != nil {
 		return err

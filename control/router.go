@@ -43,6 +43,8 @@ const (
 	reasonUnreachable = "OWNER_UNREACHABLE"
 	reasonLost        = "OWNER_LOST"
 	reasonNoOwner     = "NO_OWNER"
+	// reasonNodeFenced is a node's refusal of every call.
+	reasonNodeFenced = "NODE_FENCED"
 	// reasonDraining is an account's refusal while it is handed over. A command of several steps
 	// may have taken some.
 	reasonDraining = "ACCOUNT_DRAINING"
@@ -67,6 +69,13 @@ func notOwner(id fleet.AccountID, owner fleet.NodeID) *fleet.Error {
 		err = fleet.Errorf(fleet.CodeUnavailable, reasonNotOwner, "account %s is not owned by this node", id)
 	}
 	return err.WithRetryAfter(ownerWait).WithRemedy("repeat the call in a moment: the account is moving")
+}
+
+// NodeFenced is the answer of a node that has lost its place in the cluster: its accounts may have
+// other owners, and it cannot know them.
+func NodeFenced() error {
+	return fleet.Errorf(fleet.CodeUnavailable, reasonNodeFenced, "this node has lost its place in the cluster: it could not renew its lease in etcd").
+		WithRetryAfter(ownerWait).WithRemedy("call another node; this one takes calls again by itself once it reaches etcd")
 }
 
 // forwardedHeader names the node that sent a call on. Such a call is never sent on again: two

@@ -59,6 +59,9 @@ type Config struct {
 	Watcher AccountWatcher
 	Nodes   Nodes
 	Events  Events
+	// Joined says why this node takes no calls now, by errors of reason NODE_FENCED; nil: it always
+	// does. It is asked before each call.
+	Joined func() error
 	// Requests remembers commands by their request_id; nil: a request_id is refused.
 	Requests Requests
 	Log      hclog.Logger
@@ -140,6 +143,9 @@ func NewServer(cfg Config) (*Server, error) {
 	if cfg.Owners == nil {
 		cfg.Owners = reported{fleet: cfg.Fleet, accounts: cfg.Accounts, node: cfg.Node}
 	}
+	if cfg.Joined == nil {
+		cfg.Joined = func() error { return nil }
+	}
 	if cfg.wait <= 0 {
 		cfg.wait = ownerWait
 	}
@@ -184,7 +190,7 @@ func (s *Server) mux() *http.ServeMux {
 			Env: route.env, Peers: route.peers, Accounts: s.cfg.Accounts, Watcher: s.cfg.Watcher, Nodes: s.cfg.Nodes,
 			Events: s.cfg.Events, Requests: s.cfg.Requests,
 		},
-		router: route, forward: s.forward,
+		joined: s.cfg.Joined, router: route, forward: s.forward,
 		log: s.cfg.Log, timeout: s.cfg.Timeout, draining: s.draining,
 	}
 	opts := []connect.HandlerOption{connect.WithReadMaxBytes(s.cfg.MaxMessage), connect.WithSendMaxBytes(maxReply)}
@@ -202,7 +208,7 @@ func (s *Server) mux() *http.ServeMux {
 	s.services = append(s.services, orchestratorv1connect.ControlServiceName)
 	slices.Sort(s.services)
 	s.health = grpchealth.NewStaticChecker(s.services...)
-	mux.Handle(grpchealth.NewHandler(s.health))
+	mux.Handle(grpchealth.NewHandler(health{s.health, s.cfg.Joined}))
 	reflector := grpcreflect.NewStaticReflector(append(slices.Clone(s.services), grpchealth.HealthV1ServiceName)...)
 	mux.Handle(grpcreflect.NewHandlerV1(reflector))
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector))
@@ -276,6 +282,21 @@ func (s *Server) Done() <-chan struct{} { return s.done }
 
 // Err is why serving ended by itself; nil after Shutdown. Valid once Done is closed.
 func (s *Server) Err() error { return s.failure }
+
+// health is what probes are told.
+type health struct {
+	*grpchealth.StaticChecker
+	joined func() error
+}
+
+// Check implements grpchealth.Checker: a node that takes no calls does not serve.
+func (h health) Check(ctx context.Context, req *grpchealth.CheckRequest) (*grpchealth.CheckResponse, error) {
+	res, err := h.StaticChecker.Check(ctx, req)
+	if err == nil && h.joined() != nil {
+		res = &grpchealth.CheckResponse{Status: grpchealth.StatusNotServing}
+	}
+	return res, err
+}
 
 // Shutdown refuses new calls, ends streams with UNAVAILABLE, lets unary calls finish until ctx
 // ends, and then closes what is left. It may be called more than once.

@@ -459,13 +459,10 @@ func (c *testCluster) suffer(f fault, sdk *client.Client) {
 // everybody is online at the end.
 func TestClusterLosesNoNodeAndNoMessage(t *testing.T) {
 	t.Parallel()
-	if !long {
-		t.Skip("minutes of real leases: make test-long runs it; TestTwoNodesAreSteeredFromEither is its short sister")
-	}
-	accounts := 30
-	faults := []fault{faultKill, faultTerm, faultKill, faultCut, faultKill, faultTerm, faultFreeze, faultKill, faultKill}
-	if short {
-		accounts, faults = 6, []fault{faultTerm, faultKill, faultCut}
+	accounts, faults := 6, []fault{faultTerm, faultKill, faultCut}
+	if long {
+		accounts = 30
+		faults = []fault{faultKill, faultTerm, faultKill, faultCut, faultKill, faultTerm, faultFreeze, faultKill, faultKill}
 	}
 	c := startCluster(t, accounts)
 	if t.Failed() {
@@ -508,7 +505,7 @@ func TestClusterLosesNoNodeAndNoMessage(t *testing.T) {
 // fence (build tag unfenced) must find keys that two nodes used.
 func TestClusterTestFailsWithoutFencing(t *testing.T) {
 	t.Parallel()
-	if !long || short {
+	if !long {
 		t.Skip("builds a binary of its own and waits for real leases: make test-long runs it")
 	}
 	unfenced := filepath.Join(t.TempDir(), "unfenced")
@@ -516,7 +513,7 @@ func TestClusterTestFailsWithoutFencing(t *testing.T) {
 		t.Fatalf("build without the fence: %v\n%s", err, out)
 	}
 	again := exec.Command(os.Args[0], "-test.run", "^TestClusterLosesNoNodeAndNoMessage$", "-test.v")
-	again.Env = append(os.Environ(), envLong+"=short", envBinary+"="+unfenced)
+	again.Env = append(os.Environ(), envBinary+"="+unfenced) // without envLong, of which TestMain has cleared the environment
 	out, err := again.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "keys killed by a second owner") {
 		t.Errorf("the test passed without the fence, or failed of something else: %v\n%s", err, tail(string(out)))

@@ -19,8 +19,8 @@ const (
 // detector when the tests are.
 var binary string
 
-// long says that the long forms run too, and short that those which have one take their shorter form.
-var long, short = os.Getenv(envLong) != "", os.Getenv(envLong) == "short" // minutes instead of seconds
+// long says that the long forms run.
+var long = os.Getenv(envLong) != "" // minutes instead of seconds
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 

@@ -258,7 +258,7 @@ func (n *node) serveAPI(cfg configs.Config) error {
 	c := control.Config{
 		Listen: cfg.API.Listen, Node: string(n.member.Node()), Log: n.log.Named("api"),
 		Fleet: localFleet{n}, Accounts: resources{n.accounts}, Watcher: resources{n.accounts},
-		Nodes: steering{n.member}, Events: feed{n.events}, Requests: n.requests,
+		Nodes: steering{n.member}, Events: feed{n.events}, Requests: n.requests, Joined: n.joined,
 		Cluster: n.peers.control(), Owners: owners{n.member},
 	}
 	if cfg.API.TLSCert != "" {
@@ -284,6 +284,14 @@ func (n *node) serveAPI(cfg configs.Config) error {
 		return err
 	}
 	n.server, n.addr = server, addr.String()
+	return nil
+}
+
+// joined implements control.Config.Joined.
+func (n *node) joined() error {
+	if n.member.Gate().Check() != nil {
+		return control.NodeFenced()
+	}
 	return nil
 }
 
