@@ -51,7 +51,7 @@ type SentCode struct {
 }
 
 // RequestCode asks for a login code (auth.sendCode). The phone number is international, with or
-// without +.
+// without +. Where the account has logged out before, Telegram may sign it in without a code.
 func RequestCode(ctx context.Context, env Env, phone string) (SentCode, error) {
 	app := env.App()
 	if err := checkApp(app); err != nil {
@@ -62,6 +62,11 @@ func RequestCode(ctx context.Context, env Env, phone string) (SentCode, error) {
 		return SentCode{}, err
 	}
 	req := &tg.AuthSendCodeRequest{PhoneNumber: digits, APIID: app.APIID, APIHash: app.APIHash}
+	if keeper, ok := env.(TokenKeeper); ok {
+		if tokens := keeper.LogoutTokens(ctx); len(tokens) > 0 {
+			req.Settings.SetLogoutTokens(tokens)
+		}
+	}
 	var res tg.AuthSentCodeBox
 	for try := 0; ; try++ {
 		err := invoke(ctx, env, req, &res)

@@ -61,6 +61,20 @@ func TestRequestCodeCanSignInAtOnce(t *testing.T) {
 	}
 }
 
+// keeperEnv is a script of an account that has logged out before.
+type keeperEnv struct{ *scriptEnv }
+
+func (keeperEnv) LogoutTokens(context.Context) [][]byte { return [][]byte{[]byte("future")} }
+
+func TestFutureAuthTokenIsSentWithTheNextLogin(t *testing.T) {
+	env := script(t, step{"auth.sendCode", &tg.AuthSentCodeSuccess{Authorization: &tg.AuthAuthorization{User: alice}}})
+	if got, err := RequestCode(t.Context(), keeperEnv{env}, "15550001"); err != nil || got.User == nil {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	tokens, _ := env.calls[0].(*tg.AuthSendCodeRequest).Settings.GetLogoutTokens()
+	wantEqual(t, tokens, [][]byte{[]byte("future")})
+}
+
 func TestSignInOutcomes(t *testing.T) {
 	token := loginToken{Phone: "15550001", Hash: "hash"}.encode()
 	ctx := context.Background()
@@ -211,4 +225,55 @@ func TestAuthorizationIsFoundInAnswers(t *testing.T) {
 	if _, ok := AuthorizationOf(&tg.AuthSentCodeBox{SentCode: sent()}); ok {
 		t.Error("a sent code is no authorization")
 	}
+}
+
+func TestCodeIsResentByTheNextTypeAndCancelled(t *testing.T) {
+	ctx, token := t.Context(), loginToken{Phone: "15550001", Hash: "hash"}.encode()
+	next := &tg.AuthSentCode{Type: &tg.AuthSentCodeTypeSMS{Length: 6}, PhoneCodeHash: "second"}
+	env := script(t, step{"auth.resendCode", next})
+	got, err := ResendCode(ctx, env, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resent, err := parseLoginToken(got.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, resent, loginToken{Phone: "15550001", Hash: "second"})
+	wantEqual(t, [2]any{got.Type, got.Length}, [2]any{CodeSMS, 6})
+	asked := env.calls[0].(*tg.AuthResendCodeRequest)
+	wantEqual(t, [2]string{asked.PhoneNumber, asked.PhoneCodeHash}, [2]string{"15550001", "hash"})
+
+	env = script(t, step{"auth.cancelCode", &tg.BoolBox{Bool: &tg.BoolTrue{}}})
+	if err := CancelCode(ctx, env, token); err != nil {
+		t.Fatal(err)
+	}
+	cancelled := env.calls[0].(*tg.AuthCancelCodeRequest)
+	wantEqual(t, [2]string{cancelled.PhoneNumber, cancelled.PhoneCodeHash}, [2]string{"15550001", "hash"})
+	if err := CancelCode(ctx, script(t), "bad"); err == nil {
+		t.Error("a bad token was taken")
+	}
+	_, err = ResendCode(ctx, script(t, step{"auth.resendCode", rpc(406, "SEND_CODE_UNAVAILABLE")}), token)
+	if own := wantReason(t, err, "SEND_CODE_UNAVAILABLE"); own.Remedy == "" {
+		t.Error("no remedy")
+	}
+}
+
+func TestRefusedPhonesAreTyped(t *testing.T) {
+	for name, want := range map[string]fleet.Code{
+		"PHONE_NUMBER_BANNED": fleet.CodePermissionDenied, "PHONE_NUMBER_INVALID": fleet.CodeInvalidArgument,
+		"PHONE_NUMBER_FLOOD": fleet.CodeResourceExhausted, "PHONE_PASSWORD_FLOOD": fleet.CodeResourceExhausted,
+	} {
+		_, err := RequestCode(t.Context(), script(t, step{"auth.sendCode", rpc(400, name)}), "+15550001")
+		if own := wantReason(t, err, name); own.Code != want || own.Remedy == "" || strings.Contains(own.Error(), "15550001") {
+			t.Errorf("%s: %+v", name, own)
+		}
+	}
+	_, err := RequestCode(t.Context(), script(t, step{"auth.sendCode", rpc(420, "FLOOD_WAIT_86400")}), "+15550001")
+	if own := wantReason(t, err, "FLOOD_WAIT"); own.RetryAfter != 24*time.Hour {
+		t.Errorf("retry after %s", own.RetryAfter)
+	}
+	again := step{"auth.sendCode", rpc(500, "AUTH_RESTART")}
+	_, err = RequestCode(t.Context(), script(t, again, again, again), "+15550001")
+	wantReason(t, err, "AUTH_RESTART") // not for ever
 }

@@ -14,7 +14,10 @@ import (
 //
 // Invoke and InvokeOn return an RPC error of the server as *tgerr.Error, short flood waits
 // excepted, which they wait out; other errors are *fleet.Error or wrap a context error. They
-// follow *_MIGRATE_X of the login by moving the account, so that callers do not see it.
+// follow *_MIGRATE_X of the login by moving the account, so that callers do not see it, and
+// LoginMove before the caller sees the answer.
+//
+// An Env may also be a LoginWatcher and a TokenKeeper.
 type Env interface {
 	// Invoke calls a method on the account's home DC. It is a tg.Invoker.
 	Invoke(ctx context.Context, in bin.Encoder, out bin.Decoder) error
@@ -26,6 +29,12 @@ type Env interface {
 	Account() fleet.AccountID
 	// App is the app profile that the account runs with.
 	App() AppProfile
+}
+
+// TokenKeeper is an Env that keeps the future auth token of the account's last login.
+type TokenKeeper interface {
+	// LogoutTokens are the tokens kept, which RequestCode offers in place of a code; secrets.
+	LogoutTokens(ctx context.Context) [][]byte
 }
 
 // AppProfile is the application that an account presents itself as (initConnection).

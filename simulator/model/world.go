@@ -123,12 +123,13 @@ type World struct {
 	groups    map[int64]*group
 	channels  map[int64]*channel
 
-	keys      map[int64]*authKey
-	codes     map[string]*loginCode // by phone_code_hash
-	lastCode  map[string]string     // by phone
-	exports   map[string]exported
-	callbacks map[int64]*callback
-	ledger    Ledger
+	keys        map[int64]*authKey
+	codes       map[string]*loginCode  // by phone_code_hash
+	loginTokens map[string]*loginToken // by themselves
+	lastCode    map[string]string      // by phone
+	exports     map[string]exported
+	callbacks   map[int64]*callback
+	ledger      Ledger
 
 	lastUser, lastGroup, lastChannel int64
 }
@@ -142,7 +143,7 @@ func New(cfg Config, push Pusher) *World {
 		table: map[uint32]method{}, names: tg.TypesMap(),
 		users: map[int64]*user{}, phones: map[string]*user{}, tokens: map[string]*user{},
 		usernames: map[string]peer{}, groups: map[int64]*group{}, channels: map[int64]*channel{},
-		keys: map[int64]*authKey{}, codes: map[string]*loginCode{}, lastCode: map[string]string{},
+		keys: map[int64]*authKey{}, codes: map[string]*loginCode{}, loginTokens: map[string]*loginToken{}, lastCode: map[string]string{},
 		exports: map[string]exported{}, callbacks: map[int64]*callback{},
 		lastUser: firstUserID, lastGroup: firstGroupID, lastChannel: firstChannelID,
 	}
@@ -155,6 +156,7 @@ func New(cfg Config, push Pusher) *World {
 func (w *World) registerAll() {
 	w.registerHelp()
 	w.registerAuth()
+	w.registerQRLogin()
 	w.registerUsers()
 	w.registerMessages()
 	w.registerHistory()

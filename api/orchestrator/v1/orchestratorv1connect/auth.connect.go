@@ -46,6 +46,8 @@ const (
 	AuthServiceCheckPasswordProcedure = "/orchestrator.v1.AuthService/CheckPassword"
 	// AuthServiceBotSignInProcedure is the fully-qualified name of the AuthService's BotSignIn RPC.
 	AuthServiceBotSignInProcedure = "/orchestrator.v1.AuthService/BotSignIn"
+	// AuthServiceQrLoginProcedure is the fully-qualified name of the AuthService's QrLogin RPC.
+	AuthServiceQrLoginProcedure = "/orchestrator.v1.AuthService/QrLogin"
 	// AuthServiceGetAuthorizationProcedure is the fully-qualified name of the AuthService's
 	// GetAuthorization RPC.
 	AuthServiceGetAuthorizationProcedure = "/orchestrator.v1.AuthService/GetAuthorization"
@@ -68,9 +70,16 @@ type AuthServiceClient interface {
 	CheckPassword(context.Context, *v1.CheckPasswordRequest) (*v1.CheckPasswordReply, error)
 	// BotSignIn logs a bot in by its token (auth.importBotAuthorization).
 	BotSignIn(context.Context, *v1.BotSignInRequest) (*v1.BotSignInReply, error)
+	// QrLogin logs a user in by a QR code that another client of the same user scans
+	// (auth.exportLoginToken, auth.importLoginToken). It sends a code to show, a new one whenever the
+	// former expires, and at last the user or the question for the two-step verification password; go
+	// on with CheckPassword then. It ends with QR_NOT_ACCEPTED (DEADLINE_EXCEEDED) after ten minutes.
+	QrLogin(context.Context, *v1.QrLoginRequest) (*connect.ServerStreamForClient[v1.QrLoginReply], error)
 	// GetAuthorization says whether the account is logged in, and why not (users.getUsers).
 	GetAuthorization(context.Context, *v1.GetAuthorizationRequest) (*v1.GetAuthorizationReply, error)
-	// LogOut ends the login at Telegram (auth.logOut).
+	// LogOut ends the login at Telegram (auth.logOut, destroy_auth_key) and deletes what is stored of
+	// it: session, keys, and the data key, so that events recorded before can no longer be read. Only
+	// the token by which a later login of the same user may skip the code is kept.
 	LogOut(context.Context, *v1.LogOutRequest) (*v1.LogOutReply, error)
 }
 
@@ -122,6 +131,12 @@ func NewAuthServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(authServiceMethods.ByName("BotSignIn")),
 			connect.WithClientOptions(opts...),
 		),
+		qrLogin: connect.NewClient[v1.QrLoginRequest, v1.QrLoginReply](
+			httpClient,
+			baseURL+AuthServiceQrLoginProcedure,
+			connect.WithSchema(authServiceMethods.ByName("QrLogin")),
+			connect.WithClientOptions(opts...),
+		),
 		getAuthorization: connect.NewClient[v1.GetAuthorizationRequest, v1.GetAuthorizationReply](
 			httpClient,
 			baseURL+AuthServiceGetAuthorizationProcedure,
@@ -147,6 +162,7 @@ type authServiceClient struct {
 	signIn           *connect.Client[v1.SignInRequest, v1.SignInReply]
 	checkPassword    *connect.Client[v1.CheckPasswordRequest, v1.CheckPasswordReply]
 	botSignIn        *connect.Client[v1.BotSignInRequest, v1.BotSignInReply]
+	qrLogin          *connect.Client[v1.QrLoginRequest, v1.QrLoginReply]
 	getAuthorization *connect.Client[v1.GetAuthorizationRequest, v1.GetAuthorizationReply]
 	logOut           *connect.Client[v1.LogOutRequest, v1.LogOutReply]
 }
@@ -205,6 +221,11 @@ func (c *authServiceClient) BotSignIn(ctx context.Context, req *v1.BotSignInRequ
 	return nil, err
 }
 
+// QrLogin calls orchestrator.v1.AuthService.QrLogin.
+func (c *authServiceClient) QrLogin(ctx context.Context, req *v1.QrLoginRequest) (*connect.ServerStreamForClient[v1.QrLoginReply], error) {
+	return c.qrLogin.CallServerStream(ctx, connect.NewRequest(req))
+}
+
 // GetAuthorization calls orchestrator.v1.AuthService.GetAuthorization.
 func (c *authServiceClient) GetAuthorization(ctx context.Context, req *v1.GetAuthorizationRequest) (*v1.GetAuthorizationReply, error) {
 	response, err := c.getAuthorization.CallUnary(ctx, connect.NewRequest(req))
@@ -238,9 +259,16 @@ type AuthServiceHandler interface {
 	CheckPassword(context.Context, *v1.CheckPasswordRequest) (*v1.CheckPasswordReply, error)
 	// BotSignIn logs a bot in by its token (auth.importBotAuthorization).
 	BotSignIn(context.Context, *v1.BotSignInRequest) (*v1.BotSignInReply, error)
+	// QrLogin logs a user in by a QR code that another client of the same user scans
+	// (auth.exportLoginToken, auth.importLoginToken). It sends a code to show, a new one whenever the
+	// former expires, and at last the user or the question for the two-step verification password; go
+	// on with CheckPassword then. It ends with QR_NOT_ACCEPTED (DEADLINE_EXCEEDED) after ten minutes.
+	QrLogin(context.Context, *v1.QrLoginRequest, *connect.ServerStream[v1.QrLoginReply]) error
 	// GetAuthorization says whether the account is logged in, and why not (users.getUsers).
 	GetAuthorization(context.Context, *v1.GetAuthorizationRequest) (*v1.GetAuthorizationReply, error)
-	// LogOut ends the login at Telegram (auth.logOut).
+	// LogOut ends the login at Telegram (auth.logOut, destroy_auth_key) and deletes what is stored of
+	// it: session, keys, and the data key, so that events recorded before can no longer be read. Only
+	// the token by which a later login of the same user may skip the code is kept.
 	LogOut(context.Context, *v1.LogOutRequest) (*v1.LogOutReply, error)
 }
 
@@ -288,6 +316,12 @@ func NewAuthServiceHandler(svc AuthServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(authServiceMethods.ByName("BotSignIn")),
 		connect.WithHandlerOptions(opts...),
 	)
+	authServiceQrLoginHandler := connect.NewServerStreamHandlerSimple(
+		AuthServiceQrLoginProcedure,
+		svc.QrLogin,
+		connect.WithSchema(authServiceMethods.ByName("QrLogin")),
+		connect.WithHandlerOptions(opts...),
+	)
 	authServiceGetAuthorizationHandler := connect.NewUnaryHandlerSimple(
 		AuthServiceGetAuthorizationProcedure,
 		svc.GetAuthorization,
@@ -316,6 +350,8 @@ func NewAuthServiceHandler(svc AuthServiceHandler, opts ...connect.HandlerOption
 			authServiceCheckPasswordHandler.ServeHTTP(w, r)
 		case AuthServiceBotSignInProcedure:
 			authServiceBotSignInHandler.ServeHTTP(w, r)
+		case AuthServiceQrLoginProcedure:
+			authServiceQrLoginHandler.ServeHTTP(w, r)
 		case AuthServiceGetAuthorizationProcedure:
 			authServiceGetAuthorizationHandler.ServeHTTP(w, r)
 		case AuthServiceLogOutProcedure:
@@ -351,6 +387,10 @@ func (UnimplementedAuthServiceHandler) CheckPassword(context.Context, *v1.CheckP
 
 func (UnimplementedAuthServiceHandler) BotSignIn(context.Context, *v1.BotSignInRequest) (*v1.BotSignInReply, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.AuthService.BotSignIn is not implemented"))
+}
+
+func (UnimplementedAuthServiceHandler) QrLogin(context.Context, *v1.QrLoginRequest, *connect.ServerStream[v1.QrLoginReply]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.AuthService.QrLogin is not implemented"))
 }
 
 func (UnimplementedAuthServiceHandler) GetAuthorization(context.Context, *v1.GetAuthorizationRequest) (*v1.GetAuthorizationReply, error) {

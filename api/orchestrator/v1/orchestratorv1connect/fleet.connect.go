@@ -53,6 +53,9 @@ const (
 	// FleetServicePauseAccountProcedure is the fully-qualified name of the FleetService's PauseAccount
 	// RPC.
 	FleetServicePauseAccountProcedure = "/orchestrator.v1.FleetService/PauseAccount"
+	// FleetServiceDisconnectAccountProcedure is the fully-qualified name of the FleetService's
+	// DisconnectAccount RPC.
+	FleetServiceDisconnectAccountProcedure = "/orchestrator.v1.FleetService/DisconnectAccount"
 	// FleetServiceResumeAccountProcedure is the fully-qualified name of the FleetService's
 	// ResumeAccount RPC.
 	FleetServiceResumeAccountProcedure = "/orchestrator.v1.FleetService/ResumeAccount"
@@ -97,9 +100,14 @@ type FleetServiceClient interface {
 	// valid at Telegram: sign out first to end it. Its owner cleans up; an account that has none gets
 	// one for that. Repeating the call is safe; the id can be used again once it is gone.
 	DeleteAccount(context.Context, *v1.DeleteAccountRequest) (*v1.DeleteAccountReply, error)
-	// PauseAccount asks for an account without sockets: calls are refused with ACCOUNT_PAUSED, the
-	// session and the place in the update stream are kept. No effect when it is paused.
+	// PauseAccount asks for an account without sockets, gracefully: new calls are refused with
+	// ACCOUNT_PAUSED, running ones may end within 10 s, what is received is recorded and acknowledged,
+	// then it disconnects. Session and place in the update stream are kept. No effect when it is
+	// paused.
 	PauseAccount(context.Context, *v1.PauseAccountRequest) (*v1.PauseAccountReply, error)
+	// DisconnectAccount pauses an account at once: its sockets are closed, and calls that wait fail
+	// with DISCONNECTED. Otherwise as PauseAccount; ResumeAccount connects it again.
+	DisconnectAccount(context.Context, *v1.DisconnectAccountRequest) (*v1.DisconnectAccountReply, error)
 	// ResumeAccount ends a pause: the account connects and catches up. No effect when it runs.
 	ResumeAccount(context.Context, *v1.ResumeAccountRequest) (*v1.ResumeAccountReply, error)
 	// MoveAccount hands an account over to a node and keeps it there while the node lives and takes
@@ -179,6 +187,12 @@ func NewFleetServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
+		disconnectAccount: connect.NewClient[v1.DisconnectAccountRequest, v1.DisconnectAccountReply](
+			httpClient,
+			baseURL+FleetServiceDisconnectAccountProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("DisconnectAccount")),
+			connect.WithClientOptions(opts...),
+		),
 		resumeAccount: connect.NewClient[v1.ResumeAccountRequest, v1.ResumeAccountReply](
 			httpClient,
 			baseURL+FleetServiceResumeAccountProcedure,
@@ -240,21 +254,22 @@ func NewFleetServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 
 // fleetServiceClient implements FleetServiceClient.
 type fleetServiceClient struct {
-	createAccount   *connect.Client[v1.CreateAccountRequest, v1.CreateAccountReply]
-	getAccount      *connect.Client[v1.GetAccountRequest, v1.GetAccountReply]
-	listAccounts    *connect.Client[v1.ListAccountsRequest, v1.ListAccountsReply]
-	watchAccounts   *connect.Client[v1.WatchAccountsRequest, v1.WatchAccountsReply]
-	updateAccount   *connect.Client[v1.UpdateAccountRequest, v1.UpdateAccountReply]
-	deleteAccount   *connect.Client[v1.DeleteAccountRequest, v1.DeleteAccountReply]
-	pauseAccount    *connect.Client[v1.PauseAccountRequest, v1.PauseAccountReply]
-	resumeAccount   *connect.Client[v1.ResumeAccountRequest, v1.ResumeAccountReply]
-	moveAccount     *connect.Client[v1.MoveAccountRequest, v1.MoveAccountReply]
-	listNodes       *connect.Client[v1.ListNodesRequest, v1.ListNodesReply]
-	watchNodes      *connect.Client[v1.WatchNodesRequest, v1.WatchNodesReply]
-	cordonNode      *connect.Client[v1.CordonNodeRequest, v1.CordonNodeReply]
-	uncordonNode    *connect.Client[v1.UncordonNodeRequest, v1.UncordonNodeReply]
-	drainNode       *connect.Client[v1.DrainNodeRequest, v1.DrainNodeReply]
-	networkRestored *connect.Client[v1.NetworkRestoredRequest, v1.NetworkRestoredReply]
+	createAccount     *connect.Client[v1.CreateAccountRequest, v1.CreateAccountReply]
+	getAccount        *connect.Client[v1.GetAccountRequest, v1.GetAccountReply]
+	listAccounts      *connect.Client[v1.ListAccountsRequest, v1.ListAccountsReply]
+	watchAccounts     *connect.Client[v1.WatchAccountsRequest, v1.WatchAccountsReply]
+	updateAccount     *connect.Client[v1.UpdateAccountRequest, v1.UpdateAccountReply]
+	deleteAccount     *connect.Client[v1.DeleteAccountRequest, v1.DeleteAccountReply]
+	pauseAccount      *connect.Client[v1.PauseAccountRequest, v1.PauseAccountReply]
+	disconnectAccount *connect.Client[v1.DisconnectAccountRequest, v1.DisconnectAccountReply]
+	resumeAccount     *connect.Client[v1.ResumeAccountRequest, v1.ResumeAccountReply]
+	moveAccount       *connect.Client[v1.MoveAccountRequest, v1.MoveAccountReply]
+	listNodes         *connect.Client[v1.ListNodesRequest, v1.ListNodesReply]
+	watchNodes        *connect.Client[v1.WatchNodesRequest, v1.WatchNodesReply]
+	cordonNode        *connect.Client[v1.CordonNodeRequest, v1.CordonNodeReply]
+	uncordonNode      *connect.Client[v1.UncordonNodeRequest, v1.UncordonNodeReply]
+	drainNode         *connect.Client[v1.DrainNodeRequest, v1.DrainNodeReply]
+	networkRestored   *connect.Client[v1.NetworkRestoredRequest, v1.NetworkRestoredReply]
 }
 
 // CreateAccount calls orchestrator.v1.FleetService.CreateAccount.
@@ -310,6 +325,15 @@ func (c *fleetServiceClient) DeleteAccount(ctx context.Context, req *v1.DeleteAc
 // PauseAccount calls orchestrator.v1.FleetService.PauseAccount.
 func (c *fleetServiceClient) PauseAccount(ctx context.Context, req *v1.PauseAccountRequest) (*v1.PauseAccountReply, error) {
 	response, err := c.pauseAccount.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DisconnectAccount calls orchestrator.v1.FleetService.DisconnectAccount.
+func (c *fleetServiceClient) DisconnectAccount(ctx context.Context, req *v1.DisconnectAccountRequest) (*v1.DisconnectAccountReply, error) {
+	response, err := c.disconnectAccount.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -406,9 +430,14 @@ type FleetServiceHandler interface {
 	// valid at Telegram: sign out first to end it. Its owner cleans up; an account that has none gets
 	// one for that. Repeating the call is safe; the id can be used again once it is gone.
 	DeleteAccount(context.Context, *v1.DeleteAccountRequest) (*v1.DeleteAccountReply, error)
-	// PauseAccount asks for an account without sockets: calls are refused with ACCOUNT_PAUSED, the
-	// session and the place in the update stream are kept. No effect when it is paused.
+	// PauseAccount asks for an account without sockets, gracefully: new calls are refused with
+	// ACCOUNT_PAUSED, running ones may end within 10 s, what is received is recorded and acknowledged,
+	// then it disconnects. Session and place in the update stream are kept. No effect when it is
+	// paused.
 	PauseAccount(context.Context, *v1.PauseAccountRequest) (*v1.PauseAccountReply, error)
+	// DisconnectAccount pauses an account at once: its sockets are closed, and calls that wait fail
+	// with DISCONNECTED. Otherwise as PauseAccount; ResumeAccount connects it again.
+	DisconnectAccount(context.Context, *v1.DisconnectAccountRequest) (*v1.DisconnectAccountReply, error)
 	// ResumeAccount ends a pause: the account connects and catches up. No effect when it runs.
 	ResumeAccount(context.Context, *v1.ResumeAccountRequest) (*v1.ResumeAccountReply, error)
 	// MoveAccount hands an account over to a node and keeps it there while the node lives and takes
@@ -484,6 +513,12 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
+	fleetServiceDisconnectAccountHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceDisconnectAccountProcedure,
+		svc.DisconnectAccount,
+		connect.WithSchema(fleetServiceMethods.ByName("DisconnectAccount")),
+		connect.WithHandlerOptions(opts...),
+	)
 	fleetServiceResumeAccountHandler := connect.NewUnaryHandlerSimple(
 		FleetServiceResumeAccountProcedure,
 		svc.ResumeAccount,
@@ -556,6 +591,8 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 			fleetServiceDeleteAccountHandler.ServeHTTP(w, r)
 		case FleetServicePauseAccountProcedure:
 			fleetServicePauseAccountHandler.ServeHTTP(w, r)
+		case FleetServiceDisconnectAccountProcedure:
+			fleetServiceDisconnectAccountHandler.ServeHTTP(w, r)
 		case FleetServiceResumeAccountProcedure:
 			fleetServiceResumeAccountHandler.ServeHTTP(w, r)
 		case FleetServiceMoveAccountProcedure:
@@ -607,6 +644,10 @@ func (UnimplementedFleetServiceHandler) DeleteAccount(context.Context, *v1.Delet
 
 func (UnimplementedFleetServiceHandler) PauseAccount(context.Context, *v1.PauseAccountRequest) (*v1.PauseAccountReply, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.FleetService.PauseAccount is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) DisconnectAccount(context.Context, *v1.DisconnectAccountRequest) (*v1.DisconnectAccountReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.FleetService.DisconnectAccount is not implemented"))
 }
 
 func (UnimplementedFleetServiceHandler) ResumeAccount(context.Context, *v1.ResumeAccountRequest) (*v1.ResumeAccountReply, error) {
