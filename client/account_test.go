@@ -240,8 +240,49 @@ func TestLoginSteps(t *testing.T) {
 	if auth, err := a.Authorization(ctx); err != nil || auth.OK || auth.Reason != "SESSION_REVOKED" || auth.Remedy == "" {
 		t.Errorf("authorization: %v, %v", auth, err)
 	}
-	if ok, err := a.LogOut(ctx); err != nil || !ok {
+	if ok, err := a.LogOut(ctx, client.LogOutOptions{}); err != nil || !ok {
 		t.Errorf("log out: %v, %v", ok, err)
+	}
+}
+
+func TestQRLoginShowsEachCodeAndEndsWithTheOutcome(t *testing.T) {
+	w := newWorld()
+	streams(w, func(_ context.Context, r *v1.QrLoginRequest, send func(*v1.QrLoginReply) error) error {
+		for _, url := range []string{"tg://login?token=one", "tg://login?token=two"} {
+			if err := send(&v1.QrLoginReply{Step: &v1.QrLoginReply_Code{Code: &v1.QrCode{Url: url}}}); err != nil {
+				return err
+			}
+		}
+		switch r.GetAccount() {
+		case "late":
+			return fleet.Errorf(fleet.CodeDeadlineExceeded, "QR_NOT_ACCEPTED", "nobody scanned it")
+		case "locked":
+			return send(&v1.QrLoginReply{Step: &v1.QrLoginReply_Password{Password: &v1.PasswordChallenge{Hint: "pet"}}})
+		}
+		return send(&v1.QrLoginReply{Step: &v1.QrLoginReply_User{User: &v1.User{Id: 7}}})
+	})
+	c, ctx := dial(t, w.node(t)), t.Context()
+	var shown []string
+	show := func(code client.QRCode) error {
+		if text := fmt.Sprintf("%v %#v", code, code); strings.Contains(text, "token") {
+			t.Errorf("the code is printed: %s", text)
+		}
+		shown = append(shown, code.URL)
+		return nil
+	}
+	step, err := c.Account("a").QRLogin(ctx, show)
+	if in, ok := step.(*client.SignedIn); err != nil || !ok || in.User.GetId() != 7 || len(shown) != 2 || shown[1] != "tg://login?token=two" {
+		t.Errorf("got %v, %v after %v", step, err, shown)
+	}
+	step, err = c.Account("locked").QRLogin(ctx, show)
+	if p, ok := step.(*client.PasswordRequired); err != nil || !ok || p.Hint != "pet" {
+		t.Errorf("got %v, %v", step, err)
+	}
+	_, err = c.Account("late").QRLogin(ctx, show)
+	want(t, err, "QR_NOT_ACCEPTED", fleet.CodeDeadlineExceeded)
+	closed := errors.New("the window was closed")
+	if _, err = c.Account("a").QRLogin(ctx, func(client.QRCode) error { return closed }); !errors.Is(err, closed) {
+		t.Errorf("got %v", err)
 	}
 }
 

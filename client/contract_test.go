@@ -14,6 +14,7 @@ var sdk = map[string]string{
 	"FleetService/CreateAccount": "Client.CreateAccount", "FleetService/GetAccount": "Client.GetAccount",
 	"FleetService/ListAccounts": "Client.Accounts", "FleetService/WatchAccounts": "Client.WatchAccounts",
 	"FleetService/UpdateAccount": "Client.UpdateAccount", "FleetService/DeleteAccount": "Account.Delete",
+	"FleetService/DisconnectAccount": "Account.Disconnect", "AuthService/QrLogin": "Account.QRLogin",
 	"FleetService/PauseAccount": "Account.Pause", "FleetService/ResumeAccount": "Account.Resume",
 	"FleetService/MoveAccount": "Account.Move", "FleetService/ListNodes": "Client.Nodes",
 	"FleetService/WatchNodes": "Client.WatchNodes", "FleetService/CordonNode": "Client.CordonNode",

@@ -103,14 +103,35 @@ func (a *Account) Update(ctx context.Context, change func(*v1.Account) error, pa
 	}
 }
 
-// Pause asks for the account without sockets: calls are refused with ACCOUNT_PAUSED, the session
-// and the place in the update stream are kept. status.observed_generation tells when its owner
-// has done so.
+// Pause asks for the account without sockets, gracefully: new calls are refused with
+// ACCOUNT_PAUSED, running ones may end within 10 s, what was received is recorded and acknowledged,
+// then it disconnects. The session and the place in the update stream are kept. It does not wait
+// for that: see PauseAndWait.
 func (a *Account) Pause(ctx context.Context) (*v1.Account, error) {
+	account, _, err := a.pause(ctx, false)
+	return account, err
+}
+
+// PauseAndWait is Pause that returns when the account holds no socket any more, or after 20 s with
+// done false; the pause then goes on by itself.
+func (a *Account) PauseAndWait(ctx context.Context) (account *v1.Account, done bool, err error) {
+	return a.pause(ctx, true)
+}
+
+func (a *Account) pause(ctx context.Context, wait bool) (*v1.Account, bool, error) {
 	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.PauseAccountRequest) (*v1.PauseAccountReply, error) {
 		return n.fleet.PauseAccount
-	}, &v1.PauseAccountRequest{Id: a.id})
-	return reply.GetAccount(), err
+	}, &v1.PauseAccountRequest{Id: a.id, Wait: wait})
+	return reply.GetAccount(), reply.GetDone(), err
+}
+
+// Disconnect pauses the account at once: its sockets are closed, and calls that wait fail with
+// DISCONNECTED. Otherwise as PauseAndWait; Resume connects it again.
+func (a *Account) Disconnect(ctx context.Context) (account *v1.Account, done bool, err error) {
+	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.DisconnectAccountRequest) (*v1.DisconnectAccountReply, error) {
+		return n.fleet.DisconnectAccount
+	}, &v1.DisconnectAccountRequest{Id: a.id})
+	return reply.GetAccount(), reply.GetDone(), err
 }
 
 // Resume ends a pause: the account connects and catches up.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"connectrpc.com/connect"
+
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 )
 
@@ -242,6 +244,60 @@ func (a *Account) BotSignIn(ctx context.Context, token string) (*User, error) {
 	return reply.GetUser(), err
 }
 
+// QRCode is a code to be shown. What it says signs in whoever scans it, so it is a secret until it
+// is scanned or expires; it does not print.
+type QRCode struct {
+	// URL is what the code says: tg://login?token=...
+	URL string
+	// Expires is when it can no longer be scanned, by Telegram's clock.
+	Expires time.Time
+}
+
+// String hides what the code says.
+func (c QRCode) String() string { return "QR code until " + c.Expires.Format(time.TimeOnly) }
+
+// GoString hides what the code says.
+func (c QRCode) GoString() string { return c.String() }
+
+// QRLogin logs a user in by a QR code that another Telegram app of the same user scans
+// (auth.exportLoginToken): *SignedIn or *PasswordRequired. It calls show with each code, a new one
+// before the former expires; an error of show ends it. Reason QR_NOT_ACCEPTED: nobody scanned it
+// within ten minutes.
+func (a *Account) QRLogin(ctx context.Context, show func(QRCode) error) (LoginStep, error) {
+	ctx, stop := a.client.bind(ctx)
+	defer stop()
+	var step LoginStep
+	var failed error
+	f := &feed[v1.QrLoginReply]{
+		client: a.client, ends: true,
+		open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.QrLoginReply], error) {
+			return n.auth.QrLogin(ctx, &v1.QrLoginRequest{Account: a.id})
+		},
+		take: func(reply *v1.QrLoginReply) bool {
+			switch s := reply.GetStep().(type) {
+			case *v1.QrLoginReply_Code:
+				failed = show(QRCode{URL: s.Code.GetUrl(), Expires: s.Code.GetExpireTime().AsTime()})
+				return failed == nil
+			case *v1.QrLoginReply_User:
+				step = &SignedIn{User: s.User}
+			case *v1.QrLoginReply_Password:
+				step = &PasswordRequired{Hint: s.Password.GetHint(), HasRecovery: s.Password.GetHasRecovery(), account: a}
+			}
+			return step == nil
+		},
+	}
+	err := f.run(ctx)
+	switch {
+	case failed != nil:
+		return nil, failed
+	case err != nil:
+		return nil, err
+	case step == nil:
+		return nil, badReply("the node ended the login without an outcome")
+	}
+	return step, nil
+}
+
 // Authorization says whether an account is logged in.
 type Authorization struct {
 	// OK is true when Telegram accepts the login.
@@ -261,11 +317,18 @@ func (a *Account) Authorization(ctx context.Context) (Authorization, error) {
 	return Authorization{OK: reply.GetAuthorized(), Reason: Reason(reply.GetReason()), Remedy: reply.GetRemedy()}, err
 }
 
-// LogOut ends the login at Telegram (auth.logOut) and deletes the session; it reports whether
-// Telegram confirmed.
-func (a *Account) LogOut(ctx context.Context) (confirmed bool, err error) {
+// LogOutOptions say how a login is ended.
+type LogOutOptions struct {
+	// Force deletes what is stored even when Telegram does not answer; the login may then stay valid
+	// there.
+	Force bool
+}
+
+// LogOut ends the login at Telegram (auth.logOut, destroy_auth_key) and deletes session, keys and
+// recorded events; it reports whether Telegram confirmed, which is false only with Force.
+func (a *Account) LogOut(ctx context.Context, o LogOutOptions) (confirmed bool, err error) {
 	reply, err := call(ctx, a.client, once, func(n *node) func(context.Context, *v1.LogOutRequest) (*v1.LogOutReply, error) {
 		return n.auth.LogOut
-	}, &v1.LogOutRequest{Account: a.id})
+	}, &v1.LogOutRequest{Account: a.id, Force: o.Force})
 	return reply.GetConfirmed(), err
 }

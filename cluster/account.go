@@ -14,6 +14,8 @@ const (
 	DesiredRunning = "running"
 	// DesiredPaused asks for an account that is owned but holds no socket.
 	DesiredPaused = "paused"
+	// DesiredDisconnected is DesiredPaused at once: running calls are not waited for.
+	DesiredDisconnected = "disconnected"
 )
 
 // Spec is what an operator asks of one account.
@@ -22,7 +24,7 @@ type Spec struct {
 	Account fleet.AccountID `json:"account"`
 	// Labels select accounts; at most MaxLabels.
 	Labels map[string]string `json:"labels,omitempty"`
-	// Desired is DesiredRunning or DesiredPaused; empty means running.
+	// Desired is DesiredRunning, DesiredPaused or DesiredDisconnected; empty means running.
 	Desired string `json:"desired"`
 	// App names the app profile (api_id, device fields); empty is the default one.
 	App string `json:"app,omitempty"`
@@ -50,10 +52,10 @@ func (s Spec) Validate() error {
 		return err
 	}
 	switch s.Desired {
-	case "", DesiredRunning, DesiredPaused:
+	case "", DesiredRunning, DesiredPaused, DesiredDisconnected:
 	default:
 		return fleet.Errorf(fleet.CodeInvalidArgument, "DESIRED_STATE_INVALID",
-			"desired: must be %s or %s (got %q)", DesiredRunning, DesiredPaused, s.Desired)
+			"desired: must be %s, %s or %s (got %q)", DesiredRunning, DesiredPaused, DesiredDisconnected, s.Desired)
 	}
 	if len(s.Labels) > MaxLabels {
 		return fleet.Errorf(fleet.CodeInvalidArgument, "LABELS_INVALID",

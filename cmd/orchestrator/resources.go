@@ -151,7 +151,10 @@ func unknownAccount(id fleet.AccountID, err error) error {
 // specOf is what an account's labels and spec ask for.
 func specOf(a *v1.Account) (cluster.Spec, error) {
 	s := cluster.Spec{Account: fleet.AccountID(a.GetId()), Labels: a.GetLabels(), Desired: cluster.DesiredRunning}
-	if a.GetSpec().GetPaused() {
+	switch {
+	case a.GetSpec().GetDisconnected():
+		s.Desired = cluster.DesiredDisconnected
+	case a.GetSpec().GetPaused():
 		s.Desired = cluster.DesiredPaused
 	}
 	if p := a.GetSpec().GetProxy(); p != "" {
@@ -175,7 +178,10 @@ func accountOf(found cluster.Account) *v1.Account {
 		Id: string(s.Account), Labels: s.Labels, Generation: s.Generation,
 		ResourceVersion: strconv.FormatInt(s.ResourceVersion, 10),
 		CreateTime:      timestamppb.New(s.CreatedAt),
-		Spec:            &v1.AccountSpec{App: s.App, Paused: s.Desired == cluster.DesiredPaused},
+		Spec: &v1.AccountSpec{App: s.App,
+			Paused:       s.Desired == cluster.DesiredPaused || s.Desired == cluster.DesiredDisconnected,
+			Disconnected: s.Desired == cluster.DesiredDisconnected,
+		},
 		Status: &v1.AccountStatus{
 			State: methods.AccountState(status.State), Reason: status.Reason, Message: status.Message,
 			UserId: status.UserID, Bot: status.Bot, HomeDc: int32(status.HomeDC), Node: string(found.Owner),

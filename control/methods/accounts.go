@@ -101,6 +101,9 @@ func checkSpec(spec *v1.AccountSpec) error {
 	if dc := spec.GetDc(); dc < 0 || dc > maxDC {
 		return invalid("spec.dc", "use 0 for the default", "must be 0 to %d (got %d)", maxDC, dc)
 	}
+	if spec.GetDisconnected() && !spec.GetPaused() {
+		return invalid("spec.disconnected", "set spec.paused, too, or resume the account", "is only for paused accounts (got true)")
+	}
 	return nil
 }
 

@@ -5,8 +5,10 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/telegram"
 )
 
@@ -42,7 +44,7 @@ func signIn(ctx context.Context, env telegram.Env, req *v1.SignInRequest) (*v1.S
 	case telegram.PasswordRequired:
 		return &v1.SignInReply{
 			Outcome:  v1.SignInOutcome_SIGN_IN_OUTCOME_PASSWORD_REQUIRED,
-			Password: &v1.PasswordChallenge{Hint: res.Hint, HasRecovery: res.HasRecovery},
+			Password: challenge(res),
 		}, nil
 	case telegram.SignUpRequired:
 		return &v1.SignInReply{Outcome: v1.SignInOutcome_SIGN_IN_OUTCOME_SIGN_UP_REQUIRED}, nil
@@ -64,6 +66,29 @@ func botSignIn(ctx context.Context, env telegram.Env, req *v1.BotSignInRequest) 
 		return nil, err
 	}
 	return &v1.BotSignInReply{User: userOf(user)}, nil
+}
+
+func qrLogin(ctx context.Context, host *Host, req *v1.QrLoginRequest, send func(*v1.QrLoginReply) error) error {
+	env, err := host.Env(ctx, fleet.AccountID(req.GetAccount()))
+	if err != nil {
+		return err
+	}
+	res, err := telegram.QRLogin(ctx, env, func(code telegram.QRCode) error {
+		return send(&v1.QrLoginReply{Step: &v1.QrLoginReply_Code{Code: &v1.QrCode{
+			Url: code.URL, ExpireTime: timestamppb.New(code.Expires),
+		}}})
+	})
+	switch {
+	case err != nil:
+		return err
+	case res.Outcome == telegram.PasswordRequired:
+		return send(&v1.QrLoginReply{Step: &v1.QrLoginReply_Password{Password: challenge(res)}})
+	}
+	return send(&v1.QrLoginReply{Step: &v1.QrLoginReply_User{User: userOf(res.User)}})
+}
+
+func challenge(res telegram.SignInResult) *v1.PasswordChallenge {
+	return &v1.PasswordChallenge{Hint: res.Hint, HasRecovery: res.HasRecovery}
 }
 
 func getAuthorization(ctx context.Context, env telegram.Env, _ *v1.GetAuthorizationRequest) (*v1.GetAuthorizationReply, error) {

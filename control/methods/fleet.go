@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -16,12 +17,13 @@ const maxConflicts = 10
 
 // updatable are the fields that an update mask may name, and how each is taken over.
 var updatable = map[string]func(to, from *v1.Account){
-	"labels":      func(to, from *v1.Account) { to.Labels = from.GetLabels() },
-	"spec":        func(to, from *v1.Account) { to.Spec = proto.CloneOf(from.GetSpec()) },
-	"spec.app":    func(to, from *v1.Account) { to.Spec.App = from.GetSpec().GetApp() },
-	"spec.proxy":  func(to, from *v1.Account) { to.Spec.Proxy = from.GetSpec().GetProxy() },
-	"spec.dc":     func(to, from *v1.Account) { to.Spec.Dc = from.GetSpec().GetDc() },
-	"spec.paused": func(to, from *v1.Account) { to.Spec.Paused = from.GetSpec().GetPaused() },
+	"labels":            func(to, from *v1.Account) { to.Labels = from.GetLabels() },
+	"spec":              func(to, from *v1.Account) { to.Spec = proto.CloneOf(from.GetSpec()) },
+	"spec.app":          func(to, from *v1.Account) { to.Spec.App = from.GetSpec().GetApp() },
+	"spec.proxy":        func(to, from *v1.Account) { to.Spec.Proxy = from.GetSpec().GetProxy() },
+	"spec.dc":           func(to, from *v1.Account) { to.Spec.Dc = from.GetSpec().GetDc() },
+	"spec.paused":       func(to, from *v1.Account) { to.Spec.Paused = from.GetSpec().GetPaused() },
+	"spec.disconnected": func(to, from *v1.Account) { to.Spec.Disconnected = from.GetSpec().GetDisconnected() },
 }
 
 func updateAccount(ctx context.Context, host *Host, req *v1.UpdateAccountRequest) (*v1.UpdateAccountReply, error) {
@@ -90,42 +92,104 @@ func deleteAccount(ctx context.Context, host *Host, req *v1.DeleteAccountRequest
 	return &v1.DeleteAccountReply{Done: done}, nil
 }
 
+// How long a pause is waited for, and how often its owner's report is read.
+const (
+	pauseWait = 20 * time.Second
+	pausePoll = 50 * time.Millisecond
+)
+
 func pauseAccount(ctx context.Context, host *Host, req *v1.PauseAccountRequest) (*v1.PauseAccountReply, error) {
-	account, err := setPaused(ctx, host, fleet.AccountID(req.GetId()), true)
+	account, err := setPaused(ctx, host, fleet.AccountID(req.GetId()), func(s *v1.AccountSpec) { s.Paused = true })
 	if err != nil {
 		return nil, err
 	}
-	return &v1.PauseAccountReply{Account: account}, nil
+	reply := &v1.PauseAccountReply{Account: account}
+	if req.GetWait() {
+		reply.Account, reply.Done, err = awaitPaused(ctx, host, account)
+	}
+	return reply, err
+}
+
+func disconnectAccount(ctx context.Context, host *Host, req *v1.DisconnectAccountRequest) (*v1.DisconnectAccountReply, error) {
+	account, err := setPaused(ctx, host, fleet.AccountID(req.GetId()), func(s *v1.AccountSpec) { s.Paused, s.Disconnected = true, true })
+	if err != nil {
+		return nil, err
+	}
+	reply := &v1.DisconnectAccountReply{}
+	reply.Account, reply.Done, err = awaitPaused(ctx, host, account)
+	return reply, err
 }
 
 func resumeAccount(ctx context.Context, host *Host, req *v1.ResumeAccountRequest) (*v1.ResumeAccountReply, error) {
-	account, err := setPaused(ctx, host, fleet.AccountID(req.GetId()), false)
+	account, err := setPaused(ctx, host, fleet.AccountID(req.GetId()), func(s *v1.AccountSpec) { s.Paused, s.Disconnected = false, false })
 	if err != nil {
 		return nil, err
 	}
 	return &v1.ResumeAccountReply{Account: account}, nil
 }
 
-// setPaused changes one field, whatever else is changed at the same time.
-func setPaused(ctx context.Context, host *Host, id fleet.AccountID, paused bool) (*v1.Account, error) {
+// setPaused changes only what change does, whatever else is changed at the same time.
+func setPaused(ctx context.Context, host *Host, id fleet.AccountID, change func(*v1.AccountSpec)) (*v1.Account, error) {
 	if err := id.Validate(); err != nil {
 		return nil, err
 	}
 	for try := 1; ; try++ {
 		account, err := host.Accounts.Get(ctx, id)
-		if err != nil || account.GetSpec().GetPaused() == paused {
-			return account, err
+		if err != nil {
+			return nil, err
 		}
 		next := proto.CloneOf(account)
 		if next.Spec == nil {
 			next.Spec = &v1.AccountSpec{}
 		}
-		next.Spec.Paused = paused
+		change(next.Spec)
+		if proto.Equal(next.GetSpec(), account.GetSpec()) {
+			return account, nil
+		}
 		stored, err := host.Accounts.Update(ctx, next)
 		if err == nil || try == maxConflicts || !isConflict(err) {
 			return stored, err
 		}
 	}
+}
+
+// awaitPaused waits until the owner of an account says that it holds no socket, for pauseWait at
+// most. An account without owner holds none.
+func awaitPaused(ctx context.Context, host *Host, account *v1.Account) (*v1.Account, bool, error) {
+	wanted := account.GetGeneration()
+	ctx, cancel := context.WithTimeout(ctx, pauseWait)
+	defer cancel()
+	poll := time.NewTicker(pausePoll)
+	defer poll.Stop()
+	for {
+		s := account.GetStatus()
+		if s.GetNode() == "" || s.GetObservedGeneration() >= wanted && socketless(s.GetState()) {
+			return account, true, nil
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return account, false, nil
+		}
+		now, err := host.Accounts.Get(ctx, fleet.AccountID(account.GetId()))
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			return nil, false, err
+		default:
+			account = now
+		}
+	}
+}
+
+// socketless are the states in which an account holds no socket and wants none.
+func socketless(s v1.AccountState) bool {
+	switch s {
+	case v1.AccountState_ACCOUNT_STATE_PAUSED, v1.AccountState_ACCOUNT_STATE_QUARANTINED, v1.AccountState_ACCOUNT_STATE_LOGGED_OUT,
+		v1.AccountState_ACCOUNT_STATE_BANNED, v1.AccountState_ACCOUNT_STATE_CONFLICT:
+		return true
+	}
+	return false
 }
 
 func moveAccount(ctx context.Context, host *Host, req *v1.MoveAccountRequest) (*v1.MoveAccountReply, error) {

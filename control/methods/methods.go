@@ -68,11 +68,11 @@ func level(rpc protoreflect.MethodDescriptor) descriptorpb.MethodOptions_Idempot
 func All() []Method {
 	return []Method{
 		hosted(createAccount), hosted(getAccount), hosted(listAccounts), streamed(watchAccounts),
-		hosted(updateAccount), hosted(deleteAccount), hosted(pauseAccount), hosted(resumeAccount), hosted(moveAccount),
+		hosted(updateAccount), hosted(deleteAccount), hosted(pauseAccount), hosted(disconnectAccount), hosted(resumeAccount), hosted(moveAccount),
 		hosted(listNodes), streamed(watchNodes), hosted(cordonNode), hosted(uncordonNode), hosted(drainNode),
 		hosted(networkRestored), routed(syncUpdates),
 		routed(requestCode), routed(resendCode), routed(cancelCode), routed(signIn), routed(checkPassword),
-		routed(botSignIn), routed(getAuthorization), routed(logOut),
+		routed(botSignIn), streamed(qrLogin), routed(getAuthorization), routed(logOut),
 		routed(getMe), routed(resolvePeer), once(sendMessage), routed(getHistory), routed(invoke),
 		streamed(subscribe),
 	}

@@ -302,7 +302,9 @@ type AccountSpec struct {
 	// account to its home DC during the login.
 	Dc int32 `protobuf:"varint,3,opt,name=dc,proto3" json:"dc,omitempty"`
 	// True keeps the account without a socket.
-	Paused        bool `protobuf:"varint,4,opt,name=paused,proto3" json:"paused,omitempty"`
+	Paused bool `protobuf:"varint,4,opt,name=paused,proto3" json:"paused,omitempty"`
+	// With paused: true closes the sockets at once, also while a pause still waits for running calls.
+	Disconnected  bool `protobuf:"varint,10,opt,name=disconnected,proto3" json:"disconnected,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -361,6 +363,13 @@ func (x *AccountSpec) GetDc() int32 {
 func (x *AccountSpec) GetPaused() bool {
 	if x != nil {
 		return x.Paused
+	}
+	return false
+}
+
+func (x *AccountSpec) GetDisconnected() bool {
+	if x != nil {
+		return x.Disconnected
 	}
 	return false
 }
@@ -1674,12 +1683,14 @@ const file_orchestrator_v1_fleet_proto_rawDesc = "" +
 	"deleteTime\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"]\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x81\x01\n" +
 	"\vAccountSpec\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\tR\x03app\x12\x14\n" +
 	"\x05proxy\x18\x02 \x01(\tR\x05proxy\x12\x0e\n" +
 	"\x02dc\x18\x03 \x01(\x05R\x02dc\x12\x16\n" +
-	"\x06paused\x18\x04 \x01(\bR\x06paused\"\xf8\x02\n" +
+	"\x06paused\x18\x04 \x01(\bR\x06paused\x12\"\n" +
+	"\fdisconnected\x18\n" +
+	" \x01(\bR\fdisconnected\"\xf8\x02\n" +
 	"\rAccountStatus\x123\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x1d.orchestrator.v1.AccountStateR\x05state\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
