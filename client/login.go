@@ -67,6 +67,10 @@ func (c CodeSent) GoString() string { return c.String() }
 // Token names this login, to go on with it in another process by Account.SignIn. A secret.
 func (c *CodeSent) Token() string { return c.token }
 
+// ResumeLogin goes on with a login by the token of a CodeSent of another process. Only the token is
+// known of the code; nothing is sent.
+func (a *Account) ResumeLogin(token string) *CodeSent { return &CodeSent{account: a, token: token} }
+
 // SignIn gives the code, see Account.SignIn.
 func (c *CodeSent) SignIn(ctx context.Context, code string) (LoginStep, error) {
 	return c.account.SignIn(ctx, c.token, code)

@@ -15,6 +15,12 @@ import (
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 )
 
+// Environment variables of the command login.
+const (
+	envPassword = "ORCHESTRATOR_LOGIN_PASSWORD" //nolint:gosec // the name of a variable
+	envBotToken = "ORCHESTRATOR_BOT_TOKEN"      //nolint:gosec // the name of a variable
+)
+
 // simulationProcess is a running `orchestrator simulate`.
 type simulationProcess struct {
 	*process

@@ -99,7 +99,7 @@ Talk to a running node:               orchestrator account list`,
 	})
 	root.AddCommand(
 		newDemo(g), newSimulate(g), newServe(), newInfra(), newCert(), newCheckConfig(), newVersion(g),
-		newAccount(g), newLogin(g), newSend(g), newHistory(g), newEvents(g), newCall(g), newContext(),
+		newAccount(g), newSend(g), newHistory(g), newEvents(g), newCall(g), newContext(),
 	)
 	root.AddCommand(commands(g).Commands()...)
 	return root

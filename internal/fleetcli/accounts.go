@@ -207,8 +207,36 @@ func (g *CLI) each(cmd *cobra.Command, ids []string, do func(i int, id string) e
 }
 
 func newAccountPause(g *CLI) *cobra.Command {
-	return newSteering(g, "pause", "Close the accounts' connections until they are resumed",
-		func(a *client.Account, ctx context.Context) (*v1.Account, error) { return a.Pause(ctx) })
+	wait := false
+	cmd := newSteering(g, "pause", "Close the accounts' connections until they are resumed",
+		func(a *client.Account, ctx context.Context) (*v1.Account, error) {
+			if !wait {
+				return a.Pause(ctx)
+			}
+			return finished(a.PauseAndWait(ctx))
+		})
+	cmd.Long = `Close the accounts' connections until they are resumed. New calls are refused, running ones may
+end within 10 s, what was received is recorded and acknowledged. disconnect does it at once.`
+	cmd.Flags().BoolVarP(&wait, "wait", "w", false, "return when they hold no connection any more")
+	return cmd
+}
+
+func newAccountDisconnect(g *CLI) *cobra.Command {
+	cmd := newSteering(g, "disconnect", "Close the accounts' connections at once, until they are resumed",
+		func(a *client.Account, ctx context.Context) (*v1.Account, error) {
+			return finished(a.Disconnect(ctx))
+		})
+	cmd.Long = `Close the accounts' connections at once, until they are resumed. Calls that wait fail with
+DISCONNECTED. The accounts stay in the fleet, with session and place in their updates.`
+	return cmd
+}
+
+// finished is an account that holds no connection any more, or the error that it still does.
+func finished(account *v1.Account, done bool, err error) (*v1.Account, error) {
+	if err == nil && !done {
+		err = failure{errors.New("its node has not closed the connections yet"), "it goes on by itself: see `orchestrator account why " + account.GetId() + "`"}
+	}
+	return account, err
 }
 
 func newAccountResume(g *CLI) *cobra.Command {

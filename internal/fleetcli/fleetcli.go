@@ -1,4 +1,4 @@
-// Package fleetcli holds the commands that steer accounts and nodes; the program's own file joins
+// Package fleetcli holds the commands that sign in, and that steer accounts and nodes; the program's own file joins
 // them to its streams, its output and its servers.
 //
 // # Usage
@@ -50,12 +50,12 @@ type Table struct {
 
 // Commands are the top-level commands.
 func (g *CLI) Commands() []*cobra.Command {
-	return []*cobra.Command{newNodes(g), newNetwork(g), newSync(g), newWait(g), newApply(g), newDiff(g)}
+	return []*cobra.Command{newLogin(g), newLogout(g), newNodes(g), newNetwork(g), newSync(g), newWait(g), newApply(g), newDiff(g)}
 }
 
 // Account are the commands below `account`.
 func (g *CLI) Account() []*cobra.Command {
-	return []*cobra.Command{newAccountWatch(g), newAccountPause(g), newAccountResume(g), newAccountMove(g), newAccountDelete(g)}
+	return []*cobra.Command{newAccountWatch(g), newAccountPause(g), newAccountDisconnect(g), newAccountResume(g), newAccountMove(g), newAccountDelete(g)}
 }
 
 // WatchAccounts runs `account watch`.
