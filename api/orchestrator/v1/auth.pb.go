@@ -10,6 +10,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -958,6 +959,211 @@ func (x *BotSignInReply) GetUser() *User {
 	return nil
 }
 
+// QrLoginRequest names the account.
+type QrLoginRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account that logs in.
+	Account       string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QrLoginRequest) Reset() {
+	*x = QrLoginRequest{}
+	mi := &file_orchestrator_v1_auth_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QrLoginRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QrLoginRequest) ProtoMessage() {}
+
+func (x *QrLoginRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_auth_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QrLoginRequest.ProtoReflect.Descriptor instead.
+func (*QrLoginRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_auth_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *QrLoginRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+// QrCode is a code to show.
+type QrCode struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the code says: `tg://login?token=...`; a secret until it is scanned or expires.
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// When it can no longer be scanned, by Telegram's clock; a new one follows before.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QrCode) Reset() {
+	*x = QrCode{}
+	mi := &file_orchestrator_v1_auth_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QrCode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QrCode) ProtoMessage() {}
+
+func (x *QrCode) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_auth_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QrCode.ProtoReflect.Descriptor instead.
+func (*QrCode) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_auth_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *QrCode) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *QrCode) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+// QrLoginReply is one step of the login.
+type QrLoginReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The step. All but the code are the last.
+	//
+	// Types that are valid to be assigned to Step:
+	//
+	//	*QrLoginReply_Code
+	//	*QrLoginReply_User
+	//	*QrLoginReply_Password
+	Step          isQrLoginReply_Step `protobuf_oneof:"step"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QrLoginReply) Reset() {
+	*x = QrLoginReply{}
+	mi := &file_orchestrator_v1_auth_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QrLoginReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QrLoginReply) ProtoMessage() {}
+
+func (x *QrLoginReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_auth_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QrLoginReply.ProtoReflect.Descriptor instead.
+func (*QrLoginReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_auth_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *QrLoginReply) GetStep() isQrLoginReply_Step {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+func (x *QrLoginReply) GetCode() *QrCode {
+	if x != nil {
+		if x, ok := x.Step.(*QrLoginReply_Code); ok {
+			return x.Code
+		}
+	}
+	return nil
+}
+
+func (x *QrLoginReply) GetUser() *User {
+	if x != nil {
+		if x, ok := x.Step.(*QrLoginReply_User); ok {
+			return x.User
+		}
+	}
+	return nil
+}
+
+func (x *QrLoginReply) GetPassword() *PasswordChallenge {
+	if x != nil {
+		if x, ok := x.Step.(*QrLoginReply_Password); ok {
+			return x.Password
+		}
+	}
+	return nil
+}
+
+type isQrLoginReply_Step interface {
+	isQrLoginReply_Step()
+}
+
+type QrLoginReply_Code struct {
+	// A code to show, in place of the former one.
+	Code *QrCode `protobuf:"bytes,1,opt,name=code,proto3,oneof"`
+}
+
+type QrLoginReply_User struct {
+	// The user: the account is logged in.
+	User *User `protobuf:"bytes,2,opt,name=user,proto3,oneof"`
+}
+
+type QrLoginReply_Password struct {
+	// The code was scanned; the account has a two-step verification password.
+	Password *PasswordChallenge `protobuf:"bytes,3,opt,name=password,proto3,oneof"`
+}
+
+func (*QrLoginReply_Code) isQrLoginReply_Step() {}
+
+func (*QrLoginReply_User) isQrLoginReply_Step() {}
+
+func (*QrLoginReply_Password) isQrLoginReply_Step() {}
+
 // GetAuthorizationRequest names the account.
 type GetAuthorizationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -969,7 +1175,7 @@ type GetAuthorizationRequest struct {
 
 func (x *GetAuthorizationRequest) Reset() {
 	*x = GetAuthorizationRequest{}
-	mi := &file_orchestrator_v1_auth_proto_msgTypes[14]
+	mi := &file_orchestrator_v1_auth_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1187,7 @@ func (x *GetAuthorizationRequest) String() string {
 func (*GetAuthorizationRequest) ProtoMessage() {}
 
 func (x *GetAuthorizationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_auth_proto_msgTypes[14]
+	mi := &file_orchestrator_v1_auth_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1200,7 @@ func (x *GetAuthorizationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuthorizationRequest.ProtoReflect.Descriptor instead.
 func (*GetAuthorizationRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_auth_proto_rawDescGZIP(), []int{14}
+	return file_orchestrator_v1_auth_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetAuthorizationRequest) GetAccount() string {
@@ -1020,7 +1226,7 @@ type GetAuthorizationReply struct {
 
 func (x *GetAuthorizationReply) Reset() {
 	*x = GetAuthorizationReply{}
-	mi := &file_orchestrator_v1_auth_proto_msgTypes[15]
+	mi := &file_orchestrator_v1_auth_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1238,7 @@ func (x *GetAuthorizationReply) String() string {
 func (*GetAuthorizationReply) ProtoMessage() {}
 
 func (x *GetAuthorizationReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_auth_proto_msgTypes[15]
+	mi := &file_orchestrator_v1_auth_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1251,7 @@ func (x *GetAuthorizationReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAuthorizationReply.ProtoReflect.Descriptor instead.
 func (*GetAuthorizationReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_auth_proto_rawDescGZIP(), []int{15}
+	return file_orchestrator_v1_auth_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetAuthorizationReply) GetAuthorized() bool {
@@ -1073,14 +1279,17 @@ func (x *GetAuthorizationReply) GetRemedy() string {
 type LogOutRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The account.
-	Account       string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// True deletes what is stored even when Telegram does not answer; the login may then stay valid
+	// there. Without it such a call fails and changes nothing.
+	Force         bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LogOutRequest) Reset() {
 	*x = LogOutRequest{}
-	mi := &file_orchestrator_v1_auth_proto_msgTypes[16]
+	mi := &file_orchestrator_v1_auth_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1301,7 @@ func (x *LogOutRequest) String() string {
 func (*LogOutRequest) ProtoMessage() {}
 
 func (x *LogOutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_auth_proto_msgTypes[16]
+	mi := &file_orchestrator_v1_auth_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1314,7 @@ func (x *LogOutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogOutRequest.ProtoReflect.Descriptor instead.
 func (*LogOutRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_auth_proto_rawDescGZIP(), []int{16}
+	return file_orchestrator_v1_auth_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LogOutRequest) GetAccount() string {
@@ -1115,10 +1324,17 @@ func (x *LogOutRequest) GetAccount() string {
 	return ""
 }
 
+func (x *LogOutRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
 // LogOutReply says whether the server confirmed.
 type LogOutReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// True when Telegram confirmed that the login has ended.
+	// True when Telegram confirmed that the login has ended; false only with force.
 	Confirmed     bool `protobuf:"varint,1,opt,name=confirmed,proto3" json:"confirmed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1126,7 +1342,7 @@ type LogOutReply struct {
 
 func (x *LogOutReply) Reset() {
 	*x = LogOutReply{}
-	mi := &file_orchestrator_v1_auth_proto_msgTypes[17]
+	mi := &file_orchestrator_v1_auth_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1138,7 +1354,7 @@ func (x *LogOutReply) String() string {
 func (*LogOutReply) ProtoMessage() {}
 
 func (x *LogOutReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_auth_proto_msgTypes[17]
+	mi := &file_orchestrator_v1_auth_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1151,7 +1367,7 @@ func (x *LogOutReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogOutReply.ProtoReflect.Descriptor instead.
 func (*LogOutReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_auth_proto_rawDescGZIP(), []int{17}
+	return file_orchestrator_v1_auth_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LogOutReply) GetConfirmed() bool {
@@ -1165,7 +1381,7 @@ var File_orchestrator_v1_auth_proto protoreflect.FileDescriptor
 
 const file_orchestrator_v1_auth_proto_rawDesc = "" +
 	"\n" +
-	"\x1aorchestrator/v1/auth.proto\x12\x0forchestrator.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1aorchestrator/v1/user.proto\"\xef\x01\n" +
+	"\x1aorchestrator/v1/auth.proto\x12\x0forchestrator.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aorchestrator/v1/user.proto\"\xef\x01\n" +
 	"\tLoginCode\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12-\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x19.orchestrator.v1.CodeTypeR\x04type\x126\n" +
@@ -1209,7 +1425,18 @@ const file_orchestrator_v1_auth_proto_rawDesc = "" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x1b\n" +
 	"\tbot_token\x18\x02 \x01(\tR\bbotToken\";\n" +
 	"\x0eBotSignInReply\x12)\n" +
-	"\x04user\x18\x01 \x01(\v2\x15.orchestrator.v1.UserR\x04user\"3\n" +
+	"\x04user\x18\x01 \x01(\v2\x15.orchestrator.v1.UserR\x04user\"*\n" +
+	"\x0eQrLoginRequest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\"W\n" +
+	"\x06QrCode\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12;\n" +
+	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\xb4\x01\n" +
+	"\fQrLoginReply\x12-\n" +
+	"\x04code\x18\x01 \x01(\v2\x17.orchestrator.v1.QrCodeH\x00R\x04code\x12+\n" +
+	"\x04user\x18\x02 \x01(\v2\x15.orchestrator.v1.UserH\x00R\x04user\x12@\n" +
+	"\bpassword\x18\x03 \x01(\v2\".orchestrator.v1.PasswordChallengeH\x00R\bpasswordB\x06\n" +
+	"\x04step\"3\n" +
 	"\x17GetAuthorizationRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\"g\n" +
 	"\x15GetAuthorizationReply\x12\x1e\n" +
@@ -1217,9 +1444,10 @@ const file_orchestrator_v1_auth_proto_rawDesc = "" +
 	"authorized\x18\x01 \x01(\bR\n" +
 	"authorized\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06remedy\x18\x03 \x01(\tR\x06remedy\")\n" +
+	"\x06remedy\x18\x03 \x01(\tR\x06remedy\"?\n" +
 	"\rLogOutRequest\x12\x18\n" +
-	"\aaccount\x18\x01 \x01(\tR\aaccount\"+\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\"+\n" +
 	"\vLogOutReply\x12\x1c\n" +
 	"\tconfirmed\x18\x01 \x01(\bR\tconfirmed*\xaf\x02\n" +
 	"\bCodeType\x12\x19\n" +
@@ -1240,7 +1468,7 @@ const file_orchestrator_v1_auth_proto_rawDesc = "" +
 	"\x1bSIGN_IN_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19SIGN_IN_OUTCOME_SIGNED_IN\x10\x01\x12%\n" +
 	"!SIGN_IN_OUTCOME_PASSWORD_REQUIRED\x10\x02\x12$\n" +
-	" SIGN_IN_OUTCOME_SIGN_UP_REQUIRED\x10\x032\xbf\x05\n" +
+	" SIGN_IN_OUTCOME_SIGN_UP_REQUIRED\x10\x032\x8c\x06\n" +
 	"\vAuthService\x12U\n" +
 	"\vRequestCode\x12#.orchestrator.v1.RequestCodeRequest\x1a!.orchestrator.v1.RequestCodeReply\x12R\n" +
 	"\n" +
@@ -1249,7 +1477,8 @@ const file_orchestrator_v1_auth_proto_rawDesc = "" +
 	"CancelCode\x12\".orchestrator.v1.CancelCodeRequest\x1a .orchestrator.v1.CancelCodeReply\"\x03\x90\x02\x02\x12F\n" +
 	"\x06SignIn\x12\x1e.orchestrator.v1.SignInRequest\x1a\x1c.orchestrator.v1.SignInReply\x12[\n" +
 	"\rCheckPassword\x12%.orchestrator.v1.CheckPasswordRequest\x1a#.orchestrator.v1.CheckPasswordReply\x12O\n" +
-	"\tBotSignIn\x12!.orchestrator.v1.BotSignInRequest\x1a\x1f.orchestrator.v1.BotSignInReply\x12i\n" +
+	"\tBotSignIn\x12!.orchestrator.v1.BotSignInRequest\x1a\x1f.orchestrator.v1.BotSignInReply\x12K\n" +
+	"\aQrLogin\x12\x1f.orchestrator.v1.QrLoginRequest\x1a\x1d.orchestrator.v1.QrLoginReply0\x01\x12i\n" +
 	"\x10GetAuthorization\x12(.orchestrator.v1.GetAuthorizationRequest\x1a&.orchestrator.v1.GetAuthorizationReply\"\x03\x90\x02\x01\x12K\n" +
 	"\x06LogOut\x12\x1e.orchestrator.v1.LogOutRequest\x1a\x1c.orchestrator.v1.LogOutReply\"\x03\x90\x02\x02BFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
 
@@ -1266,7 +1495,7 @@ func file_orchestrator_v1_auth_proto_rawDescGZIP() []byte {
 }
 
 var file_orchestrator_v1_auth_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_orchestrator_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_orchestrator_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_orchestrator_v1_auth_proto_goTypes = []any{
 	(CodeType)(0),                   // 0: orchestrator.v1.CodeType
 	(SignInOutcome)(0),              // 1: orchestrator.v1.SignInOutcome
@@ -1284,47 +1513,57 @@ var file_orchestrator_v1_auth_proto_goTypes = []any{
 	(*CheckPasswordReply)(nil),      // 13: orchestrator.v1.CheckPasswordReply
 	(*BotSignInRequest)(nil),        // 14: orchestrator.v1.BotSignInRequest
 	(*BotSignInReply)(nil),          // 15: orchestrator.v1.BotSignInReply
-	(*GetAuthorizationRequest)(nil), // 16: orchestrator.v1.GetAuthorizationRequest
-	(*GetAuthorizationReply)(nil),   // 17: orchestrator.v1.GetAuthorizationReply
-	(*LogOutRequest)(nil),           // 18: orchestrator.v1.LogOutRequest
-	(*LogOutReply)(nil),             // 19: orchestrator.v1.LogOutReply
-	(*durationpb.Duration)(nil),     // 20: google.protobuf.Duration
-	(*User)(nil),                    // 21: orchestrator.v1.User
+	(*QrLoginRequest)(nil),          // 16: orchestrator.v1.QrLoginRequest
+	(*QrCode)(nil),                  // 17: orchestrator.v1.QrCode
+	(*QrLoginReply)(nil),            // 18: orchestrator.v1.QrLoginReply
+	(*GetAuthorizationRequest)(nil), // 19: orchestrator.v1.GetAuthorizationRequest
+	(*GetAuthorizationReply)(nil),   // 20: orchestrator.v1.GetAuthorizationReply
+	(*LogOutRequest)(nil),           // 21: orchestrator.v1.LogOutRequest
+	(*LogOutReply)(nil),             // 22: orchestrator.v1.LogOutReply
+	(*durationpb.Duration)(nil),     // 23: google.protobuf.Duration
+	(*User)(nil),                    // 24: orchestrator.v1.User
+	(*timestamppb.Timestamp)(nil),   // 25: google.protobuf.Timestamp
 }
 var file_orchestrator_v1_auth_proto_depIdxs = []int32{
 	0,  // 0: orchestrator.v1.LoginCode.type:type_name -> orchestrator.v1.CodeType
 	0,  // 1: orchestrator.v1.LoginCode.next_type:type_name -> orchestrator.v1.CodeType
-	20, // 2: orchestrator.v1.LoginCode.timeout:type_name -> google.protobuf.Duration
+	23, // 2: orchestrator.v1.LoginCode.timeout:type_name -> google.protobuf.Duration
 	2,  // 3: orchestrator.v1.RequestCodeReply.code:type_name -> orchestrator.v1.LoginCode
-	21, // 4: orchestrator.v1.RequestCodeReply.user:type_name -> orchestrator.v1.User
+	24, // 4: orchestrator.v1.RequestCodeReply.user:type_name -> orchestrator.v1.User
 	2,  // 5: orchestrator.v1.ResendCodeReply.code:type_name -> orchestrator.v1.LoginCode
-	21, // 6: orchestrator.v1.ResendCodeReply.user:type_name -> orchestrator.v1.User
+	24, // 6: orchestrator.v1.ResendCodeReply.user:type_name -> orchestrator.v1.User
 	1,  // 7: orchestrator.v1.SignInReply.outcome:type_name -> orchestrator.v1.SignInOutcome
-	21, // 8: orchestrator.v1.SignInReply.user:type_name -> orchestrator.v1.User
+	24, // 8: orchestrator.v1.SignInReply.user:type_name -> orchestrator.v1.User
 	10, // 9: orchestrator.v1.SignInReply.password:type_name -> orchestrator.v1.PasswordChallenge
-	21, // 10: orchestrator.v1.CheckPasswordReply.user:type_name -> orchestrator.v1.User
-	21, // 11: orchestrator.v1.BotSignInReply.user:type_name -> orchestrator.v1.User
-	3,  // 12: orchestrator.v1.AuthService.RequestCode:input_type -> orchestrator.v1.RequestCodeRequest
-	5,  // 13: orchestrator.v1.AuthService.ResendCode:input_type -> orchestrator.v1.ResendCodeRequest
-	7,  // 14: orchestrator.v1.AuthService.CancelCode:input_type -> orchestrator.v1.CancelCodeRequest
-	9,  // 15: orchestrator.v1.AuthService.SignIn:input_type -> orchestrator.v1.SignInRequest
-	12, // 16: orchestrator.v1.AuthService.CheckPassword:input_type -> orchestrator.v1.CheckPasswordRequest
-	14, // 17: orchestrator.v1.AuthService.BotSignIn:input_type -> orchestrator.v1.BotSignInRequest
-	16, // 18: orchestrator.v1.AuthService.GetAuthorization:input_type -> orchestrator.v1.GetAuthorizationRequest
-	18, // 19: orchestrator.v1.AuthService.LogOut:input_type -> orchestrator.v1.LogOutRequest
-	4,  // 20: orchestrator.v1.AuthService.RequestCode:output_type -> orchestrator.v1.RequestCodeReply
-	6,  // 21: orchestrator.v1.AuthService.ResendCode:output_type -> orchestrator.v1.ResendCodeReply
-	8,  // 22: orchestrator.v1.AuthService.CancelCode:output_type -> orchestrator.v1.CancelCodeReply
-	11, // 23: orchestrator.v1.AuthService.SignIn:output_type -> orchestrator.v1.SignInReply
-	13, // 24: orchestrator.v1.AuthService.CheckPassword:output_type -> orchestrator.v1.CheckPasswordReply
-	15, // 25: orchestrator.v1.AuthService.BotSignIn:output_type -> orchestrator.v1.BotSignInReply
-	17, // 26: orchestrator.v1.AuthService.GetAuthorization:output_type -> orchestrator.v1.GetAuthorizationReply
-	19, // 27: orchestrator.v1.AuthService.LogOut:output_type -> orchestrator.v1.LogOutReply
-	20, // [20:28] is the sub-list for method output_type
-	12, // [12:20] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	24, // 10: orchestrator.v1.CheckPasswordReply.user:type_name -> orchestrator.v1.User
+	24, // 11: orchestrator.v1.BotSignInReply.user:type_name -> orchestrator.v1.User
+	25, // 12: orchestrator.v1.QrCode.expire_time:type_name -> google.protobuf.Timestamp
+	17, // 13: orchestrator.v1.QrLoginReply.code:type_name -> orchestrator.v1.QrCode
+	24, // 14: orchestrator.v1.QrLoginReply.user:type_name -> orchestrator.v1.User
+	10, // 15: orchestrator.v1.QrLoginReply.password:type_name -> orchestrator.v1.PasswordChallenge
+	3,  // 16: orchestrator.v1.AuthService.RequestCode:input_type -> orchestrator.v1.RequestCodeRequest
+	5,  // 17: orchestrator.v1.AuthService.ResendCode:input_type -> orchestrator.v1.ResendCodeRequest
+	7,  // 18: orchestrator.v1.AuthService.CancelCode:input_type -> orchestrator.v1.CancelCodeRequest
+	9,  // 19: orchestrator.v1.AuthService.SignIn:input_type -> orchestrator.v1.SignInRequest
+	12, // 20: orchestrator.v1.AuthService.CheckPassword:input_type -> orchestrator.v1.CheckPasswordRequest
+	14, // 21: orchestrator.v1.AuthService.BotSignIn:input_type -> orchestrator.v1.BotSignInRequest
+	16, // 22: orchestrator.v1.AuthService.QrLogin:input_type -> orchestrator.v1.QrLoginRequest
+	19, // 23: orchestrator.v1.AuthService.GetAuthorization:input_type -> orchestrator.v1.GetAuthorizationRequest
+	21, // 24: orchestrator.v1.AuthService.LogOut:input_type -> orchestrator.v1.LogOutRequest
+	4,  // 25: orchestrator.v1.AuthService.RequestCode:output_type -> orchestrator.v1.RequestCodeReply
+	6,  // 26: orchestrator.v1.AuthService.ResendCode:output_type -> orchestrator.v1.ResendCodeReply
+	8,  // 27: orchestrator.v1.AuthService.CancelCode:output_type -> orchestrator.v1.CancelCodeReply
+	11, // 28: orchestrator.v1.AuthService.SignIn:output_type -> orchestrator.v1.SignInReply
+	13, // 29: orchestrator.v1.AuthService.CheckPassword:output_type -> orchestrator.v1.CheckPasswordReply
+	15, // 30: orchestrator.v1.AuthService.BotSignIn:output_type -> orchestrator.v1.BotSignInReply
+	18, // 31: orchestrator.v1.AuthService.QrLogin:output_type -> orchestrator.v1.QrLoginReply
+	20, // 32: orchestrator.v1.AuthService.GetAuthorization:output_type -> orchestrator.v1.GetAuthorizationReply
+	22, // 33: orchestrator.v1.AuthService.LogOut:output_type -> orchestrator.v1.LogOutReply
+	25, // [25:34] is the sub-list for method output_type
+	16, // [16:25] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_orchestrator_v1_auth_proto_init() }
@@ -1333,13 +1572,18 @@ func file_orchestrator_v1_auth_proto_init() {
 		return
 	}
 	file_orchestrator_v1_user_proto_init()
+	file_orchestrator_v1_auth_proto_msgTypes[16].OneofWrappers = []any{
+		(*QrLoginReply_Code)(nil),
+		(*QrLoginReply_User)(nil),
+		(*QrLoginReply_Password)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_orchestrator_v1_auth_proto_rawDesc), len(file_orchestrator_v1_auth_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   18,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,7 +27,7 @@ const (
 type AccountState int32
 
 const (
-	// Not reported yet.
+	// Not reported by the present owner.
 	AccountState_ACCOUNT_STATE_UNSPECIFIED AccountState = 0
 	// Created and never connected.
 	AccountState_ACCOUNT_STATE_NEW AccountState = 1
@@ -45,7 +45,7 @@ const (
 	AccountState_ACCOUNT_STATE_ONLINE AccountState = 7
 	// Waits before it connects again.
 	AccountState_ACCOUNT_STATE_BACKOFF AccountState = 8
-	// Waits for a flood limit to end.
+	// Waits before it connects again: Telegram lets no more connections in from this address.
 	AccountState_ACCOUNT_STATE_RATE_LIMITED AccountState = 9
 	// Stopped by its spec.
 	AccountState_ACCOUNT_STATE_PAUSED AccountState = 10
@@ -377,7 +377,7 @@ func (x *AccountSpec) GetDisconnected() bool {
 // AccountStatus is what the owner of an account reports, on change and at most once a second.
 type AccountStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The state.
+	// The state; unspecified while no owner has reported: a former owner's state is not shown.
 	State AccountState `protobuf:"varint,1,opt,name=state,proto3,enum=orchestrator.v1.AccountState" json:"state,omitempty"`
 	// Stable upper-case reason of the state, such as AUTH_KEY_UNREGISTERED; may be empty.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -396,8 +396,7 @@ type AccountStatus struct {
 	// The generation of the account that the owner acts upon; lower than Account.generation while a
 	// change has not reached it. 0 when no owner has reported.
 	ObservedGeneration int64 `protobuf:"varint,9,opt,name=observed_generation,json=observedGeneration,proto3" json:"observed_generation,omitempty"`
-	// The same in answers of yes and no, one of each type, in the order Owned, Authorized, Connected,
-	// UpdatesFlowing, Ready.
+	// The same in answers of yes and no, one of each type, in the order of Condition.type.
 	Conditions    []*Condition `protobuf:"bytes,10,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -503,23 +502,27 @@ func (x *AccountStatus) GetConditions() []*Condition {
 	return nil
 }
 
-// Condition is one aspect of an account, derived from its status.
+// Condition is one aspect of an account.
 type Condition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Owned: a node runs it. Authorized: a user or bot is signed in. Connected: its home connection
-	// is up. UpdatesFlowing: its updates are received and recorded. Ready: it takes every command,
-	// that is, all others are true.
+	// is up. UpdatesFlowing: its updates are received and recorded. CaughtUp: what it missed has been
+	// fetched. ProxyHealthy: the proxy works, where one is set. RateLimited: Telegram makes it wait.
+	// Restricted: Telegram has taken rights from it. Ready: it takes every command, that is, Owned to
+	// UpdatesFlowing are true.
 	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
 	// The answer.
 	Status ConditionStatus `protobuf:"varint,2,opt,name=status,proto3,enum=orchestrator.v1.ConditionStatus" json:"status,omitempty"`
-	// Why, one of: OWNED, NO_OWNER, NOT_REPORTED, SIGNED_IN, NOT_SIGNED_IN, LOGIN_RUNNING, LOGGED_OUT,
-	// BANNED, CONFLICT, CONNECTED, CONNECTING, BACKOFF, PAUSED, DRAINING, QUARANTINED, FENCED,
-	// UPDATES_FLOWING, NOT_CONNECTED, READY. More may be added.
+	// Why: one of a closed set of upper-case names, such as OWNED, BACKOFF, FLOOD_WAIT;
+	// NOT_REPORTED while the owner has not reported.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// What happened and what to do; may be empty.
 	Message string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
-	// The condition has held at least since then; absent when nothing was reported.
-	Since         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	// When the answer last changed; absent when nothing was reported.
+	Since *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	// When it is expected to change by itself: the end of a wait, the next try. Absent when that is
+	// not known.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -585,6 +588,13 @@ func (x *Condition) GetMessage() string {
 func (x *Condition) GetSince() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Since
+	}
+	return nil
+}
+
+func (x *Condition) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
 	}
 	return nil
 }
@@ -1370,7 +1380,9 @@ func (x *DeleteAccountReply) GetDone() bool {
 type PauseAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The account's id.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// True lets the call return only when the account is paused, or after 20 s.
+	Wait          bool `protobuf:"varint,2,opt,name=wait,proto3" json:"wait,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1412,12 +1424,21 @@ func (x *PauseAccountRequest) GetId() string {
 	return ""
 }
 
-// PauseAccountReply holds the account; status.observed_generation tells when its owner has paused
-// it.
+func (x *PauseAccountRequest) GetWait() bool {
+	if x != nil {
+		return x.Wait
+	}
+	return false
+}
+
+// PauseAccountReply holds the account.
 type PauseAccountReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The account as stored.
-	Account       *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The account as stored; status.observed_generation tells when its owner acts upon the pause.
+	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// True when it holds no socket any more. False when it was not waited for, or is still draining,
+	// which goes on by itself.
+	Done          bool `protobuf:"varint,2,opt,name=done,proto3" json:"done,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1459,6 +1480,114 @@ func (x *PauseAccountReply) GetAccount() *Account {
 	return nil
 }
 
+func (x *PauseAccountReply) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
+// DisconnectAccountRequest names the account to disconnect.
+type DisconnectAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account's id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisconnectAccountRequest) Reset() {
+	*x = DisconnectAccountRequest{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisconnectAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisconnectAccountRequest) ProtoMessage() {}
+
+func (x *DisconnectAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisconnectAccountRequest.ProtoReflect.Descriptor instead.
+func (*DisconnectAccountRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DisconnectAccountRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// DisconnectAccountReply holds the account.
+type DisconnectAccountReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account as stored.
+	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// True when it holds no socket any more. False when its owner has not said so within 20 s.
+	Done          bool `protobuf:"varint,2,opt,name=done,proto3" json:"done,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisconnectAccountReply) Reset() {
+	*x = DisconnectAccountReply{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisconnectAccountReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisconnectAccountReply) ProtoMessage() {}
+
+func (x *DisconnectAccountReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisconnectAccountReply.ProtoReflect.Descriptor instead.
+func (*DisconnectAccountReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *DisconnectAccountReply) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *DisconnectAccountReply) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
 // ResumeAccountRequest names the account to resume.
 type ResumeAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1470,7 +1599,7 @@ type ResumeAccountRequest struct {
 
 func (x *ResumeAccountRequest) Reset() {
 	*x = ResumeAccountRequest{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[19]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1482,7 +1611,7 @@ func (x *ResumeAccountRequest) String() string {
 func (*ResumeAccountRequest) ProtoMessage() {}
 
 func (x *ResumeAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[19]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1495,7 +1624,7 @@ func (x *ResumeAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAccountRequest.ProtoReflect.Descriptor instead.
 func (*ResumeAccountRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{19}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ResumeAccountRequest) GetId() string {
@@ -1517,7 +1646,7 @@ type ResumeAccountReply struct {
 
 func (x *ResumeAccountReply) Reset() {
 	*x = ResumeAccountReply{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[20]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1529,7 +1658,7 @@ func (x *ResumeAccountReply) String() string {
 func (*ResumeAccountReply) ProtoMessage() {}
 
 func (x *ResumeAccountReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[20]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1542,7 +1671,7 @@ func (x *ResumeAccountReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAccountReply.ProtoReflect.Descriptor instead.
 func (*ResumeAccountReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{20}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ResumeAccountReply) GetAccount() *Account {
@@ -1565,7 +1694,7 @@ type MoveAccountRequest struct {
 
 func (x *MoveAccountRequest) Reset() {
 	*x = MoveAccountRequest{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[21]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1577,7 +1706,7 @@ func (x *MoveAccountRequest) String() string {
 func (*MoveAccountRequest) ProtoMessage() {}
 
 func (x *MoveAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[21]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1590,7 +1719,7 @@ func (x *MoveAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveAccountRequest.ProtoReflect.Descriptor instead.
 func (*MoveAccountRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{21}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *MoveAccountRequest) GetId() string {
@@ -1621,7 +1750,7 @@ type MoveAccountReply struct {
 
 func (x *MoveAccountReply) Reset() {
 	*x = MoveAccountReply{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[22]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +1762,7 @@ func (x *MoveAccountReply) String() string {
 func (*MoveAccountReply) ProtoMessage() {}
 
 func (x *MoveAccountReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[22]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +1775,7 @@ func (x *MoveAccountReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveAccountReply.ProtoReflect.Descriptor instead.
 func (*MoveAccountReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{22}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *MoveAccountReply) GetAccount() *Account {
@@ -1705,13 +1834,14 @@ const file_orchestrator_v1_fleet_proto_rawDesc = "" +
 	"\n" +
 	"conditions\x18\n" +
 	" \x03(\v2\x1a.orchestrator.v1.ConditionR\n" +
-	"conditions\"\xbd\x01\n" +
+	"conditions\"\xef\x01\n" +
 	"\tCondition\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x128\n" +
 	"\x06status\x18\x02 \x01(\x0e2 .orchestrator.v1.ConditionStatusR\x06status\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x120\n" +
-	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xde\x01\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xde\x01\n" +
 	"\x14CreateAccountRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12I\n" +
 	"\x06labels\x18\x02 \x03(\v21.orchestrator.v1.CreateAccountRequest.LabelsEntryR\x06labels\x120\n" +
@@ -1756,11 +1886,18 @@ const file_orchestrator_v1_fleet_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12)\n" +
 	"\x10resource_version\x18\x02 \x01(\tR\x0fresourceVersion\"(\n" +
 	"\x12DeleteAccountReply\x12\x12\n" +
-	"\x04done\x18\x01 \x01(\bR\x04done\"%\n" +
+	"\x04done\x18\x01 \x01(\bR\x04done\"9\n" +
 	"\x13PauseAccountRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"G\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04wait\x18\x02 \x01(\bR\x04wait\"[\n" +
 	"\x11PauseAccountReply\x122\n" +
-	"\aaccount\x18\x01 \x01(\v2\x18.orchestrator.v1.AccountR\aaccount\"&\n" +
+	"\aaccount\x18\x01 \x01(\v2\x18.orchestrator.v1.AccountR\aaccount\x12\x12\n" +
+	"\x04done\x18\x02 \x01(\bR\x04done\"*\n" +
+	"\x18DisconnectAccountRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"`\n" +
+	"\x16DisconnectAccountReply\x122\n" +
+	"\aaccount\x18\x01 \x01(\v2\x18.orchestrator.v1.AccountR\aaccount\x12\x12\n" +
+	"\x04done\x18\x02 \x01(\bR\x04done\"&\n" +
 	"\x14ResumeAccountRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"H\n" +
 	"\x12ResumeAccountReply\x122\n" +
@@ -1792,7 +1929,7 @@ const file_orchestrator_v1_fleet_proto_rawDesc = "" +
 	"\x0fConditionStatus\x12 \n" +
 	"\x1cCONDITION_STATUS_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15CONDITION_STATUS_TRUE\x10\x01\x12\x1a\n" +
-	"\x16CONDITION_STATUS_FALSE\x10\x022\x8a\v\n" +
+	"\x16CONDITION_STATUS_FALSE\x10\x022\xf8\v\n" +
 	"\fFleetService\x12[\n" +
 	"\rCreateAccount\x12%.orchestrator.v1.CreateAccountRequest\x1a#.orchestrator.v1.CreateAccountReply\x12W\n" +
 	"\n" +
@@ -1801,7 +1938,8 @@ const file_orchestrator_v1_fleet_proto_rawDesc = "" +
 	"\rWatchAccounts\x12%.orchestrator.v1.WatchAccountsRequest\x1a#.orchestrator.v1.WatchAccountsReply\"\x03\x90\x02\x010\x01\x12[\n" +
 	"\rUpdateAccount\x12%.orchestrator.v1.UpdateAccountRequest\x1a#.orchestrator.v1.UpdateAccountReply\x12`\n" +
 	"\rDeleteAccount\x12%.orchestrator.v1.DeleteAccountRequest\x1a#.orchestrator.v1.DeleteAccountReply\"\x03\x90\x02\x02\x12]\n" +
-	"\fPauseAccount\x12$.orchestrator.v1.PauseAccountRequest\x1a\".orchestrator.v1.PauseAccountReply\"\x03\x90\x02\x02\x12`\n" +
+	"\fPauseAccount\x12$.orchestrator.v1.PauseAccountRequest\x1a\".orchestrator.v1.PauseAccountReply\"\x03\x90\x02\x02\x12l\n" +
+	"\x11DisconnectAccount\x12).orchestrator.v1.DisconnectAccountRequest\x1a'.orchestrator.v1.DisconnectAccountReply\"\x03\x90\x02\x02\x12`\n" +
 	"\rResumeAccount\x12%.orchestrator.v1.ResumeAccountRequest\x1a#.orchestrator.v1.ResumeAccountReply\"\x03\x90\x02\x02\x12Z\n" +
 	"\vMoveAccount\x12#.orchestrator.v1.MoveAccountRequest\x1a!.orchestrator.v1.MoveAccountReply\"\x03\x90\x02\x02\x12T\n" +
 	"\tListNodes\x12!.orchestrator.v1.ListNodesRequest\x1a\x1f.orchestrator.v1.ListNodesReply\"\x03\x90\x02\x01\x12Y\n" +
@@ -1826,112 +1964,118 @@ func file_orchestrator_v1_fleet_proto_rawDescGZIP() []byte {
 }
 
 var file_orchestrator_v1_fleet_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_orchestrator_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_orchestrator_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_orchestrator_v1_fleet_proto_goTypes = []any{
-	(AccountState)(0),              // 0: orchestrator.v1.AccountState
-	(ConditionStatus)(0),           // 1: orchestrator.v1.ConditionStatus
-	(*Account)(nil),                // 2: orchestrator.v1.Account
-	(*AccountSpec)(nil),            // 3: orchestrator.v1.AccountSpec
-	(*AccountStatus)(nil),          // 4: orchestrator.v1.AccountStatus
-	(*Condition)(nil),              // 5: orchestrator.v1.Condition
-	(*CreateAccountRequest)(nil),   // 6: orchestrator.v1.CreateAccountRequest
-	(*CreateAccountReply)(nil),     // 7: orchestrator.v1.CreateAccountReply
-	(*GetAccountRequest)(nil),      // 8: orchestrator.v1.GetAccountRequest
-	(*GetAccountReply)(nil),        // 9: orchestrator.v1.GetAccountReply
-	(*ListAccountsRequest)(nil),    // 10: orchestrator.v1.ListAccountsRequest
-	(*ListAccountsReply)(nil),      // 11: orchestrator.v1.ListAccountsReply
-	(*WatchAccountsRequest)(nil),   // 12: orchestrator.v1.WatchAccountsRequest
-	(*WatchAccountsReply)(nil),     // 13: orchestrator.v1.WatchAccountsReply
-	(*WatchPosition)(nil),          // 14: orchestrator.v1.WatchPosition
-	(*UpdateAccountRequest)(nil),   // 15: orchestrator.v1.UpdateAccountRequest
-	(*UpdateAccountReply)(nil),     // 16: orchestrator.v1.UpdateAccountReply
-	(*DeleteAccountRequest)(nil),   // 17: orchestrator.v1.DeleteAccountRequest
-	(*DeleteAccountReply)(nil),     // 18: orchestrator.v1.DeleteAccountReply
-	(*PauseAccountRequest)(nil),    // 19: orchestrator.v1.PauseAccountRequest
-	(*PauseAccountReply)(nil),      // 20: orchestrator.v1.PauseAccountReply
-	(*ResumeAccountRequest)(nil),   // 21: orchestrator.v1.ResumeAccountRequest
-	(*ResumeAccountReply)(nil),     // 22: orchestrator.v1.ResumeAccountReply
-	(*MoveAccountRequest)(nil),     // 23: orchestrator.v1.MoveAccountRequest
-	(*MoveAccountReply)(nil),       // 24: orchestrator.v1.MoveAccountReply
-	nil,                            // 25: orchestrator.v1.Account.LabelsEntry
-	nil,                            // 26: orchestrator.v1.CreateAccountRequest.LabelsEntry
-	(*timestamppb.Timestamp)(nil),  // 27: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),  // 28: google.protobuf.FieldMask
-	(*ListNodesRequest)(nil),       // 29: orchestrator.v1.ListNodesRequest
-	(*WatchNodesRequest)(nil),      // 30: orchestrator.v1.WatchNodesRequest
-	(*CordonNodeRequest)(nil),      // 31: orchestrator.v1.CordonNodeRequest
-	(*UncordonNodeRequest)(nil),    // 32: orchestrator.v1.UncordonNodeRequest
-	(*DrainNodeRequest)(nil),       // 33: orchestrator.v1.DrainNodeRequest
-	(*NetworkRestoredRequest)(nil), // 34: orchestrator.v1.NetworkRestoredRequest
-	(*ListNodesReply)(nil),         // 35: orchestrator.v1.ListNodesReply
-	(*WatchNodesReply)(nil),        // 36: orchestrator.v1.WatchNodesReply
-	(*CordonNodeReply)(nil),        // 37: orchestrator.v1.CordonNodeReply
-	(*UncordonNodeReply)(nil),      // 38: orchestrator.v1.UncordonNodeReply
-	(*DrainNodeReply)(nil),         // 39: orchestrator.v1.DrainNodeReply
-	(*NetworkRestoredReply)(nil),   // 40: orchestrator.v1.NetworkRestoredReply
+	(AccountState)(0),                // 0: orchestrator.v1.AccountState
+	(ConditionStatus)(0),             // 1: orchestrator.v1.ConditionStatus
+	(*Account)(nil),                  // 2: orchestrator.v1.Account
+	(*AccountSpec)(nil),              // 3: orchestrator.v1.AccountSpec
+	(*AccountStatus)(nil),            // 4: orchestrator.v1.AccountStatus
+	(*Condition)(nil),                // 5: orchestrator.v1.Condition
+	(*CreateAccountRequest)(nil),     // 6: orchestrator.v1.CreateAccountRequest
+	(*CreateAccountReply)(nil),       // 7: orchestrator.v1.CreateAccountReply
+	(*GetAccountRequest)(nil),        // 8: orchestrator.v1.GetAccountRequest
+	(*GetAccountReply)(nil),          // 9: orchestrator.v1.GetAccountReply
+	(*ListAccountsRequest)(nil),      // 10: orchestrator.v1.ListAccountsRequest
+	(*ListAccountsReply)(nil),        // 11: orchestrator.v1.ListAccountsReply
+	(*WatchAccountsRequest)(nil),     // 12: orchestrator.v1.WatchAccountsRequest
+	(*WatchAccountsReply)(nil),       // 13: orchestrator.v1.WatchAccountsReply
+	(*WatchPosition)(nil),            // 14: orchestrator.v1.WatchPosition
+	(*UpdateAccountRequest)(nil),     // 15: orchestrator.v1.UpdateAccountRequest
+	(*UpdateAccountReply)(nil),       // 16: orchestrator.v1.UpdateAccountReply
+	(*DeleteAccountRequest)(nil),     // 17: orchestrator.v1.DeleteAccountRequest
+	(*DeleteAccountReply)(nil),       // 18: orchestrator.v1.DeleteAccountReply
+	(*PauseAccountRequest)(nil),      // 19: orchestrator.v1.PauseAccountRequest
+	(*PauseAccountReply)(nil),        // 20: orchestrator.v1.PauseAccountReply
+	(*DisconnectAccountRequest)(nil), // 21: orchestrator.v1.DisconnectAccountRequest
+	(*DisconnectAccountReply)(nil),   // 22: orchestrator.v1.DisconnectAccountReply
+	(*ResumeAccountRequest)(nil),     // 23: orchestrator.v1.ResumeAccountRequest
+	(*ResumeAccountReply)(nil),       // 24: orchestrator.v1.ResumeAccountReply
+	(*MoveAccountRequest)(nil),       // 25: orchestrator.v1.MoveAccountRequest
+	(*MoveAccountReply)(nil),         // 26: orchestrator.v1.MoveAccountReply
+	nil,                              // 27: orchestrator.v1.Account.LabelsEntry
+	nil,                              // 28: orchestrator.v1.CreateAccountRequest.LabelsEntry
+	(*timestamppb.Timestamp)(nil),    // 29: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),    // 30: google.protobuf.FieldMask
+	(*ListNodesRequest)(nil),         // 31: orchestrator.v1.ListNodesRequest
+	(*WatchNodesRequest)(nil),        // 32: orchestrator.v1.WatchNodesRequest
+	(*CordonNodeRequest)(nil),        // 33: orchestrator.v1.CordonNodeRequest
+	(*UncordonNodeRequest)(nil),      // 34: orchestrator.v1.UncordonNodeRequest
+	(*DrainNodeRequest)(nil),         // 35: orchestrator.v1.DrainNodeRequest
+	(*NetworkRestoredRequest)(nil),   // 36: orchestrator.v1.NetworkRestoredRequest
+	(*ListNodesReply)(nil),           // 37: orchestrator.v1.ListNodesReply
+	(*WatchNodesReply)(nil),          // 38: orchestrator.v1.WatchNodesReply
+	(*CordonNodeReply)(nil),          // 39: orchestrator.v1.CordonNodeReply
+	(*UncordonNodeReply)(nil),        // 40: orchestrator.v1.UncordonNodeReply
+	(*DrainNodeReply)(nil),           // 41: orchestrator.v1.DrainNodeReply
+	(*NetworkRestoredReply)(nil),     // 42: orchestrator.v1.NetworkRestoredReply
 }
 var file_orchestrator_v1_fleet_proto_depIdxs = []int32{
-	25, // 0: orchestrator.v1.Account.labels:type_name -> orchestrator.v1.Account.LabelsEntry
+	27, // 0: orchestrator.v1.Account.labels:type_name -> orchestrator.v1.Account.LabelsEntry
 	3,  // 1: orchestrator.v1.Account.spec:type_name -> orchestrator.v1.AccountSpec
 	4,  // 2: orchestrator.v1.Account.status:type_name -> orchestrator.v1.AccountStatus
-	27, // 3: orchestrator.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	27, // 4: orchestrator.v1.Account.delete_time:type_name -> google.protobuf.Timestamp
+	29, // 3: orchestrator.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	29, // 4: orchestrator.v1.Account.delete_time:type_name -> google.protobuf.Timestamp
 	0,  // 5: orchestrator.v1.AccountStatus.state:type_name -> orchestrator.v1.AccountState
-	27, // 6: orchestrator.v1.AccountStatus.change_time:type_name -> google.protobuf.Timestamp
+	29, // 6: orchestrator.v1.AccountStatus.change_time:type_name -> google.protobuf.Timestamp
 	5,  // 7: orchestrator.v1.AccountStatus.conditions:type_name -> orchestrator.v1.Condition
 	1,  // 8: orchestrator.v1.Condition.status:type_name -> orchestrator.v1.ConditionStatus
-	27, // 9: orchestrator.v1.Condition.since:type_name -> google.protobuf.Timestamp
-	26, // 10: orchestrator.v1.CreateAccountRequest.labels:type_name -> orchestrator.v1.CreateAccountRequest.LabelsEntry
-	3,  // 11: orchestrator.v1.CreateAccountRequest.spec:type_name -> orchestrator.v1.AccountSpec
-	2,  // 12: orchestrator.v1.CreateAccountReply.account:type_name -> orchestrator.v1.Account
-	2,  // 13: orchestrator.v1.GetAccountReply.account:type_name -> orchestrator.v1.Account
-	2,  // 14: orchestrator.v1.ListAccountsReply.accounts:type_name -> orchestrator.v1.Account
-	2,  // 15: orchestrator.v1.WatchAccountsReply.added:type_name -> orchestrator.v1.Account
-	2,  // 16: orchestrator.v1.WatchAccountsReply.modified:type_name -> orchestrator.v1.Account
-	2,  // 17: orchestrator.v1.WatchAccountsReply.deleted:type_name -> orchestrator.v1.Account
-	14, // 18: orchestrator.v1.WatchAccountsReply.synced:type_name -> orchestrator.v1.WatchPosition
-	14, // 19: orchestrator.v1.WatchAccountsReply.bookmark:type_name -> orchestrator.v1.WatchPosition
-	2,  // 20: orchestrator.v1.UpdateAccountRequest.resource:type_name -> orchestrator.v1.Account
-	28, // 21: orchestrator.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 22: orchestrator.v1.UpdateAccountReply.account:type_name -> orchestrator.v1.Account
-	2,  // 23: orchestrator.v1.PauseAccountReply.account:type_name -> orchestrator.v1.Account
-	2,  // 24: orchestrator.v1.ResumeAccountReply.account:type_name -> orchestrator.v1.Account
-	2,  // 25: orchestrator.v1.MoveAccountReply.account:type_name -> orchestrator.v1.Account
-	6,  // 26: orchestrator.v1.FleetService.CreateAccount:input_type -> orchestrator.v1.CreateAccountRequest
-	8,  // 27: orchestrator.v1.FleetService.GetAccount:input_type -> orchestrator.v1.GetAccountRequest
-	10, // 28: orchestrator.v1.FleetService.ListAccounts:input_type -> orchestrator.v1.ListAccountsRequest
-	12, // 29: orchestrator.v1.FleetService.WatchAccounts:input_type -> orchestrator.v1.WatchAccountsRequest
-	15, // 30: orchestrator.v1.FleetService.UpdateAccount:input_type -> orchestrator.v1.UpdateAccountRequest
-	17, // 31: orchestrator.v1.FleetService.DeleteAccount:input_type -> orchestrator.v1.DeleteAccountRequest
-	19, // 32: orchestrator.v1.FleetService.PauseAccount:input_type -> orchestrator.v1.PauseAccountRequest
-	21, // 33: orchestrator.v1.FleetService.ResumeAccount:input_type -> orchestrator.v1.ResumeAccountRequest
-	23, // 34: orchestrator.v1.FleetService.MoveAccount:input_type -> orchestrator.v1.MoveAccountRequest
-	29, // 35: orchestrator.v1.FleetService.ListNodes:input_type -> orchestrator.v1.ListNodesRequest
-	30, // 36: orchestrator.v1.FleetService.WatchNodes:input_type -> orchestrator.v1.WatchNodesRequest
-	31, // 37: orchestrator.v1.FleetService.CordonNode:input_type -> orchestrator.v1.CordonNodeRequest
-	32, // 38: orchestrator.v1.FleetService.UncordonNode:input_type -> orchestrator.v1.UncordonNodeRequest
-	33, // 39: orchestrator.v1.FleetService.DrainNode:input_type -> orchestrator.v1.DrainNodeRequest
-	34, // 40: orchestrator.v1.FleetService.NetworkRestored:input_type -> orchestrator.v1.NetworkRestoredRequest
-	7,  // 41: orchestrator.v1.FleetService.CreateAccount:output_type -> orchestrator.v1.CreateAccountReply
-	9,  // 42: orchestrator.v1.FleetService.GetAccount:output_type -> orchestrator.v1.GetAccountReply
-	11, // 43: orchestrator.v1.FleetService.ListAccounts:output_type -> orchestrator.v1.ListAccountsReply
-	13, // 44: orchestrator.v1.FleetService.WatchAccounts:output_type -> orchestrator.v1.WatchAccountsReply
-	16, // 45: orchestrator.v1.FleetService.UpdateAccount:output_type -> orchestrator.v1.UpdateAccountReply
-	18, // 46: orchestrator.v1.FleetService.DeleteAccount:output_type -> orchestrator.v1.DeleteAccountReply
-	20, // 47: orchestrator.v1.FleetService.PauseAccount:output_type -> orchestrator.v1.PauseAccountReply
-	22, // 48: orchestrator.v1.FleetService.ResumeAccount:output_type -> orchestrator.v1.ResumeAccountReply
-	24, // 49: orchestrator.v1.FleetService.MoveAccount:output_type -> orchestrator.v1.MoveAccountReply
-	35, // 50: orchestrator.v1.FleetService.ListNodes:output_type -> orchestrator.v1.ListNodesReply
-	36, // 51: orchestrator.v1.FleetService.WatchNodes:output_type -> orchestrator.v1.WatchNodesReply
-	37, // 52: orchestrator.v1.FleetService.CordonNode:output_type -> orchestrator.v1.CordonNodeReply
-	38, // 53: orchestrator.v1.FleetService.UncordonNode:output_type -> orchestrator.v1.UncordonNodeReply
-	39, // 54: orchestrator.v1.FleetService.DrainNode:output_type -> orchestrator.v1.DrainNodeReply
-	40, // 55: orchestrator.v1.FleetService.NetworkRestored:output_type -> orchestrator.v1.NetworkRestoredReply
-	41, // [41:56] is the sub-list for method output_type
-	26, // [26:41] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	29, // 9: orchestrator.v1.Condition.since:type_name -> google.protobuf.Timestamp
+	29, // 10: orchestrator.v1.Condition.until:type_name -> google.protobuf.Timestamp
+	28, // 11: orchestrator.v1.CreateAccountRequest.labels:type_name -> orchestrator.v1.CreateAccountRequest.LabelsEntry
+	3,  // 12: orchestrator.v1.CreateAccountRequest.spec:type_name -> orchestrator.v1.AccountSpec
+	2,  // 13: orchestrator.v1.CreateAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 14: orchestrator.v1.GetAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 15: orchestrator.v1.ListAccountsReply.accounts:type_name -> orchestrator.v1.Account
+	2,  // 16: orchestrator.v1.WatchAccountsReply.added:type_name -> orchestrator.v1.Account
+	2,  // 17: orchestrator.v1.WatchAccountsReply.modified:type_name -> orchestrator.v1.Account
+	2,  // 18: orchestrator.v1.WatchAccountsReply.deleted:type_name -> orchestrator.v1.Account
+	14, // 19: orchestrator.v1.WatchAccountsReply.synced:type_name -> orchestrator.v1.WatchPosition
+	14, // 20: orchestrator.v1.WatchAccountsReply.bookmark:type_name -> orchestrator.v1.WatchPosition
+	2,  // 21: orchestrator.v1.UpdateAccountRequest.resource:type_name -> orchestrator.v1.Account
+	30, // 22: orchestrator.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 23: orchestrator.v1.UpdateAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 24: orchestrator.v1.PauseAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 25: orchestrator.v1.DisconnectAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 26: orchestrator.v1.ResumeAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 27: orchestrator.v1.MoveAccountReply.account:type_name -> orchestrator.v1.Account
+	6,  // 28: orchestrator.v1.FleetService.CreateAccount:input_type -> orchestrator.v1.CreateAccountRequest
+	8,  // 29: orchestrator.v1.FleetService.GetAccount:input_type -> orchestrator.v1.GetAccountRequest
+	10, // 30: orchestrator.v1.FleetService.ListAccounts:input_type -> orchestrator.v1.ListAccountsRequest
+	12, // 31: orchestrator.v1.FleetService.WatchAccounts:input_type -> orchestrator.v1.WatchAccountsRequest
+	15, // 32: orchestrator.v1.FleetService.UpdateAccount:input_type -> orchestrator.v1.UpdateAccountRequest
+	17, // 33: orchestrator.v1.FleetService.DeleteAccount:input_type -> orchestrator.v1.DeleteAccountRequest
+	19, // 34: orchestrator.v1.FleetService.PauseAccount:input_type -> orchestrator.v1.PauseAccountRequest
+	21, // 35: orchestrator.v1.FleetService.DisconnectAccount:input_type -> orchestrator.v1.DisconnectAccountRequest
+	23, // 36: orchestrator.v1.FleetService.ResumeAccount:input_type -> orchestrator.v1.ResumeAccountRequest
+	25, // 37: orchestrator.v1.FleetService.MoveAccount:input_type -> orchestrator.v1.MoveAccountRequest
+	31, // 38: orchestrator.v1.FleetService.ListNodes:input_type -> orchestrator.v1.ListNodesRequest
+	32, // 39: orchestrator.v1.FleetService.WatchNodes:input_type -> orchestrator.v1.WatchNodesRequest
+	33, // 40: orchestrator.v1.FleetService.CordonNode:input_type -> orchestrator.v1.CordonNodeRequest
+	34, // 41: orchestrator.v1.FleetService.UncordonNode:input_type -> orchestrator.v1.UncordonNodeRequest
+	35, // 42: orchestrator.v1.FleetService.DrainNode:input_type -> orchestrator.v1.DrainNodeRequest
+	36, // 43: orchestrator.v1.FleetService.NetworkRestored:input_type -> orchestrator.v1.NetworkRestoredRequest
+	7,  // 44: orchestrator.v1.FleetService.CreateAccount:output_type -> orchestrator.v1.CreateAccountReply
+	9,  // 45: orchestrator.v1.FleetService.GetAccount:output_type -> orchestrator.v1.GetAccountReply
+	11, // 46: orchestrator.v1.FleetService.ListAccounts:output_type -> orchestrator.v1.ListAccountsReply
+	13, // 47: orchestrator.v1.FleetService.WatchAccounts:output_type -> orchestrator.v1.WatchAccountsReply
+	16, // 48: orchestrator.v1.FleetService.UpdateAccount:output_type -> orchestrator.v1.UpdateAccountReply
+	18, // 49: orchestrator.v1.FleetService.DeleteAccount:output_type -> orchestrator.v1.DeleteAccountReply
+	20, // 50: orchestrator.v1.FleetService.PauseAccount:output_type -> orchestrator.v1.PauseAccountReply
+	22, // 51: orchestrator.v1.FleetService.DisconnectAccount:output_type -> orchestrator.v1.DisconnectAccountReply
+	24, // 52: orchestrator.v1.FleetService.ResumeAccount:output_type -> orchestrator.v1.ResumeAccountReply
+	26, // 53: orchestrator.v1.FleetService.MoveAccount:output_type -> orchestrator.v1.MoveAccountReply
+	37, // 54: orchestrator.v1.FleetService.ListNodes:output_type -> orchestrator.v1.ListNodesReply
+	38, // 55: orchestrator.v1.FleetService.WatchNodes:output_type -> orchestrator.v1.WatchNodesReply
+	39, // 56: orchestrator.v1.FleetService.CordonNode:output_type -> orchestrator.v1.CordonNodeReply
+	40, // 57: orchestrator.v1.FleetService.UncordonNode:output_type -> orchestrator.v1.UncordonNodeReply
+	41, // 58: orchestrator.v1.FleetService.DrainNode:output_type -> orchestrator.v1.DrainNodeReply
+	42, // 59: orchestrator.v1.FleetService.NetworkRestored:output_type -> orchestrator.v1.NetworkRestoredReply
+	44, // [44:60] is the sub-list for method output_type
+	28, // [28:44] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_orchestrator_v1_fleet_proto_init() }
@@ -1953,7 +2097,7 @@ func file_orchestrator_v1_fleet_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_orchestrator_v1_fleet_proto_rawDesc), len(file_orchestrator_v1_fleet_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

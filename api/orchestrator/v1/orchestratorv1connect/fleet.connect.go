@@ -191,6 +191,7 @@ func NewFleetServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			httpClient,
 			baseURL+FleetServiceDisconnectAccountProcedure,
 			connect.WithSchema(fleetServiceMethods.ByName("DisconnectAccount")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
 		resumeAccount: connect.NewClient[v1.ResumeAccountRequest, v1.ResumeAccountReply](
@@ -517,6 +518,7 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 		FleetServiceDisconnectAccountProcedure,
 		svc.DisconnectAccount,
 		connect.WithSchema(fleetServiceMethods.ByName("DisconnectAccount")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
 	fleetServiceResumeAccountHandler := connect.NewUnaryHandlerSimple(
