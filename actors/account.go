@@ -52,6 +52,7 @@ type account struct {
 	closing       bool // the last steps of the drain have begun
 	ended         bool
 
+	scanners                  []chan struct{} // of QR logins
 	self                      *actor.PID
 	failure                   *failure // entered once the child that caused it has ended
 	streamErr                 error    // why the stream ended, while it stops
@@ -168,10 +169,6 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 		a.checkpoint(ctx, m)
 	case *streamEnded:
 		a.streamEnded(ctx, m)
-	case *signedIn:
-		a.signedIn(ctx, m)
-	case *signedOut:
-		a.signedOut(ctx, m)
 	case *homeBackoff:
 		a.backoff(ctx, m)
 	case *authorizationExported:
@@ -185,10 +182,8 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 		if !a.peersDue {
 			a.plan(ctx)
 		}
-	case *loginStep:
-		if a.state == StateUnauthorized || a.state == StateCodeSent || a.state == StatePasswordNeeded {
-			a.setState(ctx, m.state, "", "", "")
-		}
+	default:
+		a.receiveLogin(ctx)
 	}
 }
 
@@ -196,7 +191,8 @@ func (a *account) updatesArrived(ctx actor.Context, m *connection.UpdatesArrived
 	switch {
 	case a.stream == nil && a.authorized(): // on the way: the server is quicker than we are
 		a.early = append(a.early, m)
-	case a.stream == nil: // nobody has signed in: nothing of it is wanted
+	case a.stream == nil: // nobody has signed in
+		a.hearLogin(m.Body)
 		a.toHome(ctx, &connection.Processed{Taken: 1, MsgIDs: []int64{m.MsgID}})
 	case a.streamClosing: // not acknowledged: it comes again
 		a.toHome(ctx, &connection.Processed{Taken: 1})

@@ -51,7 +51,7 @@ func (a *account) connectionReady(ctx actor.Context, dc int) {
 	if a.authorized() {
 		a.online(ctx)
 	} else {
-		a.setState(ctx, StateUnauthorized, "", "no user has signed in yet", "sign in with `orchestrator login`")
+		a.setState(ctx, StateUnauthorized, "", noUser, remedySignIn)
 	}
 	a.sendQueue(ctx)
 }

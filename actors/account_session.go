@@ -8,14 +8,12 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/updatelog"
 	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/sessionstore/peers"
-	"github.com/telefleet/orchestrator/updates"
 )
 
 // storeTimeout bounds one access to a store; maxPeers the peers an account keeps in memory.
@@ -113,32 +111,6 @@ func (a *account) sessionSaved(ctx actor.Context, m *sessionSaved) {
 	}
 }
 
-// forgetLogin drops what belonged to a session that Telegram has ended. Its keys go too: the
-// next login makes new ones.
-func (a *account) forgetLogin() {
-	a.record.UserID, a.record.Bot, a.record.Checkpoint, a.record.Keys = 0, false, nil, nil
-	a.peers.SetSelf(0)
-	a.replaceKey = true
-}
-
-// canSignIn reports whether a login may start from the account's terminal state.
-func (a *account) canSignIn() bool {
-	switch a.state {
-	case StateLoggedOut, StateConflict, StateBanned:
-		return !a.draining && !a.ended && !a.desired.Load().Paused
-	}
-	return false
-}
-
-// opensLogin reports whether a method begins a login.
-func opensLogin(method uint32) bool {
-	switch method {
-	case tg.AuthSendCodeRequestTypeID, tg.AuthImportBotAuthorizationRequestTypeID, tg.AuthExportLoginTokenRequestTypeID:
-		return true
-	}
-	return false
-}
-
 // revive connects an account whose session had ended, because somebody signs in again. It
 // waits until everything of the former session is closed and stored.
 func (a *account) revive(ctx actor.Context) {
@@ -169,28 +141,4 @@ func cloneRecord(r *sessionstore.Record) *sessionstore.Record {
 func fenced(err error) bool {
 	return errors.Is(err, sessionstore.ErrFenced) || errors.Is(err, eventlog.ErrFenced) ||
 		errors.Is(err, &fleet.Error{Reason: "FENCED"})
-}
-
-// signedIn makes a session an account's own: it is stored before the caller hears of it.
-func (a *account) signedIn(ctx actor.Context, m *signedIn) {
-	if a.record == nil || a.home == nil || !a.home.ready {
-		m.saved(unavailable(a.state, "the connection was lost while signing in", "sign in again"))
-		return
-	}
-	if a.record.UserID != 0 && a.record.UserID != m.userID { // another person: nothing of the former one stays
-		a.record.Checkpoint, a.loaded.log.State = nil, updates.State{}
-	}
-	a.record.UserID, a.record.Bot = m.userID, m.bot
-	a.status.UserID, a.status.Bot = m.userID, m.bot
-	a.peers.SetSelf(m.userID)
-	a.save(ctx, m.saved)
-	a.online(ctx)
-}
-
-// signedOut forgets a session whose key the server has revoked.
-func (a *account) signedOut(ctx actor.Context, m *signedOut) {
-	a.forgetLogin()
-	a.record.FutureAuthToken = m.futureToken
-	a.save(ctx, m.saved)
-	a.stop(ctx, StateLoggedOut, "SIGNED_OUT", "the account was signed out", "sign in again with `orchestrator login`")
 }

@@ -88,6 +88,9 @@ func (e *Env) finish(ctx context.Context, method string, a answer, out bin.Decod
 	if err := out.Decode(&bin.Buffer{Buf: a.result}); err != nil {
 		return fleet.Errorf(fleet.CodeInternal, "RESULT_INVALID", "decode the answer to %s: %w", method, err).WithMethod(method)
 	}
+	if method == "auth.cancelCode" {
+		e.send(&loginStep{StateUnauthorized})
+	}
 	return e.observe(ctx, out)
 }
 
@@ -103,8 +106,14 @@ func (e *Env) observe(ctx context.Context, out any) error {
 	if token, ok := telegram.LoggedOut(out); ok {
 		return e.await(ctx, func(done func(error)) any { return &signedOut{futureToken: token, saved: done} })
 	}
-	if _, ok := out.(*tg.AuthSentCodeBox); ok {
+	if dc, ok := telegram.LoginMove(out); ok {
+		return e.await(ctx, func(done func(error)) any { return &moveHome{dc, done} })
+	}
+	switch telegram.Decoded(out).(type) {
+	case *tg.AuthSentCode:
 		e.send(&loginStep{StateCodeSent})
+	case *tg.AuthLoginToken:
+		e.send(&loginStep{StateQRPending})
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ type (
 		futureToken []byte
 		saved       func(error)
 	}
-	// loginStep is a visible step of a running login: code_sent or password_needed.
+	// loginStep is a visible step of a running login.
 	loginStep struct{ state State }
 	// syncUpdates asks the stream to catch up by difference; done is called when it is even. With
 	// skipped set it takes over the server's state instead, and says there what it left out. With

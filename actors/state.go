@@ -16,6 +16,7 @@ const (
 	StateUnauthorized   State = "unauthorized"
 	StateCodeSent       State = "code_sent"
 	StatePasswordNeeded State = "password_needed"
+	StateQRPending      State = "qr_pending"
 	StateOnline         State = "online"
 	StateBackoff        State = "backoff"
 	StateDraining       State = "draining"

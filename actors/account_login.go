@@ -1,0 +1,190 @@
+package actors
+
+import (
+	"context"
+	"slices"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/gotd/td/bin"
+	"github.com/gotd/td/tg"
+
+	"github.com/telefleet/orchestrator/internal/dcdial"
+	"github.com/telefleet/orchestrator/telegram"
+	"github.com/telefleet/orchestrator/updates"
+)
+
+var (
+	_ telegram.LoginWatcher = (*Env)(nil)
+	_ telegram.TokenKeeper  = (*Env)(nil)
+)
+
+// Commands of a login to the account.
+type (
+	// watchLogin asks for a value in scanned, which has room for one, after each updateLoginToken.
+	watchLogin struct{ scanned chan struct{} }
+	// unwatchLogin ends that.
+	unwatchLogin struct{ scanned chan struct{} }
+	// moveHome moves the home of an account that nobody is signed in with.
+	moveHome struct {
+		dc   int
+		done func(error)
+	}
+	// askTokens asks for the future auth token; the reply has room for one.
+	askTokens struct{ reply chan<- [][]byte }
+)
+
+// WatchLogin implements telegram.LoginWatcher.
+func (e *Env) WatchLogin() (<-chan struct{}, func()) {
+	scanned := make(chan struct{}, 1)
+	e.send(&watchLogin{scanned})
+	return scanned, func() { e.send(&unwatchLogin{scanned}) }
+}
+
+// LogoutTokens implements telegram.TokenKeeper.
+func (e *Env) LogoutTokens(ctx context.Context) [][]byte {
+	reply := make(chan [][]byte, 1)
+	e.send(&askTokens{reply})
+	select {
+	case tokens := <-reply:
+		return tokens
+	case <-e.gone:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+func (a *account) receiveLogin(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *signedIn:
+		a.signedIn(ctx, m)
+	case *signedOut:
+		a.signedOut(ctx, m)
+	case *loginStep:
+		if a.state.loggingIn() {
+			a.setState(ctx, m.state, "", "", "")
+		}
+	case *watchLogin:
+		a.scanners = append(a.scanners, m.scanned)
+	case *unwatchLogin:
+		a.scanners = slices.DeleteFunc(a.scanners, func(c chan struct{}) bool { return c == m.scanned })
+		if a.state == StateQRPending && len(a.scanners) == 0 { // the code is no longer shown
+			a.setState(ctx, StateUnauthorized, "", noUser, remedySignIn)
+		}
+	case *moveHome:
+		m.done(a.moveTo(ctx, m.dc))
+	case *askTokens:
+		var tokens [][]byte
+		if a.record != nil && len(a.record.FutureAuthToken) > 0 {
+			tokens = [][]byte{a.record.FutureAuthToken}
+		}
+		m.reply <- tokens
+	}
+}
+
+const (
+	noUser       = "no user has signed in yet"
+	remedySignIn = "sign in with `orchestrator login`"
+)
+
+// loggingIn are the states in which a login may take its steps.
+func (s State) loggingIn() bool {
+	switch s {
+	case StateUnauthorized, StateCodeSent, StatePasswordNeeded, StateQRPending:
+		return true
+	}
+	return false
+}
+
+// moveTo follows a login to the DC that its user lives on.
+func (a *account) moveTo(ctx actor.Context, dc int) error {
+	switch {
+	case !dcdial.Known(a.deps.DCs, dc):
+		return unknownDC(dc)
+	case a.home == nil || a.home.closing || a.authorized():
+		return unavailable(a.state, "it cannot move to another DC just now", "begin the login again")
+	}
+	a.migrate(ctx, dc)
+	return nil
+}
+
+// hearLogin takes updates that come while nobody is signed in: one may say that a QR code was
+// scanned; nothing else of them is wanted.
+func (a *account) hearLogin(body []byte) {
+	if len(a.scanners) == 0 || !saysScanned(body) {
+		return
+	}
+	for _, scanned := range a.scanners {
+		select {
+		case scanned <- struct{}{}:
+		default: // it has not looked yet
+		}
+	}
+}
+
+func saysScanned(body []byte) bool {
+	u, err := tg.DecodeUpdates(&bin.Buffer{Buf: body})
+	if err != nil {
+		return false
+	}
+	var inner []tg.UpdateClass
+	switch u := u.(type) {
+	case *tg.UpdateShort:
+		inner = []tg.UpdateClass{u.Update}
+	case *tg.Updates:
+		inner = u.Updates
+	case *tg.UpdatesCombined:
+		inner = u.Updates
+	}
+	return slices.ContainsFunc(inner, func(u tg.UpdateClass) bool { return u.TypeID() == tg.UpdateLoginTokenTypeID })
+}
+
+// canSignIn reports whether a login may start from the account's terminal state.
+func (a *account) canSignIn() bool {
+	switch a.state {
+	case StateLoggedOut, StateConflict, StateBanned:
+		return !a.draining && !a.ended && !a.desired.Load().Paused
+	}
+	return false
+}
+
+// opensLogin reports whether a method begins a login.
+func opensLogin(method uint32) bool {
+	switch method {
+	case tg.AuthSendCodeRequestTypeID, tg.AuthImportBotAuthorizationRequestTypeID, tg.AuthExportLoginTokenRequestTypeID:
+		return true
+	}
+	return false
+}
+
+// signedIn makes a session an account's own: it is stored before the caller hears of it.
+func (a *account) signedIn(ctx actor.Context, m *signedIn) {
+	if a.record == nil || a.home == nil || !a.home.ready {
+		m.saved(unavailable(a.state, "the connection was lost while signing in", "sign in again"))
+		return
+	}
+	if a.record.UserID != 0 && a.record.UserID != m.userID { // another person: nothing of the former one stays
+		a.record.Checkpoint, a.loaded.log.State = nil, updates.State{}
+	}
+	a.record.UserID, a.record.Bot = m.userID, m.bot
+	a.record.FutureAuthToken = nil // it was of the former login
+	a.status.UserID, a.status.Bot = m.userID, m.bot
+	a.peers.SetSelf(m.userID)
+	a.save(ctx, m.saved)
+	a.online(ctx)
+}
+
+// signedOut forgets a session whose key the server has revoked.
+func (a *account) signedOut(ctx actor.Context, m *signedOut) {
+	a.forgetLogin()
+	a.record.FutureAuthToken = m.futureToken
+	a.save(ctx, m.saved)
+	a.stop(ctx, StateLoggedOut, "SIGNED_OUT", "the account was signed out", "sign in again with `orchestrator login`")
+}
+
+// forgetLogin drops what belonged to a session that Telegram has ended. Its keys go too: the
+// next login makes new ones.
+func (a *account) forgetLogin() {
+	a.record.UserID, a.record.Bot, a.record.Checkpoint, a.record.Keys = 0, false, nil, nil
+	a.peers.SetSelf(0)
+	a.replaceKey = true
+}
