@@ -46,10 +46,9 @@ type account struct {
 	saved         []func(error) // called when what is dirty now has been stored
 	inSave        []func(error)
 	reported      time.Time
-	report        bool // a status waits to be reported
-	drainAt       time.Time
-	draining      bool
-	closing       bool // the last steps of the drain have begun
+	report        bool     // a status waits to be reported
+	winding       *winding // nil while nothing is being closed on purpose
+	draining      bool     // it ends with that
 	ended         bool
 
 	scanners                  []chan struct{} // of QR logins
@@ -102,7 +101,7 @@ func (a *account) Receive(ctx actor.Context) {
 			a.tick(ctx)
 		}
 	case *connection.Invoke:
-		a.invoke(ctx, m.Call)
+		a.admit(ctx, m.Call)
 	case *connection.Cancel:
 		a.cancelCall(ctx, m.Call)
 	case *networkRestored:
@@ -148,7 +147,7 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 		a.toStream(ctx, m)
 	case *syncUpdates:
 		switch {
-		case a.state.terminal() || a.draining:
+		case a.state.terminal() || a.winding != nil:
 			m.done(a.refusal())
 			return
 		case a.stream == nil || a.streamClosing:
@@ -255,7 +254,7 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 	}
 	a.status.UserID, a.status.Bot, a.status.HomeDC = a.record.UserID, a.record.Bot, a.record.HomeDC
 	if a.draining {
-		a.drainStep(ctx)
+		a.windStep(ctx)
 		return
 	}
 	if a.desired.Load().Paused {

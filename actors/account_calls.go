@@ -20,13 +20,22 @@ import (
 // floodKey names what Telegram asked to wait for.
 type floodKey uint32 // constructor of the method
 
+// admit takes a new call, unless everything is being closed.
+func (a *account) admit(ctx actor.Context, c *connection.Call) {
+	if a.winding != nil && !c.Internal {
+		c.Done(nil, a.refusal())
+		return
+	}
+	a.invoke(ctx, c)
+}
+
 // invoke routes a call: to its connection, or into the queue.
 func (a *account) invoke(ctx actor.Context, c *connection.Call) {
 	if c.Cancelled {
 		c.Done(nil, context.Canceled)
 		return
 	}
-	if a.draining && !c.Internal || a.state.terminal() || a.ended {
+	if a.winding != nil && a.winding.closing && !c.Internal || a.state.terminal() || a.ended {
 		if a.canSignIn() && opensLogin(c.TypeID) {
 			a.queue = append(a.queue, c)
 			a.revive(ctx)

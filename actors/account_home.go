@@ -15,7 +15,7 @@ import (
 // startHome starts the home connection. The former one, if any, has been closed and confirmed:
 // there is never more than one home-DC socket.
 func (a *account) startHome(ctx actor.Context) {
-	if a.state.terminal() || a.draining { // it was stopped while its former socket was closing
+	if a.state.terminal() || a.winding != nil && a.winding.closing { // it was stopped while its former socket was closing
 		return
 	}
 	dc := a.record.HomeDC
@@ -48,9 +48,11 @@ func (a *account) connectionReady(ctx actor.Context, dc int) {
 		return
 	}
 	a.home.ready, a.home.upSince = true, a.deps.Now()
-	if a.authorized() {
+	switch {
+	case a.winding != nil: // for the calls that may still end
+	case a.authorized():
 		a.online(ctx)
-	} else {
+	default:
 		a.setState(ctx, StateUnauthorized, "", noUser, remedySignIn)
 	}
 	a.sendQueue(ctx)
@@ -184,10 +186,9 @@ type homeBackoff struct{ err *connection.EndError }
 
 func (a *account) backoff(ctx actor.Context, m *homeBackoff) {
 	a.toStream(ctx, &homeUp{false})
-	if a.home == nil || a.home.retry.IsZero() || a.state.terminal() || a.draining {
-		if a.draining {
-			a.drainStep(ctx)
-		}
+	if a.home == nil || a.home.retry.IsZero() || a.state.terminal() || a.winding != nil {
+		a.windStep(ctx)
+		a.plan(ctx)
 		return
 	}
 	reason := "CONNECTION_LOST"
@@ -229,6 +230,9 @@ func (a *account) stopHome(ctx actor.Context, next func(actor.Context)) {
 	}
 	h.next = next
 	if h.closing {
+		if a.cutting() {
+			ctx.Send(h.pid, &connection.Close{Now: true})
+		}
 		return
 	}
 	h.closing, h.ready = true, false
@@ -238,7 +242,7 @@ func (a *account) stopHome(ctx actor.Context, next func(actor.Context)) {
 		h.link.Park()
 		ctx.(actor.Supervisor).RestartChildren(h.pid)
 	}
-	ctx.Send(h.pid, &connection.Close{})
+	ctx.Send(h.pid, &connection.Close{Now: a.cutting()})
 }
 
 func (a *account) connectionClosed(ctx actor.Context, dc int) {
@@ -272,15 +276,16 @@ func (a *account) childEnded(ctx actor.Context, who *actor.PID) {
 		a.failure = nil
 		a.stop(ctx, f.state, f.reason, f.message, f.remedy)
 	}
-	if a.draining {
-		a.drainStep(ctx)
-	}
+	a.windStep(ctx)
 }
 
 // endHome takes the unanswered calls back into the queue and forgets the connection.
 func (a *account) endHome() func(actor.Context) {
 	h := a.home
 	a.home = nil
+	if w := a.winding; w != nil && w.cut != nil {
+		h.link.Abandon(w.cut)
+	}
 	a.queue = append(h.link.Orphans(), a.queue...)
 	return h.next
 }

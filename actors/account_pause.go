@@ -1,10 +1,16 @@
 package actors
 
-import "github.com/asynkron/protoactor-go/actor"
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
 
 const (
 	pausedMessage = "it was paused by its spec"
 	pausedRemedy  = "resume it with `orchestrator account resume`"
+	// pauseGrace is how long running calls may go on after a pause was asked for.
+	pauseGrace = 10 * time.Second
 )
 
 // desiredChanged follows the spec. A pause closes every socket and keeps ownership, session and
@@ -18,16 +24,47 @@ func (a *account) desiredChanged(ctx actor.Context) {
 	}
 	switch {
 	case a.draining || a.ended:
-	case d.Paused && !a.state.terminal():
+	case d.Paused && (a.pausing() || !a.state.terminal()):
 		a.pause(ctx)
 	case !d.Paused && a.state == StatePaused:
-		a.setState(ctx, StateConnecting, "", "", "")
-		if a.loaded != nil { // else it is being loaded, and goes on from there
-			a.revive(ctx)
-		}
+		a.resume(ctx)
 	}
 }
 
+// pausing reports whether the account is on its way to a pause.
+func (a *account) pausing() bool { return a.winding != nil && !a.draining }
+
+// pause winds the account down: gracefully, or at once where the spec says so. One that holds
+// nothing open is paused at once.
 func (a *account) pause(ctx actor.Context) {
-	a.stop(ctx, StatePaused, "PAUSED", pausedMessage, pausedRemedy)
+	w := &winding{until: a.deps.Now().Add(pauseGrace), then: a.paused}
+	if a.desired.Load().AtOnce {
+		w.until, w.cut = a.deps.Now(), errDisconnected
+	}
+	if a.pausing() && (w.cut == nil || a.cutting()) {
+		return // it is under way
+	}
+	if a.home != nil || a.stream != nil {
+		a.setState(ctx, StateDraining, "PAUSED", "it is being paused", "")
+	}
+	a.wind(ctx, w)
+}
+
+// paused is the end of that. The spec may have changed meanwhile, and so may the session.
+func (a *account) paused(ctx actor.Context) {
+	if a.state.terminal() && a.state != StatePaused {
+		return
+	}
+	a.setState(ctx, StatePaused, "PAUSED", pausedMessage, pausedRemedy)
+	a.answerAll(a.refusal())
+	if !a.desired.Load().Paused {
+		a.resume(ctx)
+	}
+}
+
+func (a *account) resume(ctx actor.Context) {
+	a.setState(ctx, StateConnecting, "", "", "")
+	if a.loaded != nil { // else it is being loaded, and goes on from there
+		a.revive(ctx)
+	}
 }

@@ -106,9 +106,7 @@ func (a *account) sessionSaved(ctx actor.Context, m *sessionSaved) {
 	if a.reviving {
 		a.revive(ctx)
 	}
-	if a.draining {
-		a.drainStep(ctx)
-	}
+	a.windStep(ctx)
 }
 
 // revive connects an account whose session had ended, because somebody signs in again. It

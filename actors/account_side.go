@@ -183,7 +183,7 @@ func (a *account) failSide(ctx actor.Context, side *sideConn, err error) {
 func (a *account) stopSide(ctx actor.Context, side *sideConn) {
 	if !side.closing {
 		side.closing, side.ready = true, false
-		ctx.Send(side.pid, &connection.Close{})
+		ctx.Send(side.pid, &connection.Close{Now: a.cutting()})
 	}
 }
 
@@ -205,6 +205,13 @@ func (a *account) sideEnded(ctx actor.Context, who *actor.PID) {
 			continue
 		}
 		delete(a.sides, dc)
+		if w := a.winding; w != nil && w.cut != nil {
+			side.link.Abandon(w.cut)
+			for _, c := range side.queue {
+				c.Done(nil, w.cut)
+			}
+			side.queue = nil
+		}
 		waiting := slices.Concat(side.link.Orphans(), side.queue)
 		switch {
 		case side.next != nil:

@@ -38,7 +38,7 @@ func (a *account) plan(ctx actor.Context) {
 	if a.report && !a.reporting {
 		earliest(a.reported.Add(reportEvery))
 	}
-	if a.draining && !a.ended {
+	if a.winding != nil && !a.ended {
 		earliest(a.deps.Now().Add(drainPoll))
 	}
 	a.peersDue = false
@@ -85,9 +85,7 @@ func (a *account) tick(ctx actor.Context) {
 		a.saveAgain = time.Time{}
 		a.save(ctx, nil)
 	}
-	if a.draining {
-		a.drainStep(ctx)
-	}
+	a.windStep(ctx)
 	a.flushPeers(now)
 	a.plan(ctx)
 }

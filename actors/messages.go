@@ -120,6 +120,8 @@ type Grant struct {
 type Desired struct {
 	// Paused accounts hold no socket.
 	Paused bool
+	// AtOnce closes them without waiting for running calls.
+	AtOnce bool
 	// Generation of the spec that says so.
 	Generation int64
 }

@@ -234,3 +234,152 @@ func TestSkippedUpdatesAreNamed(t *testing.T) {
 		}
 	})
 }
+
+// TestPauseLetsRunningCallsEnd: a pause refuses new calls and waits for those that run; what was
+// received is in the log and acknowledged before the socket closes.
+func TestPauseLetsRunningCallsEnd(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 64})
+	ann, _ := r.pair(t)
+	key := r.key(t, "ann")
+	p := r.tap(once(1, nearestMethod, 420, "FLOOD_WAIT_1"))
+	ended := make(chan error, 1)
+	go func() {
+		_, err := nearest(bounded(t), ann)
+		ended <- err
+	}()
+	p.await(t, nearestMethod, 1)
+	release := r.log.hold() // the record of this message is still under way when the pause begins
+	r.send(t, "bob", "@user_ann", "just before")
+	r.log.await(t, "an append", func() bool { return r.log.busy["ann"] })
+	r.fleet.SetDesired("ann", paused(2))
+	r.status(t, "ann", StateDraining)
+	_, err := telegram.GetMe(bounded(t), ann)
+	wantPaused(t, "a new call", err)
+	release()
+	if err := <-ended; err != nil {
+		t.Errorf("the running call ended by %v", err)
+	}
+	r.status(t, "ann", StatePaused)
+	r.onlySockets(t, 1)
+	if n := r.sim.Server().Unacked(key); n != 0 {
+		t.Errorf("%d messages were not acknowledged", n)
+	}
+	r.fleet.SetDesired("ann", running(3))
+	r.status(t, "ann", StateOnline)
+	r.verify(t)
+}
+
+// TestPauseDoesNotWaitForEver: what has no answer after the grace hears that the account is paused.
+func TestPauseDoesNotWaitForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		h.deps.Transport.Dial = (&pipeDialer{serve: swallow}).dial
+		f := start(t, h)
+		defer stop(f)
+		f.Owned(testGrant("a"))
+		time.Sleep(time.Second)
+		env, _ := f.Running(t.Context(), "a")
+		ended := make(chan error, 1)
+		go func() {
+			_, err := nearest(t.Context(), env)
+			ended <- err
+		}()
+		synctest.Wait()
+		begun := time.Now()
+		f.SetDesired("a", paused(2))
+		wantPaused(t, "the running call", <-ended)
+		if d := time.Since(begun); d < pauseGrace || d > pauseGrace+time.Second {
+			t.Errorf("answered after %s, want %s", d, pauseGrace)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if st := h.states.of("a"); st.State != StatePaused {
+			t.Errorf("state %s", st.State)
+		}
+	})
+}
+
+func disconnected(generation int64) Desired {
+	return Desired{Paused: true, AtOnce: true, Generation: generation}
+}
+
+// TestDisconnectIsAtOnce: calls that wait fail, one that was sent and one that was not; the socket is closed;
+// the account stays with its session and connects again.
+func TestDisconnectIsAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 65})
+	ann, _ := r.pair(t)
+	silent := make(chan struct{})
+	flood := once(1, nearestMethod, 420, "FLOOD_WAIT_50")
+	p := r.tap(func(key int64, method string) (int, string) {
+		if method == sendMethod {
+			<-silent // the server does not answer
+		}
+		return flood(key, method)
+	})
+	ended := make(chan error, 2)
+	go func() {
+		_, err := nearest(bounded(t), ann)
+		ended <- err
+	}()
+	p.await(t, nearestMethod, 1)
+	go func() { ended <- sendRaw(t, ann, "sent and not answered", 77) }()
+	p.await(t, sendMethod, 1)
+	r.fleet.SetDesired("ann", disconnected(2))
+	for range 2 {
+		if err := <-ended; reason(err) != "DISCONNECTED" {
+			t.Errorf("a call that waited ended by %v", err)
+		}
+	}
+	close(silent)
+	r.status(t, "ann", StatePaused)
+	r.onlySockets(t, 1)
+	_, err := telegram.GetMe(bounded(t), ann)
+	wantPaused(t, "a call", err)
+	r.fleet.SetDesired("ann", running(3))
+	r.status(t, "ann", StateOnline)
+	r.verify(t)
+}
+
+// TestDisconnectEndsAPauseThatWaits.
+func TestDisconnectEndsAPauseThatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		d := &pipeDialer{serve: swallow}
+		h.deps.Transport.Dial = d.dial
+		f := start(t, h)
+		defer stop(f)
+		f.Owned(testGrant("a"))
+		time.Sleep(time.Second)
+		env, _ := f.Running(t.Context(), "a")
+		ended := make(chan error, 1)
+		go func() {
+			_, err := nearest(t.Context(), env)
+			ended <- err
+		}()
+		synctest.Wait()
+		f.SetDesired("a", paused(2))
+		time.Sleep(time.Second)
+		begun := time.Now()
+		f.SetDesired("a", disconnected(3))
+		if err := <-ended; reason(err) != "DISCONNECTED" || !time.Now().Equal(begun) {
+			t.Errorf("the call ended by %v after %s, want DISCONNECTED at once", err, time.Since(begun))
+		}
+		synctest.Wait()
+		d.mu.Lock()
+		open := d.open
+		d.mu.Unlock()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if st := h.states.of("a"); st.State != StatePaused || st.Generation != 3 || open != 0 {
+			t.Errorf("status %+v, %d sockets open", st, open)
+		}
+		f.SetDesired("a", running(4)) // and back
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if st := h.states.of("a"); st.State != StateConnecting {
+			t.Errorf("status %+v after the resume", st)
+		}
+	})
+}

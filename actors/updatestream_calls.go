@@ -195,7 +195,7 @@ func (a *account) streamStopped(ctx actor.Context) {
 	switch {
 	case a.reviving:
 		a.revive(ctx)
-	case a.draining || a.state.terminal() || a.failure != nil || !a.authorized():
+	case a.winding != nil || a.draining || a.state.terminal() || a.failure != nil || !a.authorized():
 	case fenced(err):
 		a.stop(ctx, StateFenced, "FENCED", "another node owns the account", "")
 	default: // read back what is in the log: the whole account starts anew

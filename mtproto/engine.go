@@ -157,6 +157,9 @@ func (e *Engine) Step(now time.Time, in Input) []Effect {
 	case Processed:
 		e.processed(now, in.MsgIDs)
 	case Flush:
+		if in.Last {
+			e.acks.since = time.Time{} // due
+		}
 		e.flush(now)
 	case TimerFired:
 		e.timerFired(now)

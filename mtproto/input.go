@@ -39,7 +39,11 @@ type Cancel struct{ ID CallID }
 type Processed struct{ MsgIDs []int64 }
 
 // Flush packs all that is queued into as few packets as the limits allow.
-type Flush struct{}
+type Flush struct {
+	// Last says that the socket is about to be closed: acknowledgements that wait for company leave,
+	// too.
+	Last bool
+}
 
 // TimerFired says that the time of the last SetTimer has come. An early one does no harm.
 type TimerFired struct{}

@@ -138,7 +138,7 @@ func (s *scenario) play(lines []string) string {
 	case "down":
 		return s.step(SocketDown{})
 	case "flush":
-		return s.step(Flush{})
+		return s.step(Flush{Last: len(c.words) > 1 && c.word(1) == "last"})
 	case "timer":
 		return s.step(TimerFired{})
 	case "advance":

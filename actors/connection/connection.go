@@ -111,6 +111,11 @@ func (c *connection) Receive(ctx actor.Context) {
 			c.close(ctx, &EndError{c.link.dc, m.End, m.Err})
 		}
 	case *Close:
+		c.asked = true
+		if m.Now {
+			c.close(ctx, nil)
+			return
+		}
 		c.leave(ctx)
 	case *leaveTimeout:
 		if m.gen == c.gen {
@@ -126,12 +131,11 @@ const leaveTimeoutAfter = time.Second
 // server's end is awaited, so that nothing of it can arrive after the next connection's first
 // packet.
 func (c *connection) leave(ctx actor.Context) {
-	c.asked = true
 	if c.phase != phaseReady && c.phase != phaseOpening {
 		c.close(ctx, nil)
 		return
 	}
-	c.step(ctx, mtproto.Flush{})
+	c.step(ctx, mtproto.Flush{Last: true})
 	if !c.writing {
 		c.halfClose(ctx)
 	}

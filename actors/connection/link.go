@@ -130,6 +130,13 @@ func (l *Link) RenewKey() {
 // order they came, the others are answered with an unknown outcome.
 func (l *Link) Orphans() []*Call { return l.collect(false) }
 
+// Abandon empties the link and answers every call with err, whether it was sent or not.
+func (l *Link) Abandon(err error) {
+	for _, c := range l.collect(true) {
+		c.Done(nil, err)
+	}
+}
+
 // keyOf is the stored form of a fresh auth key.
 func keyOf(r *exchange.Result, now time.Time) *sessionstore.DCKey {
 	return &sessionstore.DCKey{

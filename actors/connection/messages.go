@@ -44,8 +44,9 @@ type (
 		End End
 		Err error
 	}
-	// Close ends it for good; the answer is Closed.
-	Close struct{}
+	// Close ends it for good; the answer is Closed. With Now nothing is written any more and the
+	// server's end is not awaited.
+	Close struct{ Now bool }
 )
 
 // Events from a connection to its parent.

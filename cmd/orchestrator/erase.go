@@ -63,5 +63,8 @@ func (n *node) forget(id fleet.AccountID) {
 
 // desiredOf is what a spec asks of the actors.
 func desiredOf(s cluster.Spec) actors.Desired {
-	return actors.Desired{Paused: s.Desired == cluster.DesiredPaused, Generation: s.Generation}
+	return actors.Desired{
+		Paused: s.Desired == cluster.DesiredPaused || s.Desired == cluster.DesiredDisconnected,
+		AtOnce: s.Desired == cluster.DesiredDisconnected, Generation: s.Generation,
+	}
 }
