@@ -240,7 +240,7 @@ func TestLoginSteps(t *testing.T) {
 	if auth, err := a.Authorization(ctx); err != nil || auth.OK || auth.Reason != "SESSION_REVOKED" || auth.Remedy == "" {
 		t.Errorf("authorization: %v, %v", auth, err)
 	}
-	if ok, err := a.LogOut(ctx, client.LogOutOptions{}); err != nil || !ok {
+	if ok, err := a.LogOut(ctx); err != nil || !ok {
 		t.Errorf("log out: %v, %v", ok, err)
 	}
 }

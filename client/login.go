@@ -321,18 +321,10 @@ func (a *Account) Authorization(ctx context.Context) (Authorization, error) {
 	return Authorization{OK: reply.GetAuthorized(), Reason: Reason(reply.GetReason()), Remedy: reply.GetRemedy()}, err
 }
 
-// LogOutOptions say how a login is ended.
-type LogOutOptions struct {
-	// Force deletes what is stored even when Telegram does not answer; the login may then stay valid
-	// there.
-	Force bool
-}
-
-// LogOut ends the login at Telegram (auth.logOut, destroy_auth_key) and deletes session, keys and
-// recorded events; it reports whether Telegram confirmed, which is false only with Force.
-func (a *Account) LogOut(ctx context.Context, o LogOutOptions) (confirmed bool, err error) {
+// LogOut ends the login at Telegram (auth.logOut); it reports whether Telegram confirmed.
+func (a *Account) LogOut(ctx context.Context) (confirmed bool, err error) {
 	reply, err := call(ctx, a.client, once, func(n *node) func(context.Context, *v1.LogOutRequest) (*v1.LogOutReply, error) {
 		return n.auth.LogOut
-	}, &v1.LogOutRequest{Account: a.id, Force: o.Force})
+	}, &v1.LogOutRequest{Account: a.id})
 	return reply.GetConfirmed(), err
 }

@@ -85,8 +85,8 @@ func TestQRLoginFollowsTheUserToAnotherDCAndAsksForThePassword(t *testing.T) {
 func TestQRLoginEndsByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var steps []step
-		for i := range 20 { // each lives 30 s
-			steps = append(steps, step{"auth.exportLoginToken", loginTokenAt("x", time.Now().Add(time.Duration(i+1)*30*time.Second))})
+		for i := range 20 { // each lives 30 s, the last one longer than our patience
+			steps = append(steps, step{"auth.exportLoginToken", loginTokenAt("x", time.Now().Add(time.Duration(i+1)*30*time.Second+time.Duration(i/19)*time.Minute))})
 		}
 		_, err := QRLogin(t.Context(), script(t, steps...), func(QRCode) error { return nil })
 		if own := wantReason(t, err, "QR_NOT_ACCEPTED"); own.Code != fleet.CodeDeadlineExceeded || own.Remedy == "" {

@@ -5,20 +5,15 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
-
-	"github.com/telefleet/orchestrator/client"
 )
 
 func newLogout(g *CLI) *cobra.Command {
-	t := &targets{ask: "End the login at Telegram and delete session, keys and recorded events:"}
-	var o client.LogOutOptions
+	t := &targets{ask: "End the login at Telegram:"}
 	cmd := &cobra.Command{
 		Use:   "logout [ACCOUNT...]",
-		Short: "Sign accounts out, and delete their sessions, keys and events",
-		Long: `Sign accounts out at Telegram, and delete what is stored of the login: session, keys and
-recorded events. The accounts stay in the fleet and can sign in again. It asks before; without
-a terminal it needs --yes. --force deletes also when Telegram cannot be reached; the login may
-then stay valid there: end it in another app.`,
+		Short: "Sign accounts out at Telegram",
+		Long: `Sign accounts out at Telegram. They stay in the fleet and can sign in again. It asks before;
+without a terminal it needs --yes.`,
 		Example: "  orchestrator logout support-1 --yes",
 		Args:    func(_ *cobra.Command, args []string) error { return t.check(args) },
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -33,7 +28,7 @@ then stay valid there: end it in another app.`,
 			}
 			var mu sync.Mutex
 			return g.each(cmd, ids, func(_ int, id string) error {
-				confirmed, err := c.Account(id).LogOut(cmd.Context(), o)
+				confirmed, err := c.Account(id).LogOut(cmd.Context())
 				if err != nil {
 					return err
 				}
@@ -47,6 +42,5 @@ then stay valid there: end it in another app.`,
 		},
 	}
 	t.flags(cmd)
-	cmd.Flags().BoolVar(&o.Force, "force", false, "delete also when Telegram does not answer")
 	return cmd
 }

@@ -1279,10 +1279,7 @@ func (x *GetAuthorizationReply) GetRemedy() string {
 type LogOutRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The account.
-	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
-	// True deletes what is stored even when Telegram does not answer; the login may then stay valid
-	// there. Without it such a call fails and changes nothing.
-	Force         bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
+	Account       string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1324,17 +1321,10 @@ func (x *LogOutRequest) GetAccount() string {
 	return ""
 }
 
-func (x *LogOutRequest) GetForce() bool {
-	if x != nil {
-		return x.Force
-	}
-	return false
-}
-
 // LogOutReply says whether the server confirmed.
 type LogOutReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// True when Telegram confirmed that the login has ended; false only with force.
+	// True when Telegram confirmed that the login has ended.
 	Confirmed     bool `protobuf:"varint,1,opt,name=confirmed,proto3" json:"confirmed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1444,10 +1434,9 @@ const file_orchestrator_v1_auth_proto_rawDesc = "" +
 	"authorized\x18\x01 \x01(\bR\n" +
 	"authorized\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06remedy\x18\x03 \x01(\tR\x06remedy\"?\n" +
+	"\x06remedy\x18\x03 \x01(\tR\x06remedy\")\n" +
 	"\rLogOutRequest\x12\x18\n" +
-	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x14\n" +
-	"\x05force\x18\x02 \x01(\bR\x05force\"+\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\"+\n" +
 	"\vLogOutReply\x12\x1c\n" +
 	"\tconfirmed\x18\x01 \x01(\bR\tconfirmed*\xaf\x02\n" +
 	"\bCodeType\x12\x19\n" +

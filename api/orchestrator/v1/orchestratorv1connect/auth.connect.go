@@ -77,9 +77,8 @@ type AuthServiceClient interface {
 	QrLogin(context.Context, *v1.QrLoginRequest) (*connect.ServerStreamForClient[v1.QrLoginReply], error)
 	// GetAuthorization says whether the account is logged in, and why not (users.getUsers).
 	GetAuthorization(context.Context, *v1.GetAuthorizationRequest) (*v1.GetAuthorizationReply, error)
-	// LogOut ends the login at Telegram (auth.logOut, destroy_auth_key) and deletes what is stored of
-	// it: session, keys, and the data key, so that events recorded before can no longer be read. Only
-	// the token by which a later login of the same user may skip the code is kept.
+	// LogOut ends the login at Telegram (auth.logOut). The token by which a later login of the same
+	// user may skip the code is kept.
 	LogOut(context.Context, *v1.LogOutRequest) (*v1.LogOutReply, error)
 }
 
@@ -266,9 +265,8 @@ type AuthServiceHandler interface {
 	QrLogin(context.Context, *v1.QrLoginRequest, *connect.ServerStream[v1.QrLoginReply]) error
 	// GetAuthorization says whether the account is logged in, and why not (users.getUsers).
 	GetAuthorization(context.Context, *v1.GetAuthorizationRequest) (*v1.GetAuthorizationReply, error)
-	// LogOut ends the login at Telegram (auth.logOut, destroy_auth_key) and deletes what is stored of
-	// it: session, keys, and the data key, so that events recorded before can no longer be read. Only
-	// the token by which a later login of the same user may skip the code is kept.
+	// LogOut ends the login at Telegram (auth.logOut). The token by which a later login of the same
+	// user may skip the code is kept.
 	LogOut(context.Context, *v1.LogOutRequest) (*v1.LogOutReply, error)
 }
 
