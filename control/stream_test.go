@@ -128,8 +128,8 @@ func TestEventPayloads(t *testing.T) {
 	if s := got[4].GetAccountState(); s.GetFrom() != v1.AccountState_ACCOUNT_STATE_CONNECTING || s.GetTo() != v1.AccountState_ACCOUNT_STATE_ONLINE || s.GetReason() != "X" {
 		t.Errorf("state: %v", s)
 	}
-	if got[5].GetUpdate().GetName() != "updateUserStatus" || !strings.Contains(got[5].GetJson(), "userStatusRecently") {
-		t.Errorf("update: %v", got[5])
+	if u := got[5].GetUserStatus(); u.GetUser().GetId() != 1 || u.GetStatus() != v1.OnlineStatus_ONLINE_STATUS_RECENTLY || got[5].GetJson() != "" {
+		t.Errorf("typed update, not asked for in the raw: %v", got[5])
 	}
 	if got[6].GetUpdate().GetName() != "0xdeadbeef" || len(got[6].GetTl()) != 4 || got[6].GetJson() != "" {
 		t.Errorf("raw: %v", got[6])
