@@ -410,6 +410,22 @@ func TestH9RetryCarriesTheHashOfTheFailedKey(t *testing.T) {
 	refused(t, s, CheckRetries)
 }
 
+// TestG11RetryTimeAndHashesAreDealtWith: what gotd v0.161.0 leaves out. dh_gen_retry leads to a key, the time comes from the
+// server, and a retry or a refusal must prove itself as dh_gen_ok must.
+func TestG11RetryTimeAndHashesAreDealtWith(t *testing.T) {
+	s := newServer(t)
+	s.retries, s.time = 1, uint32(testNow.Unix())+90
+	res, err := s.run(Config{DC: 2})
+	if err != nil || res.Key != s.authKey || res.TimeOffset != 90*time.Second {
+		t.Errorf("after one retry: %v, %v", res, err)
+	}
+	for _, answer := range []byte{2, 3} {
+		s := newServer(t)
+		s.answer, s.hash = answer, 1
+		refused(t, s, CheckNonceHash)
+	}
+}
+
 // TestH10SecretsComeFromTheEntropy: with the source closed at any byte there is no exchange, and two exchanges with the
 // same server bytes share nothing.
 func TestH10SecretsComeFromTheEntropy(t *testing.T) {

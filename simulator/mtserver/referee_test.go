@@ -19,7 +19,8 @@ func (c *client) rpcError(id int64) (int, string) {
 
 func (c *client) continueFrom(d *client) { c.lastID, c.content = d.lastID, d.content }
 
-func TestOlderConnectionThatSendsKillsTheKey(t *testing.T) {
+// TestG12OlderConnectionThatSendsKillsTheKey: gotd's test server has no such rule.
+func TestG12OlderConnectionThatSendsKillsTheKey(t *testing.T) {
 	r := start(t, nil)
 	a := r.dial()
 	a.mustEcho()
