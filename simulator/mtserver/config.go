@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"time"
 
@@ -47,6 +48,8 @@ const (
 type Config struct {
 	DCs    []int  // ids of the DCs; default 2
 	Listen string // address of every DC's listener; default "127.0.0.1:0"
+	// ListenOn makes a DC's listener in place of Listen. Its connections need not be TCP.
+	ListenOn func(ctx context.Context, dc int) (net.Listener, error)
 
 	// Rand draws keys, salts and nonces. Default crypto/rand. It need not be
 	// safe for concurrent use.
@@ -87,6 +90,13 @@ func (c *Config) fill() error {
 	}
 	if c.Listen == "" {
 		c.Listen = "127.0.0.1:0"
+	}
+	if c.ListenOn == nil {
+		addr := c.Listen
+		c.ListenOn = func(ctx context.Context, _ int) (net.Listener, error) {
+			var lc net.ListenConfig
+			return lc.Listen(ctx, "tcp", addr)
+		}
 	}
 	if c.Rand == nil {
 		c.Rand = rand.Reader

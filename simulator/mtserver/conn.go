@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
-	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,7 +19,7 @@ type conn struct {
 	id     uint64
 	srv    *Server
 	dc     *dc
-	sock   *socket
+	sock   socket
 	remote string
 	opened time.Time
 
@@ -51,7 +50,7 @@ type queued struct {
 	size    int
 }
 
-func newConn(srv *Server, d *dc, id uint64, sock *socket) *conn {
+func newConn(srv *Server, d *dc, id uint64, sock socket) *conn {
 	return &conn{
 		id: id, srv: srv, dc: d, sock: sock, remote: sock.RemoteAddr().String(), opened: srv.cfg.Now(),
 		sessions: map[*session]struct{}{}, wake: make(chan struct{}, 1), done: make(chan struct{}),
@@ -349,12 +348,4 @@ func (c *conn) finish() {
 			c.srv.observer.ConnectionClosed(id, c.id)
 		}
 	}
-}
-
-func tcpSocket(nc net.Conn) (*socket, error) {
-	tcp, ok := nc.(*net.TCPConn)
-	if !ok {
-		return nil, errors.New("not a TCP connection")
-	}
-	return newSocket(tcp)
 }

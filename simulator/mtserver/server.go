@@ -77,7 +77,6 @@ func Start(ctx context.Context, cfg Config, handler Handler) (*Server, error) {
 	}
 	s.observer, _ = handler.(SessionObserver)
 	s.ctx, s.cancel = context.WithCancel(ctx)
-	var lc net.ListenConfig
 	for _, id := range cfg.DCs {
 		d := &dc{srv: s, id: id, key: cfg.Keys[id], exchanges: exchanges{m: map[bin.Int128]*keyExchange{}}}
 		var err error
@@ -85,7 +84,7 @@ func Start(ctx context.Context, cfg Config, handler Handler) (*Server, error) {
 			d.key, err = rsaKey(id)
 		}
 		if err == nil {
-			d.listener, err = lc.Listen(ctx, "tcp", cfg.Listen)
+			d.listener, err = cfg.ListenOn(ctx, id)
 		}
 		if err != nil {
 			s.cancel()
@@ -144,7 +143,7 @@ func (d *dc) accept() {
 			}
 			continue
 		}
-		sock, err := tcpSocket(nc)
+		sock, err := newSocket(nc)
 		if err != nil {
 			_ = nc.Close()
 			continue
@@ -153,7 +152,7 @@ func (d *dc) accept() {
 	}
 }
 
-func (s *Server) admit(d *dc, sock *socket) {
+func (s *Server) admit(d *dc, sock socket) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is a TCP connection that knows how many bytes the kernel has received for it,
+// tcpSocket is a TCP connection that knows how many bytes the kernel has received for it,
 // read or not. The referee needs that: a goroutine may be late, bytes are not.
-type socket struct {
+type tcpSocket struct {
 	*net.TCPConn
 	raw syscall.RawConn
 
@@ -19,16 +19,16 @@ type socket struct {
 	read int64
 }
 
-func newSocket(c *net.TCPConn) (*socket, error) {
+func newTCPSocket(c *net.TCPConn) (*tcpSocket, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	return &socket{TCPConn: c, raw: raw}, nil
+	return &tcpSocket{TCPConn: c, raw: raw}, nil
 }
 
 // Read implements io.Reader.
-func (s *socket) Read(p []byte) (n int, err error) {
+func (s *tcpSocket) Read(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -61,7 +61,7 @@ func (s *socket) Read(p []byte) (n int, err error) {
 }
 
 // arrived counts the bytes that have reached this machine.
-func (s *socket) arrived() int64 {
+func (s *tcpSocket) arrived() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	waiting := 0
@@ -75,7 +75,7 @@ func (s *socket) arrived() int64 {
 }
 
 // ended says that the peer has closed or reset the connection.
-func (s *socket) ended() bool {
+func (s *tcpSocket) ended() bool {
 	ended := true
 	_ = s.raw.Control(func(fd uintptr) {
 		const established = 1 // TCP_ESTABLISHED

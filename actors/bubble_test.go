@@ -1,0 +1,32 @@
+package actors
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/telefleet/orchestrator/internal/actortest"
+	"github.com/telefleet/orchestrator/simulator"
+)
+
+// bubble runs a test in fake time: a rig whose node and simulator are joined by pipes.
+func bubble(t *testing.T, cfg simulator.Config, run func(t *testing.T, r *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		pipes := simulator.NewPipes()
+		cfg.Server.ListenOn = pipes.Listen
+		t.Cleanup(func() { time.Sleep(actortest.Linger) }) // runs last
+		run(t, newRig(t, cfg, func(d *Deps) { d.Transport.Dial = pipes.Dial }))
+	})
+}
+
+func TestBubble(t *testing.T) {
+	begun := time.Now()
+	bubble(t, simulator.Config{Seed: 90}, func(t *testing.T, r *rig) {
+		r.pair(t)
+		time.Sleep(time.Hour)
+		r.chatter(t, 5)
+		r.verify(t)
+	})
+	t.Log(time.Since(begun))
+}
