@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/internal/floodwait"
 	"github.com/telefleet/orchestrator/sessionstore"
 )
 
@@ -36,8 +37,10 @@ type account struct {
 	observing     map[*connection.Call][]byte  // answers that pass the stream before their callers get them
 	syncs         map[*syncUpdates]func(error) // under way in the stream
 	queue         []*connection.Call           // until the home connection is ready
-	delayed       []delayed                    // flood waits and retries
-	floods        map[floodKey]time.Time
+	delayed       []delayed                    // to be repeated after server trouble
+	waits         floodwait.List
+	waiting       []*waitQueue
+	order         uint64 // of the last call that came
 	sides         map[int]*sideConn
 	timer         *time.Timer
 	tickGen       uint64
@@ -80,7 +83,7 @@ type delayed struct {
 }
 
 func newAccount(s *shared) actor.Actor {
-	return &account{shared: s, state: StateNew, floods: map[floodKey]time.Time{}, sides: map[int]*sideConn{}, observing: map[*connection.Call][]byte{}, syncs: map[*syncUpdates]func(error){}}
+	return &account{shared: s, state: StateNew, sides: map[int]*sideConn{}, observing: map[*connection.Call][]byte{}, syncs: map[*syncUpdates]func(error){}}
 }
 
 // Receive implements actor.Actor.
@@ -174,6 +177,8 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 		a.authorizationExported(ctx, m)
 	case *authorizationImported:
 		a.authorizationImported(ctx, m)
+	case *scouted:
+		a.scouted(ctx, m.call)
 	case *statusReported:
 		a.reporting = false
 		a.plan(ctx)
@@ -253,6 +258,8 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 		a.record.HomeDC = a.deps.DefaultDC
 	}
 	a.status.UserID, a.status.Bot, a.status.HomeDC = a.record.UserID, a.record.Bot, a.record.HomeDC
+	a.waits.Load(a.record.Waits)
+	a.showLimit(ctx)
 	if a.draining {
 		a.windStep(ctx)
 		return

@@ -3,9 +3,7 @@ package actors
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/gotd/td/tg"
@@ -14,11 +12,9 @@ import (
 	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/dcdial"
+	"github.com/telefleet/orchestrator/internal/floodwait"
 	"github.com/telefleet/orchestrator/telegram/dcs"
 )
-
-// floodKey names what Telegram asked to wait for.
-type floodKey uint32 // constructor of the method
 
 // admit takes a new call, unless everything is being closed.
 func (a *account) admit(ctx actor.Context, c *connection.Call) {
@@ -44,12 +40,12 @@ func (a *account) invoke(ctx actor.Context, c *connection.Call) {
 		c.Done(nil, a.refusal())
 		return
 	}
-	if at, ok := a.floods[floodKey(c.TypeID)]; ok {
-		if wait := at.Sub(a.deps.Now()); wait > 0 {
-			a.delay(ctx, c, at, wait)
-			return
-		}
-		delete(a.floods, floodKey(c.TypeID))
+	if c.Order == 0 {
+		a.order++
+		c.Order = a.order
+	}
+	if a.mustWait(ctx, c) {
+		return
 	}
 	if a.onSide(c) {
 		a.invokeSide(ctx, c)
@@ -60,8 +56,7 @@ func (a *account) invoke(ctx actor.Context, c *connection.Call) {
 		return
 	}
 	if len(a.queue) >= maxQueued {
-		c.Done(nil, fleet.Errorf(fleet.CodeResourceExhausted, "QUEUE_FULL",
-			"%d calls wait for the account's connection", len(a.queue)).WithRemedy("repeat the call later"))
+		c.Done(nil, queueFull(len(a.queue)))
 		return
 	}
 	if c.Internal {
@@ -69,6 +64,11 @@ func (a *account) invoke(ctx actor.Context, c *connection.Call) {
 		return
 	}
 	a.queue = append(a.queue, c)
+}
+
+func queueFull(n int) error {
+	return fleet.Errorf(fleet.CodeResourceExhausted, "QUEUE_FULL", "%d calls of the account wait already", n).
+		WithRemedy("repeat the call later")
 }
 
 // onSide reports whether a call belongs on a side connection. A home DC has only one socket,
@@ -97,6 +97,10 @@ func (a *account) cancelCall(ctx actor.Context, c *connection.Call) {
 	c.Cancelled = true // it may be on its way back to be repeated
 	if i := slices.Index(a.queue, c); i >= 0 {
 		a.queue = slices.Delete(a.queue, i, i+1)
+		c.Done(nil, context.Canceled)
+		return
+	}
+	if a.dropWaiting(c) {
 		c.Done(nil, context.Canceled)
 		return
 	}
@@ -133,17 +137,12 @@ func (a *account) answerAll(err error) {
 		}
 		side.queue = nil
 	}
-	a.queue, a.delayed = nil, nil
-}
-
-// delay lets a call wait until at; other calls overtake it.
-func (a *account) delay(ctx actor.Context, c *connection.Call, at time.Time, wait time.Duration) {
-	if wait > a.deps.FloodWait {
-		c.Done(nil, tgerr.New(420, "FLOOD_WAIT_"+strconv.Itoa(int(wait.Seconds())+1)))
-		return
+	for _, q := range a.waiting {
+		for _, c := range q.calls {
+			c.Done(nil, err)
+		}
 	}
-	a.delayed = append(a.delayed, delayed{at: at, call: c})
-	a.plan(ctx)
+	a.queue, a.delayed, a.waiting = nil, nil, nil
 }
 
 // callRefused reacts to an RPC error: some are for the account, all others for the caller.
@@ -162,6 +161,7 @@ func (a *account) callRefused(ctx actor.Context, m *connection.CallRefused) {
 		return
 	}
 	answer := func() { c.Done(nil, parsed) }
+	ask, asked := floodwait.Of(m.Err.Code, name, arg)
 	onSide := a.home == nil || m.DC != a.home.link.DC()
 	switch {
 	case strings.HasSuffix(name, "_MIGRATE") && arg > 0:
@@ -171,18 +171,17 @@ func (a *account) callRefused(ctx actor.Context, m *connection.CallRefused) {
 		a.lost(ctx, name)
 	case m.Err.Code == 401 && onSide:
 		a.sideUnauthorized(ctx, m.DC, c, answer)
-	case m.Err.Code == 420 && arg > 0:
-		a.flood(ctx, c, name, arg, answer)
-	case name == "RANDOM_ID_DUPLICATE": // a 500, but a success: the first one took effect
-		answer()
-	case (m.Err.Code == 500 || m.Err.Code < 0) && c.Idempotent && c.Attempts < maxAttempts:
-		c.Attempts++
-		wait := callRetryBase << (c.Attempts - 1)
-		a.delayed = append(a.delayed, delayed{a.deps.Now().Add(wait), c})
-		a.plan(ctx)
+	case asked:
+		a.wait(ctx, c, ask)
+	case m.Err.Code < 0 || m.Err.Code >= 500:
+		a.serverTrouble(ctx, c, parsed)
 	case (name == "CONNECTION_NOT_INITED" || name == "CONNECTION_LAYER_INVALID") && c.Attempts < maxAttempts:
 		c.Attempts++
-		a.toHome(ctx, &connection.RenewInit{})
+		if side := a.sides[m.DC]; onSide && side != nil {
+			ctx.Send(side.pid, &connection.RenewInit{})
+		} else {
+			a.toHome(ctx, &connection.RenewInit{})
+		}
 		a.invoke(ctx, c)
 	default:
 		answer()
@@ -211,26 +210,6 @@ func (a *account) follow(ctx actor.Context, c *connection.Call, name string, dc 
 			a.migrate(ctx, dc)
 		}
 	}
-}
-
-// flood remembers how long a method has to wait, and lets short waits pass unseen.
-func (a *account) flood(ctx actor.Context, c *connection.Call, name string, seconds int, answer func()) {
-	wait := time.Duration(seconds) * time.Second
-	switch name {
-	case "FLOOD_WAIT", "FLOOD_PREMIUM_WAIT", "SLOWMODE_WAIT":
-	default:
-		answer()
-		return
-	}
-	at := a.deps.Now().Add(wait)
-	if name != "SLOWMODE_WAIT" { // slow mode is of one chat, a flood of the method
-		a.floods[floodKey(c.TypeID)] = at
-	}
-	if wait > a.deps.FloodWait {
-		answer()
-		return
-	}
-	a.delay(ctx, c, at, wait)
 }
 
 // lost ends an account whose session Telegram has ended.

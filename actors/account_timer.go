@@ -35,6 +35,10 @@ func (a *account) plan(ctx actor.Context) {
 		earliest(a.home.retry)
 	}
 	earliest(a.saveAgain)
+	earliest(a.status.Limited.Until)
+	for _, q := range a.waiting {
+		earliest(a.dueAt(q))
+	}
 	if a.report && !a.reporting {
 		earliest(a.reported.Add(reportEvery))
 	}
@@ -78,6 +82,7 @@ func (a *account) tick(ctx actor.Context) {
 	for _, c := range due {
 		a.invoke(ctx, c)
 	}
+	a.sendScouts(ctx)
 	if a.report && !a.reporting && now.Sub(a.reported) >= reportEvery {
 		a.sendReport(ctx)
 	}
@@ -85,6 +90,7 @@ func (a *account) tick(ctx actor.Context) {
 		a.saveAgain = time.Time{}
 		a.save(ctx, nil)
 	}
+	a.showLimit(ctx)
 	a.windStep(ctx)
 	a.flushPeers(now)
 	a.plan(ctx)

@@ -19,14 +19,3 @@ func bubble(t *testing.T, cfg simulator.Config, run func(t *testing.T, r *rig)) 
 		run(t, newRig(t, cfg, func(d *Deps) { d.Transport.Dial = pipes.Dial }))
 	})
 }
-
-func TestBubble(t *testing.T) {
-	begun := time.Now()
-	bubble(t, simulator.Config{Seed: 90}, func(t *testing.T, r *rig) {
-		r.pair(t)
-		time.Sleep(time.Hour)
-		r.chatter(t, 5)
-		r.verify(t)
-	})
-	t.Log(time.Since(begun))
-}

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -26,100 +25,6 @@ func sendRaw(t *testing.T, env *Env, text string, randomID int64) error {
 	}
 	_, err = telegram.SendMessage(bounded(t), env, peer, telegram.Outgoing{Text: text, RandomID: randomID})
 	return err
-}
-
-// TestShortFloodWaitIsWaitedOutAndOvertaken: the method waits, others do not, and a second call
-// of the method is not even tried meanwhile.
-func TestShortFloodWaitIsWaitedOutAndOvertaken(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, simulator.Config{Seed: 30})
-	ann, _ := r.pair(t)
-	p := r.tap(once(1, sendMethod, 420, "FLOOD_WAIT_2"))
-	begun := time.Now()
-	sent := make(chan error, 2)
-	go func() { sent <- sendRaw(t, ann, "first", 1) }()
-	p.await(t, sendMethod, 1)
-	if _, err := nearest(bounded(t), ann); err != nil {
-		t.Fatal(err)
-	}
-	if n := p.count(sendMethod); n != 1 && time.Since(begun) < 2*time.Second {
-		t.Errorf("%d sends before another method overtook, want 1", n)
-	}
-	go func() { sent <- sendRaw(t, ann, "second", 2) }()
-	for range 2 {
-		if err := <-sent; err != nil {
-			t.Error(err)
-		}
-	}
-	if d := time.Since(begun); d < 2*time.Second {
-		t.Errorf("both messages were sent after %v, want 2 s of waiting", d)
-	}
-	if n := p.count(sendMethod); n != 3 {
-		t.Errorf("%d calls reached the server, want 3: one refused, two sent", n)
-	}
-	r.verify(t)
-}
-
-// TestLongFloodWaitGoesToTheCaller: with the time to wait, and without asking the server again.
-func TestLongFloodWaitGoesToTheCaller(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, simulator.Config{Seed: 31})
-	ann, _ := r.pair(t)
-	p := r.tap(once(1, sendMethod, 420, "FLOOD_WAIT_600"))
-	for range 3 {
-		err := sendRaw(t, ann, "too much", 1)
-		var e *fleet.Error
-		if !errors.As(err, &e) || e.Reason != "FLOOD_WAIT" || e.RetryAfter < 590*time.Second || e.RetryAfter > 601*time.Second {
-			t.Fatalf("got %v, want FLOOD_WAIT with 600 s to wait", err)
-		}
-	}
-	if n := p.count(sendMethod); n != 1 {
-		t.Errorf("%d calls reached the server, want the first only", n)
-	}
-	if _, err := nearest(bounded(t), ann); err != nil {
-		t.Errorf("another method: %v", err)
-	}
-	r.verify(t)
-}
-
-// TestSlowModeIsOfOneChatOnly: it does not stop the method elsewhere.
-func TestSlowModeIsOfOneChatOnly(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, simulator.Config{Seed: 32})
-	ann, _ := r.pair(t)
-	r.tap(once(1, sendMethod, 420, "SLOWMODE_WAIT_300"))
-	if got := reason(sendRaw(t, ann, "slow", 1)); got != "SLOWMODE_WAIT" {
-		t.Fatalf("got %q, want SLOWMODE_WAIT", got)
-	}
-	if err := sendRaw(t, ann, "elsewhere", 2); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestServerTroubleIsRetriedOnlyWhereThatIsHarmless: 500 and -503.
-func TestServerTroubleIsRetriedOnlyWhereThatIsHarmless(t *testing.T) {
-	for message, code := range map[string]int{"INTERNAL": 500, "Timeout": -503} {
-		t.Run(message, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t, simulator.Config{Seed: 33})
-			ann, _ := r.pair(t)
-			p := r.tap(once(1, nearestMethod, code, message))
-			if _, err := nearest(bounded(t), ann); err != nil {
-				t.Errorf("a harmless method: %v", err)
-			}
-			if n := p.count(nearestMethod); n != 2 {
-				t.Errorf("a harmless method was called %d times, want 2", n)
-			}
-			const editMethod = "messages.editMessage"
-			p = r.tap(once(1, editMethod, code, message))
-			edit := &tg.MessagesEditMessageRequest{Peer: &tg.InputPeerSelf{}, ID: 1}
-			edit.SetMessage("changed")
-			err := ann.Invoke(bounded(t), edit, &tg.UpdatesBox{})
-			if err == nil || p.count(editMethod) != 1 {
-				t.Errorf("a method that may act twice: %v after %d calls, want an error after 1", err, p.count(editMethod))
-			}
-		})
-	}
 }
 
 // TestASecondSendWithOneRandomIDFindsTheFirst: Telegram calls it a 500, but it is a success.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/sessionstore"
 )
 
 // State is where an account stands; docs/states/account.md draws it.
@@ -49,6 +50,9 @@ type Status struct {
 	// Generation is that of the spec that the account acts upon.
 	Generation int64
 	Since      time.Time
+	// Limited is the wait that Telegram has asked for and that ends last; zero for none. Waits of a
+	// few seconds are not shown.
+	Limited sessionstore.Wait
 }
 
 // remedies say what to do about the errors that end a session.

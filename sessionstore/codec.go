@@ -16,6 +16,9 @@ import (
 // a blob of another version is refused, not guessed at.
 const recordVersion = 2
 
+// MaxWaits is how many waits a record may hold.
+const MaxWaits = 32
+
 // Limits of a record; they only keep a damaged length from being believed.
 const (
 	maxKeys  = 64
@@ -39,6 +42,9 @@ func encodeCore(c core) ([]byte, error) {
 	if len(r.Keys) > maxKeys {
 		return nil, fmt.Errorf("at most %d auth keys (got %d)", maxKeys, len(r.Keys))
 	}
+	if len(r.Waits) > MaxWaits {
+		return nil, fmt.Errorf("at most %d waits (got %d)", MaxWaits, len(r.Waits))
+	}
 	b := appendBytes(nil, []byte(r.Account))
 	b = binary.AppendVarint(b, c.write)
 	b = append(b, c.sum[:]...)
@@ -49,6 +55,13 @@ func encodeCore(c core) ([]byte, error) {
 	b = binary.AppendVarint(b, r.UpdatesOf)
 	b = appendTime(b, r.UpdatedAt)
 	b = appendBytes(b, r.FutureAuthToken)
+	b = binary.AppendUvarint(b, uint64(len(r.Waits)))
+	for _, w := range r.Waits {
+		b = appendBytes(b, []byte(w.Method))
+		b = appendBytes(b, []byte(w.Peer))
+		b = appendBytes(b, []byte(w.Reason))
+		b = appendTime(b, w.Until)
+	}
 	b = binary.AppendUvarint(b, uint64(len(r.Keys)))
 	for _, dc := range slices.Sorted(maps.Keys(r.Keys)) {
 		k := r.Keys[dc]
@@ -85,6 +98,9 @@ func decodeCore(b []byte) (core, error) {
 	r.UpdatesOf = d.varint()
 	r.UpdatedAt = d.time()
 	r.FutureAuthToken = d.bytes()
+	for range d.count(MaxWaits) {
+		r.Waits = append(r.Waits, Wait{Method: string(d.bytes()), Peer: string(d.bytes()), Reason: string(d.bytes()), Until: d.time()})
+	}
 	if n := d.count(maxKeys); n > 0 {
 		r.Keys = make(map[int]DCKey, n)
 		for range n {

@@ -70,6 +70,18 @@ type DCKey struct {
 	CreatedAt time.Time
 }
 
+// Wait is a time before which Telegram does not want to see a call: of a method, or of a method
+// in one chat.
+type Wait struct {
+	// Method is its TL name.
+	Method string
+	// Peer is the chat, in a form of the writer's choice; empty for all.
+	Peer string
+	// Reason is Telegram's name for it, such as FLOOD_WAIT.
+	Reason string
+	Until  time.Time
+}
+
 // Record is the session of one account.
 type Record struct {
 	// Account is the owner of the record; sealing binds it.
@@ -94,6 +106,8 @@ type Record struct {
 	Checkpoint []byte `json:"-"`
 	// FutureAuthToken lets a later login skip the code (auth.loggedOut). A secret.
 	FutureAuthToken []byte `json:"-"`
+	// Waits are the calls that Telegram has put off, at most MaxWaits.
+	Waits []Wait
 	// UpdatedAt is when the record was last saved, by the writer's wall clock. Save sets it.
 	UpdatedAt time.Time
 }

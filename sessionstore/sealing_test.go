@@ -81,6 +81,9 @@ func drawRecord(t *rapid.T) *Record {
 		HomeDC:  rapid.IntRange(-5, 10005).Draw(t, "home"), UserID: rapid.Int64().Draw(t, "user"), Bot: rapid.Bool().Draw(t, "bot"),
 		Unverified: rapid.Bool().Draw(t, "unverified"), UpdatesOf: rapid.Int64().Draw(t, "updates of"), FutureAuthToken: draw("token"), UpdatedAt: at("updated"), Keys: map[int]DCKey{},
 	}
+	for range rapid.IntRange(0, 3).Draw(t, "waits") {
+		r.Waits = append(r.Waits, Wait{string(draw("method")), string(draw("peer")), string(draw("reason")), at("until")})
+	}
 	for range rapid.IntRange(0, 5).Draw(t, "keys") {
 		k := DCKey{TimeOffset: time.Duration(rapid.Int64().Draw(t, "offset")), CreatedAt: at("created")}
 		k.Key[0] = 1

@@ -36,8 +36,8 @@ const (
 	Fenced                // ownership is lost: nothing may be sent any more
 )
 
-// unknownOutcome is the answer to a call that was sent and may or may not have been executed.
-func unknownOutcome(method string, cause error) error {
+// UnknownOutcome is the answer to a call that was sent and may or may not have been executed.
+func UnknownOutcome(method string, cause error) error {
 	return fleet.Errorf(fleet.CodeAborted, "OUTCOME_UNKNOWN",
 		"%s was sent, and its answer is lost: %w", method, cause).
 		WithRemedy("look whether it took effect before you repeat it").WithMethod(method)
@@ -49,7 +49,7 @@ func engineError(method string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, mtproto.ErrUnknownOutcome):
-		return unknownOutcome(method, err)
+		return UnknownOutcome(method, err)
 	case errors.Is(err, mtproto.ErrCancelled):
 		return context.Canceled
 	}

@@ -79,7 +79,7 @@ func (l *Link) collect(all bool) []*Call {
 			switch {
 			case c == nil:
 			case p.Sent && !p.Idempotent && !all:
-				c.Done(nil, unknownOutcome(c.Method, errSessionReplaced))
+				c.Done(nil, UnknownOutcome(c.Method, errSessionReplaced))
 			default:
 				again = append(again, c)
 			}
@@ -91,7 +91,7 @@ func (l *Link) collect(all bool) []*Call {
 			again = append(again, c)
 			continue
 		}
-		c.Done(nil, unknownOutcome(c.Method, errSessionReplaced))
+		c.Done(nil, UnknownOutcome(c.Method, errSessionReplaced))
 	}
 	again = append(again, l.held...)
 	l.held, l.engine, l.inited = nil, nil, false

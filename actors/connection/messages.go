@@ -21,7 +21,8 @@ type Call struct {
 	Internal  bool // made by the account itself: overtakes the queue
 	DC        int  // 0 is the home DC
 	Attempts  int
-	Cancelled bool // its caller has gone
+	Order     uint64 // of its arrival; calls that waited leave by it
+	Cancelled bool   // its caller has gone
 
 	id mtproto.CallID // in its link, while it is there
 }

@@ -70,6 +70,43 @@ func ChannelOf(query []byte) int64 {
 	return 0
 }
 
+// PeerOf names the chat that a query is about, as "channel:1"; empty if it is about none.
+func PeerOf(query []byte) string {
+	obj, err := Decode(query)
+	if err != nil {
+		return ""
+	}
+	var peer tg.InputPeerClass
+	switch q := obj.(type) {
+	case interface{ GetPeer() tg.InputPeerClass }:
+		peer = q.GetPeer()
+	case interface{ GetToPeer() tg.InputPeerClass }:
+		peer = q.GetToPeer()
+	case interface{ GetChannel() tg.InputChannelClass }:
+		switch c := q.GetChannel().(type) {
+		case *tg.InputChannel:
+			return fmt.Sprintf("channel:%d", c.ChannelID)
+		case *tg.InputChannelFromMessage:
+			return fmt.Sprintf("channel:%d", c.ChannelID)
+		}
+	}
+	switch p := peer.(type) {
+	case *tg.InputPeerSelf:
+		return "self"
+	case *tg.InputPeerUser:
+		return fmt.Sprintf("user:%d", p.UserID)
+	case *tg.InputPeerUserFromMessage:
+		return fmt.Sprintf("user:%d", p.UserID)
+	case *tg.InputPeerChat:
+		return fmt.Sprintf("chat:%d", p.ChatID)
+	case *tg.InputPeerChannel:
+		return fmt.Sprintf("channel:%d", p.ChannelID)
+	case *tg.InputPeerChannelFromMessage:
+		return fmt.Sprintf("channel:%d", p.ChannelID)
+	}
+	return ""
+}
+
 // Encode serialises a query and names its method.
 func Encode(in bin.Encoder) (body []byte, method string, err error) {
 	var b bin.Buffer

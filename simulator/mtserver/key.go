@@ -26,6 +26,7 @@ type authKey struct {
 	destroyed bool
 	salts     []salt
 	sessions  map[int64]*session
+	lastID    int64    // of our messages: a session that begins anew repeats none of the ids before
 	main      *session // gets the pushes
 	inited    bool
 	layer     int

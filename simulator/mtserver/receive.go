@@ -164,7 +164,7 @@ func (in *inbound) announce(first int64) {
 	if s.announced {
 		return
 	}
-	s.announced = true
+	s.announced, s.first = true, first
 	var unique [8]byte
 	if _, err := io.ReadFull(in.key.srv.cfg.Rand, unique[:]); err != nil {
 		in.close = err

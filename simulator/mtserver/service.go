@@ -115,6 +115,7 @@ func (in *inbound) stateReq(m message) error {
 	if err != nil {
 		return err
 	}
+	in.key.srv.stats.stateAsked.Add(int64(len(ids)))
 	in.stateInfo(m.id, ids)
 	return nil
 }
@@ -135,7 +136,7 @@ func (in *inbound) stateInfo(reqID int64, ids []int64) {
 func (s *session) state(id int64) byte {
 	r := s.find(id)
 	switch {
-	case r == nil && id <= s.floor, id&3 != 0:
+	case r == nil && (id <= s.floor || id < s.first), id&3 != 0:
 		return 1
 	case r == nil && (len(s.received) == 0 || id > s.received[len(s.received)-1].id):
 		return 3
@@ -227,6 +228,7 @@ func (in *inbound) dropAnswer(m message) error {
 	switch {
 	case r != nil && r.query != nil && !r.query.answered && !r.query.dropped:
 		r.query.dropped = true
+		in.key.srv.stats.dropped.Add(1)
 		b.PutID(mt.RPCAnswerDroppedRunningTypeID)
 		in.session.post(encodeRPCResult(id, b.Buf), postContent|postResponse)
 	case r != nil && r.query != nil && r.query.answer != nil:

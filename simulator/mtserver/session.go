@@ -20,12 +20,12 @@ type session struct {
 	// What the client sent.
 	received []received // in order of msg_id
 	floor    int64      // highest msg_id that is no longer remembered
+	first    int64      // first msg_id of the session: of lower ones nothing is known
 	calls    []*Call    // waiting, in order of arrival
 	working  bool       // a goroutine works them off
 	slow     []*query   // running, not yet acknowledged
 
 	// What we sent.
-	lastID  int64
 	content int32 // content-related messages so far
 	unacked map[int64]*outgoing
 	pushes  int         // pushes among them
@@ -81,10 +81,10 @@ func (s *session) nextID(response bool) int64 {
 		low = 1
 	}
 	id := msgIDAt(s.key.srv.cfg.Now())&^3 | low
-	if id <= s.lastID {
-		id = (s.lastID&^3 + 4) | low
+	if last := s.key.lastID; id <= last {
+		id = (last&^3 + 4) | low
 	}
-	s.lastID = id
+	s.key.lastID = id
 	return id
 }
 

@@ -143,15 +143,16 @@ func (c *client) stateInfo(id int64) []byte {
 func TestStatesOfMessages(t *testing.T) {
 	r := start(t, func(c *Config) { c.AckDelay = time.Millisecond })
 	c := r.dial()
-	skipped := c.nextID()
+	before := c.nextID()
 	done := c.call(tl(idEcho))
 	answer := c.expect(idRPCResult)
+	skipped := c.nextID()
 	pinged := c.send(ping(1), false)
 	running := c.call(tl(idWait))
 	c.expect(idMsgsAck)
 	future := c.lastID + 1<<32
-	want := []byte{2, 4 + 32 + 64, 4 + 16, 4 + 8 + 32, 3}
-	if got := c.states(skipped, done, pinged, running, future); !bytes.Equal(got, want) {
+	want := []byte{1, 2, 4 + 32 + 64, 4 + 16, 4 + 8 + 32, 3}
+	if got := c.states(before, skipped, done, pinged, running, future); !bytes.Equal(got, want) {
 		t.Fatalf("states %v, want %v", got, want)
 	}
 	c.send(encodeIDs(idMsgsAck, answer.id), false)

@@ -22,6 +22,8 @@ type Stats struct {
 	Overflowed   int64 // push queues replaced by updatesTooLong
 	Refused      int64 // connections closed for a broken packet
 	Disconnects  int64 // connections closed by ping_delay_disconnect
+	Dropped      int64 // answers that clients gave up by rpc_drop_answer
+	StateAsked   int64 // messages whose state clients asked for by msgs_state_req
 
 	BadMsg          map[int]int64 // bad_msg_notification and bad_server_salt, by code
 	TransportErrors map[int]int64 // by code
@@ -30,6 +32,7 @@ type Stats struct {
 type counters struct {
 	accepted, exchanges, framesIn, framesOut, calls, duplicates, pushes atomic.Int64
 	acked, resent, overflowed, refused, disconnects                     atomic.Int64
+	dropped, stateAsked                                                 atomic.Int64
 
 	mu        sync.Mutex
 	bad       map[int]int64
@@ -62,6 +65,7 @@ func (c *counters) snapshot() Stats {
 		FramesOut: c.framesOut.Load(), Calls: c.calls.Load(), Duplicates: c.duplicates.Load(),
 		Pushes: c.pushes.Load(), Acked: c.acked.Load(), Resent: c.resent.Load(),
 		Overflowed: c.overflowed.Load(), Refused: c.refused.Load(), Disconnects: c.disconnects.Load(),
+		Dropped: c.dropped.Load(), StateAsked: c.stateAsked.Load(),
 		BadMsg: maps.Clone(c.bad), TransportErrors: maps.Clone(c.transport),
 	}
 }
