@@ -5,10 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gotd/td/tg"
 	"github.com/gotd/td/tgerr"
 
-	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/simulator"
 	"github.com/telefleet/orchestrator/telegram"
