@@ -70,12 +70,21 @@ func (e *Env) InvokeOn(ctx context.Context, dc int, in bin.Encoder, out bin.Deco
 		case a := <-reply: // answered before the end
 			return e.finish(ctx, method, a, out)
 		default:
-			return unavailable(StateDraining, "its actor ended", "repeat the call in a moment")
+			return ended(c)
 		}
 	case <-ctx.Done():
 		e.send(&connection.Cancel{Call: c})
 		return ctx.Err()
 	}
+}
+
+// ended is the answer to a call whose account's actor ended: it may have been sent.
+func ended(c *connection.Call) error {
+	if c.Idempotent {
+		return unavailable(StateDraining, "its actor ended", "repeat the call in a moment")
+	}
+	return fleet.Errorf(fleet.CodeAborted, "OUTCOME_UNKNOWN", "%s: the account was handed over or shut down before the answer", c.Method).
+		WithRemedy("look whether it took effect before you repeat it").WithMethod(c.Method)
 }
 
 func (e *Env) finish(ctx context.Context, method string, a answer, out bin.Decoder) error {

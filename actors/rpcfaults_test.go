@@ -1,12 +1,15 @@
 package actors
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gotd/td/tgerr"
 
+	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/simulator"
 	"github.com/telefleet/orchestrator/telegram"
@@ -189,5 +192,16 @@ func TestF19TwoOwnersOfOneKey(t *testing.T) {
 	r.verify(t)
 	if n := r.dials(); n != before {
 		t.Errorf("%d dials after the conflict", n-before)
+	}
+}
+
+// TestCallOfAnAccountThatEnds: what may be repeated is asked to be; of the rest nobody knows whether
+// it was sent.
+func TestCallOfAnAccountThatEnds(t *testing.T) {
+	for idempotent, want := range map[bool]string{true: "ACCOUNT_DRAINING", false: "OUTCOME_UNKNOWN"} {
+		err := ended(&connection.Call{Method: "auth.sendCode", Idempotent: idempotent})
+		if !errors.Is(err, &fleet.Error{Reason: want}) {
+			t.Errorf("idempotent %v: %v, want %s", idempotent, err, want)
+		}
 	}
 }

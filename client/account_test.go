@@ -26,15 +26,15 @@ func TestSendOptionsFillTheMessage(t *testing.T) {
 	})
 	c := dial(t, w.node(t))
 	at := time.Unix(1_900_000_000, 0)
-	sent, err := c.Account("alice").SendMessage(t.Context(), "@bob", client.Text("bold text"),
+	sent, err := c.Account("alice").SendMessage(client.WithRequestID(t.Context(), "mine"), "@bob", client.Text("bold text"),
 		client.Entities(&client.Entity{Type: v1.EntityType_ENTITY_TYPE_BOLD, Length: 4}),
 		client.ReplyTo(5), client.Quote("q"), client.Topic(3), client.Silent(), client.Background(), client.ClearDraft(),
-		client.NoWebpage(), client.InvertMedia(), client.Noforwards(), client.Schedule(at), client.RequestID("mine"))
+		client.NoWebpage(), client.InvertMedia(), client.Noforwards(), client.Schedule(at))
 	if err != nil || sent.Message != nil || sent.RequestID != "mine" {
 		t.Fatalf("got %v, %v", sent, err)
 	}
 	m := got.GetMessage()
-	if got.GetAccount() != "alice" || got.GetPeer() != "@bob" || got.GetRequestId() != "mine" || m.GetText() != "bold text" ||
+	if got.GetAccount() != "alice" || got.GetPeer() != "@bob" || !slices.Equal(w.given(), []string{"mine"}) || m.GetText() != "bold text" ||
 		len(m.GetEntities()) != 1 || m.GetReply().GetMessageId() != 5 || m.GetReply().GetQuote() != "q" || m.GetReply().GetTopId() != 3 ||
 		!m.GetSilent() || !m.GetBackground() || !m.GetClearDraft() || !m.GetNoWebpage() || !m.GetInvertMedia() || !m.GetNoforwards() ||
 		!m.GetScheduleDate().AsTime().Equal(at) {

@@ -90,15 +90,28 @@ const (
 func call[Req, Rep any](
 	ctx context.Context, c *Client, r repetition, method func(*node) func(context.Context, *Req) (*Rep, error), req *Req,
 ) (*Rep, error) {
-	var reply *Rep
-	err := c.do(ctx, r, func(ctx context.Context, n *node) (err error) {
+	reply, _, err := callNamed(ctx, c, r, method, req)
+	return reply, err
+}
+
+// callNamed is call that also tells whether the answer is that of a former call with the same
+// request id.
+func callNamed[Req, Rep any](
+	ctx context.Context, c *Client, r repetition, method func(*node) func(context.Context, *Req) (*Rep, error), req *Req,
+) (reply *Rep, repeated bool, err error) {
+	name := &named{}
+	name.id, _ = requestID(ctx)
+	if name.id != "" {
+		r = repeatable
+	}
+	err = c.do(context.WithValue(ctx, namedKey{}, name), r, func(ctx context.Context, n *node) (err error) {
 		reply, err = method(n)(ctx, req)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return reply, nil
+	return reply, name.repeated, nil
 }
 
 // do tries a call at one node after the other.

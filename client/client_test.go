@@ -151,7 +151,7 @@ func sends(w *world, first func() *testNode) func() []*v1.SendMessageRequest {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
-		return &v1.SendMessageReply{Message: &v1.Message{Id: 7, Text: req.GetMessage().GetText()}, Repeated: true}, nil
+		return &v1.SendMessageReply{Message: &v1.Message{Id: 7, Text: req.GetMessage().GetText()}}, nil
 	})
 	return func() []*v1.SendMessageRequest {
 		mu.Lock()
@@ -170,9 +170,70 @@ func TestSendWhoseAnswerIsLostIsRepeatedUnderItsRequestID(t *testing.T) {
 	if err != nil || sent.Message.GetId() != 7 || !sent.Repeated {
 		t.Fatalf("got %v, %v", sent, err)
 	}
-	list := got()
-	if len(list) != 2 || list[0].GetRequestId() == "" || list[0].GetRequestId() != list[1].GetRequestId() || list[0].GetRequestId() != sent.RequestID {
-		t.Errorf("the nodes got %v", list)
+	if ids := w.given(); len(got()) != 2 || sent.RequestID == "" || !slices.Equal(ids, []string{sent.RequestID, sent.RequestID}) {
+		t.Errorf("the nodes got %v under %q", got(), ids)
+	}
+}
+
+// TestNamedCommandIsRepeatedAndCarriedOutOnce: a command that has no random_id and is not idempotent
+// by nature. Its caller gives it again, as does the client when an answer is lost.
+func TestNamedCommandIsRepeatedAndCarriedOutOnce(t *testing.T) {
+	w := newWorld()
+	carriedOut := 0
+	on(w, func(context.Context, *v1.RequestCodeRequest) (*v1.RequestCodeReply, error) {
+		carriedOut++
+		return &v1.RequestCodeReply{Code: &v1.LoginCode{Token: "t"}}, nil
+	})
+	first := w.node(t)
+	c := dial(t, first, w.node(t))
+	ctx := client.WithRequestID(t.Context(), "login-1")
+	for range 2 {
+		step, err := c.Account("a").RequestCode(ctx, "+15550001")
+		if sent, ok := step.(*client.CodeSent); err != nil || !ok || sent.Token() != "t" {
+			t.Fatalf("got %v, %v", step, err)
+		}
+		first.kill() // the other node knows
+	}
+	if carriedOut != 1 {
+		t.Errorf("carried out %d times", carriedOut)
+	}
+	_, err := c.Account("a").RequestCode(ctx, "+15550002")
+	want(t, err, "REQUEST_ID_REUSED", fleet.CodeInvalidArgument)
+	if _, err := c.Account("a").RequestCode(t.Context(), "+15550001"); err != nil || carriedOut != 2 {
+		t.Errorf("without an id: carried out %d times, %v", carriedOut, err)
+	}
+}
+
+// TestReadsTakeNoNotice: a context with a request id may be used for reads, too.
+func TestReadsTakeNoNotice(t *testing.T) {
+	w := newWorld()
+	on(w, func(context.Context, *v1.GetMeRequest) (*v1.GetMeReply, error) {
+		return &v1.GetMeReply{User: &v1.User{Id: 1}}, nil
+	})
+	c := dial(t, w.node(t))
+	me, err := c.Account("a").Me(client.WithRequestID(t.Context(), "r1"))
+	if err != nil || me.GetId() != 1 || len(w.given()) != 0 {
+		t.Errorf("got %v, %v; ids %q", me, err, w.given())
+	}
+}
+
+// TestUnknownOutcomeIsNotDoneTwice: the node that carried a command out died before it could say
+// so; another one does not do it again.
+func TestUnknownOutcomeIsNotDoneTwice(t *testing.T) {
+	w := newWorld()
+	carriedOut := 0
+	var first *testNode
+	on(w, func(ctx context.Context, _ *v1.RequestCodeRequest) (*v1.RequestCodeReply, error) {
+		carriedOut++
+		go first.kill()
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	first = w.node(t)
+	c := dial(t, first, w.node(t))
+	_, err := c.Account("a").RequestCode(client.WithRequestID(t.Context(), "login-1"), "+15550001")
+	if want(t, err, "OUTCOME_UNKNOWN", fleet.CodeAborted); carriedOut != 1 {
+		t.Errorf("carried out %d times", carriedOut)
 	}
 }
 
@@ -182,33 +243,31 @@ func TestSendWithoutRequestIDIsNotRepeated(t *testing.T) {
 	got := sends(w, func() *testNode { return first })
 	first = w.node(t)
 	c := dial(t, first, w.node(t))
-	_, err := c.Account("a").SendMessage(t.Context(), "@bob", client.Text("hello"), client.RequestID(""))
+	nameless := client.WithRequestID(t.Context(), "")
+	_, err := c.Account("a").SendMessage(nameless, "@bob", client.Text("hello"))
 	want(t, err, client.ReasonUnreachable, fleet.CodeUnavailable)
 	if list := got(); len(list) != 1 {
 		t.Errorf("the nodes got %d messages", len(list))
 	}
 	// A node that cannot be reached got nothing: the same send goes on to another one.
-	if _, err := c.Account("a").SendMessage(t.Context(), "@bob", client.Text("hello"), client.RequestID("")); err != nil {
+	if _, err := c.Account("a").SendMessage(nameless, "@bob", client.Text("hello")); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestSendDoesWithoutRequestIDsWhereNoneAreKept(t *testing.T) {
 	w := newWorld()
-	var ids []string
-	on(w, func(_ context.Context, req *v1.SendMessageRequest) (*v1.SendMessageReply, error) {
-		ids = append(ids, req.GetRequestId())
-		if req.GetRequestId() != "" {
-			return nil, fleet.Errorf(fleet.CodeUnimplemented, "REQUEST_ID_UNSUPPORTED", "this node keeps no requests")
-		}
+	calls := 0
+	on(w, func(context.Context, *v1.SendMessageRequest) (*v1.SendMessageReply, error) {
+		calls++
 		return &v1.SendMessageReply{Message: &v1.Message{Id: 7}}, nil
 	})
-	c := dial(t, w.node(t))
+	c := dial(t, w.node(t, func(cfg *control.Config) { cfg.Requests = nil }))
 	sent, err := c.Account("a").SendMessage(t.Context(), client.Self, client.Text("hello"))
-	if err != nil || sent.RequestID != "" || len(ids) != 2 {
-		t.Errorf("got %v, %v, ids %q", sent, err, ids)
+	if err != nil || sent.RequestID != "" || calls != 1 {
+		t.Errorf("got %v, %v after %d calls", sent, err, calls)
 	}
-	_, err = c.Account("a").SendMessage(t.Context(), client.Self, client.Text("hello"), client.RequestID("mine"))
+	_, err = c.Account("a").SendMessage(client.WithRequestID(t.Context(), "mine"), client.Self, client.Text("hello"))
 	want(t, err, "REQUEST_ID_UNSUPPORTED", fleet.CodeUnimplemented)
 }
 
@@ -233,7 +292,7 @@ func TestCommandWhoseOutcomeIsUnknownIsRepeatedAFewTimes(t *testing.T) {
 		t.Errorf("%d calls", calls)
 	}
 	calls = 0
-	_, err = c.Account("a").SendMessage(t.Context(), client.Self, client.Text("x"), client.RequestID(""))
+	_, err = c.Account("a").SendMessage(client.WithRequestID(t.Context(), ""), client.Self, client.Text("x"))
 	if want(t, err, "OUTCOME_UNKNOWN", fleet.CodeAborted); calls != 1 {
 		t.Errorf("%d calls", calls)
 	}

@@ -25,7 +25,8 @@
 //   - no node can have carried it out: the connection was refused, or the node says that it did
 //     not begin; or
 //   - repeating does no harm: reads, and commands that lead to one state however often they are
-//     given. A message that is sent has a request id for that, see RequestID.
+//     given. A message that is sent has a request id for that; any other command can be given
+//     one, see WithRequestID.
 //
 // Other calls whose answer is lost fail, and the caller decides. Messages of the contract
 // (package orchestratorv1) are returned as they are.

@@ -48,7 +48,7 @@ func ExampleAccount_SendMessage() {
 
 	// The same request id gives the same outcome, however often the command is given.
 	for range 2 {
-		sent, err = c.Account("alice").SendMessage(ctx, "@bob", client.Text("order 7 is ready"), client.RequestID("order-7-ready"))
+		sent, err = c.Account("alice").SendMessage(client.WithRequestID(ctx, "order-7-ready"), "@bob", client.Text("order 7 is ready"))
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -243,14 +243,10 @@ func demoNodes() (n1, n2 string, stop func()) {
 	on(w, func(context.Context, *v1.CheckPasswordRequest) (*v1.CheckPasswordReply, error) {
 		return &v1.CheckPasswordReply{User: alice}, nil
 	})
-	done := map[string]int32{}
+	last := int32(41)
 	on(w, func(_ context.Context, r *v1.SendMessageRequest) (*v1.SendMessageReply, error) {
-		id, repeated := done[r.GetRequestId()]
-		if !repeated {
-			id = int32(42 + len(done))
-			done[r.GetRequestId()] = id
-		}
-		return &v1.SendMessageReply{Message: &v1.Message{Id: id, Text: r.GetMessage().GetText()}, Repeated: repeated}, nil
+		last++
+		return &v1.SendMessageReply{Message: &v1.Message{Id: last, Text: r.GetMessage().GetText()}}, nil
 	})
 	on(w, func(context.Context, *v1.InvokeRequest) (*v1.InvokeReply, error) {
 		return &v1.InvokeReply{Reply: &v1.InvokeReply_Json{Json: `{"_":"nearestDc","country":"NL"}`}}, nil

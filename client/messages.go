@@ -73,15 +73,6 @@ func Schedule(at time.Time) SendOption {
 	return func(r *v1.SendMessageRequest) { r.Message.ScheduleDate = timestamppb.New(at) }
 }
 
-// RequestID names the command, so that it is carried out once however often it is given: within
-// 24 hours the same id of the same account gives the outcome of the first call, on any node and
-// after restarts. [A-Za-z0-9_-], 1 to 64 characters. Without this option a random one is drawn
-// for each call, which makes its retries safe; choose one to be safe over restarts of the caller.
-// The empty id sends without one: a call whose answer is lost is not repeated then.
-func RequestID(id string) SendOption {
-	return func(r *v1.SendMessageRequest) { r.RequestId = id }
-}
-
 // Sent is the outcome of a sent message.
 type Sent struct {
 	// Message is the message as Telegram numbered it; nil when it was sent and could not be
@@ -94,31 +85,34 @@ type Sent struct {
 	RequestID string
 }
 
-// SendMessage sends a message to a peer (messages.sendMessage).
+// SendMessage sends a message to a peer (messages.sendMessage). Without an id by WithRequestID a
+// random one is drawn for each call, which makes its retries safe; choose one to be safe over
+// restarts of the caller.
 func (a *Account) SendMessage(ctx context.Context, peer string, content Content, opts ...SendOption) (*Sent, error) {
-	drawn := rand.Text()
-	req := &v1.SendMessageRequest{Account: a.id, Peer: peer, Message: &v1.InputMessage{}, RequestId: drawn}
+	req := &v1.SendMessageRequest{Account: a.id, Peer: peer, Message: &v1.InputMessage{}}
 	if content != nil {
 		content.fill(req.Message)
 	}
 	for _, opt := range opts {
 		opt(req)
 	}
-	send := func() (*v1.SendMessageReply, error) {
-		return call(ctx, a.client, repetition(req.RequestId != ""),
-			func(n *node) func(context.Context, *v1.SendMessageRequest) (*v1.SendMessageReply, error) {
-				return n.messages.SendMessage
-			}, req)
+	id, given := requestID(ctx)
+	if !given {
+		id = rand.Text()
 	}
-	reply, err := send()
-	if req.RequestId == drawn && errors.Is(err, reasonNoRequests) {
-		req.RequestId = "" // the node does without
-		reply, err = send()
+	reply, repeated, err := callNamed(WithRequestID(ctx, id), a.client, once, sendMessage, req)
+	if !given && errors.Is(err, reasonNoRequests) { // the node does without
+		id = ""
+		reply, repeated, err = callNamed(WithRequestID(ctx, id), a.client, once, sendMessage, req)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &Sent{Message: reply.GetMessage(), Repeated: reply.GetRepeated(), RequestID: req.RequestId}, nil
+	return &Sent{Message: reply.GetMessage(), Repeated: repeated, RequestID: id}, nil
+}
+
+func sendMessage(n *node) func(context.Context, *v1.SendMessageRequest) (*v1.SendMessageReply, error) {
+	return n.messages.SendMessage
 }
 
 // HistoryOptions select messages of a chat.

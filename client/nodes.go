@@ -35,7 +35,7 @@ type node struct {
 const maxReply = 64 << 20
 
 func newNode(h connect.HTTPClient, address string) *node {
-	opts := connect.WithClientOptions(connect.WithReadMaxBytes(maxReply))
+	opts := connect.WithClientOptions(connect.WithReadMaxBytes(maxReply), connect.WithInterceptors(naming{}))
 	return &node{
 		address: address,
 		fleet:   orchestratorv1connect.NewFleetServiceClient(h, address, opts),

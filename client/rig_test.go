@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"crypto/cipher"
 	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
@@ -11,12 +12,14 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/crypto/chacha20poly1305"
 	"google.golang.org/protobuf/proto"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/control"
 	"github.com/telefleet/orchestrator/control/methods"
+	"github.com/telefleet/orchestrator/control/requests"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/telegram"
 )
@@ -32,6 +35,8 @@ type world struct {
 	more     chan struct{} // closed when log grows
 	pulled   int           // events that nodes took from the log
 	nodes    int
+	requests requests.Store
+	ids      []string // request ids as the nodes were given them
 }
 
 func newWorld() *world {
@@ -39,7 +44,44 @@ func newWorld() *world {
 		handlers: map[string]func(context.Context, proto.Message) (proto.Message, error){},
 		streams:  map[string]func(context.Context, proto.Message, func(proto.Message) error) error{},
 		more:     make(chan struct{}),
+		requests: requests.NewMemory(0),
 	}
+}
+
+// named is the store of requests as the nodes see it: it notes which ids they were given.
+type named struct {
+	requests.Store
+	w *world
+}
+
+func (n named) Get(ctx context.Context, key requests.Key) ([]byte, uint64, error) {
+	n.w.mu.Lock()
+	n.w.ids = append(n.w.ids, key.ID)
+	n.w.mu.Unlock()
+	return n.Store.Get(ctx, key)
+}
+
+// given are the request ids that the nodes were given.
+func (w *world) given() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.ids)
+}
+
+// ledger is a node's view of the world's requests.
+func (w *world) ledger(t try) *requests.Ledger {
+	t.Helper()
+	l, err := requests.New(requests.Config{
+		Store: named{w.requests, w},
+		Keys: func(context.Context, fleet.AccountID) (cipher.AEAD, error) {
+			return chacha20poly1305.NewX(make([]byte, chacha20poly1305.KeySize))
+		},
+		Token: func(context.Context, fleet.AccountID) (fleet.FencingToken, error) { return 1, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 // request is a pointer to a request message of type T.
@@ -137,6 +179,7 @@ func (w *world) node(t try, change ...func(*control.Config)) *testNode {
 	w.mu.Unlock()
 	cfg := control.Config{
 		Listen: "127.0.0.1:0", Node: name, Fleet: everybody{}, Accounts: known{}, Events: events{w}, Methods: w.table(name),
+		Requests: w.ledger(t),
 	}
 	for _, c := range change {
 		c(&cfg)

@@ -248,39 +248,39 @@ func (s *exchanging) endAll(cause error) {
 
 // command answers one command under its id.
 func (s *exchanging) command(ctx context.Context, id uint64, c *v1.ExchangeCommand) {
-	message, err := s.call(ctx, c)
+	out, err := s.call(ctx, c)
 	s.leave(id)
 	if err != nil {
 		s.fail(id, err)
 		return
 	}
-	answer, err := anypb.New(message)
+	answer, err := anypb.New(out.message)
 	if err != nil {
 		s.d.log.Error("reply cannot be encoded", "method", c.GetMethod(), "error", err)
 		s.fail(id, toConnect(nil))
 		return
 	}
-	_ = s.send(&v1.ExchangeReply{Id: id, Content: &v1.ExchangeReply_Reply{Reply: answer}}) // ends all if it fails
+	_ = s.send(&v1.ExchangeReply{Id: id, Content: &v1.ExchangeReply_Reply{Reply: answer}, Repeated: out.repeated}) // ends all if it fails
 }
 
 // call carries a command out as a call of its own.
-func (s *exchanging) call(ctx context.Context, c *v1.ExchangeCommand) (proto.Message, error) {
+func (s *exchanging) call(ctx context.Context, c *v1.ExchangeCommand) (out outcome, err error) {
 	m, err := s.method(c.GetMethod())
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	if err := checkType(m, c.GetRequest()); err != nil {
-		return nil, err
+		return out, err
 	}
 	if t := c.GetTimeout(); t != nil {
 		if t.CheckValid() != nil || t.AsDuration() <= 0 {
-			return nil, exchangeInvalid("command.timeout", "leave it out for the server's default", "must be positive (got %s)", t.AsDuration())
+			return out, exchangeInvalid("command.timeout", "leave it out for the server's default", "must be positive (got %s)", t.AsDuration())
 		}
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, t.AsDuration())
 		defer cancel()
 	}
-	return s.d.unary(ctx, m, &payload{data: c.GetRequest().GetValue()})
+	return s.d.unary(ctx, m, c.GetRequestId(), &payload{data: c.GetRequest().GetValue()})
 }
 
 // method finds a unary method by its full name or by the one without package.

@@ -64,11 +64,11 @@ func TestExchangeReachesEveryOwner(t *testing.T) {
 func TestNamedCommandOutlivesItsOwner(t *testing.T) {
 	eachStore(t, func(t *testing.T, s requests.Store) {
 		w, c := newTown(t, "n1", "n2", "n3"), newChat()
-		sent := make(chan struct{})
+		arrived := make(chan struct{})
 		w.nodes["n2"].on(func(ctx context.Context, in bin.Encoder) (bin.Encoder, error) {
 			answer, err := c.answer(ctx, in)
 			if _, ok := in.(*tg.MessagesSendMessageRequest); ok {
-				close(sent)
+				close(arrived)
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}
@@ -81,21 +81,20 @@ func TestNamedCommandOutlivesItsOwner(t *testing.T) {
 		w.move("a", "n2")
 		w.open()
 		type result struct {
-			reply *v1.SendMessageReply
-			err   error
+			sent
+			err error
 		}
 		call := make(chan result, 1)
 		go func() {
-			reply, err := orchestratorv1connect.NewMessageServiceClient(http.DefaultClient, w.nodes["n1"].url).
-				SendMessage(context.Background(), request("r1", "hi"))
-			call <- result{reply, err}
+			got, err := sendNamed(context.Background(), orchestratorv1connect.NewMessageServiceClient(http.DefaultClient, w.nodes["n1"].url), "r1", "hi")
+			call <- result{got, err}
 		}()
-		<-sent
+		<-arrived
 		w.move("a", "n3")
 		w.nodes["n2"].die()
 		got := <-call
-		if got.err != nil || got.reply.GetMessage().GetId() != 1 || !got.reply.GetRepeated() {
-			t.Errorf("got %v, %v", got.reply, got.err)
+		if got.err != nil || got.GetMessage().GetId() != 1 || !got.repeated {
+			t.Errorf("got %v, %v", got.sent, got.err)
 		}
 		if c.sent() != 1 || c.sends() != 2 {
 			t.Errorf("%d messages by %d sends", c.sent(), c.sends())

@@ -237,7 +237,7 @@ func TestEveryUnaryMethodWorksByExchange(t *testing.T) {
 
 // filled is a message with something in every field.
 func filled(d protoreflect.MessageDescriptor) proto.Message {
-	m := newMessage(d)
+	m := methods.NewMessage(d)
 	fill(m.ProtoReflect(), 3)
 	return m
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +30,8 @@ type house struct {
 	log  []Event
 	more chan struct{} // closed when log grows
 	cfg  Config
+	// conflict refuses updates as made from an old version.
+	conflict atomic.Bool
 }
 
 func newHouse(t *testing.T) *house {
@@ -109,6 +112,9 @@ func (h *house) Get(_ context.Context, id fleet.AccountID) (*v1.Account, error) 
 func (h *house) Update(_ context.Context, a *v1.Account) (*v1.Account, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.conflict.Load() {
+		return nil, fleet.Errorf(fleet.CodeAborted, "CONFLICT", "account: %s has changed", a.GetId())
+	}
 	h.list[a.GetId()] = a
 	return a, nil
 }

@@ -12,9 +12,6 @@ import (
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
-	"google.golang.org/protobuf/types/dynamicpb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/control/methods"
@@ -112,12 +109,17 @@ func (f *forwarder) request(in []byte) *connect.Request[raw] {
 }
 
 // unary has a call answered by another node.
-func (f *forwarder) unary(ctx context.Context, owner Owner, m methods.Method, in []byte) (proto.Message, error) {
-	res, err := f.to(owner, m).CallUnary(ctx, f.request(in))
-	if err != nil {
-		return nil, peerError(ctx, owner, err)
+func (f *forwarder) unary(ctx context.Context, owner Owner, m methods.Method, requestID string, in []byte) (outcome, error) {
+	req := f.request(in)
+	if requestID != "" {
+		req.Header().Set(fleet.HeaderRequestID, requestID)
 	}
-	return decodeReply(m, res.Msg.data)
+	res, err := f.to(owner, m).CallUnary(ctx, req)
+	if err != nil {
+		return outcome{}, peerError(ctx, owner, err)
+	}
+	message, err := decodeReply(m, res.Msg.data)
+	return outcome{message, res.Header().Get(fleet.HeaderRepeated) != ""}, err
 }
 
 // stream has a call answered by another node, item by item.
@@ -149,18 +151,11 @@ func (f *forwarder) stream(ctx context.Context, owner Owner, m methods.Method, i
 
 // decodeReply reads an answer. Fields that this version does not know are kept.
 func decodeReply(m methods.Method, data []byte) (proto.Message, error) {
-	message := newMessage(m.Descriptor.Output())
+	message := methods.NewMessage(m.Descriptor.Output())
 	if err := proto.Unmarshal(data, message); err != nil {
 		return nil, fmt.Errorf("decode reply of %s: %w", m.Procedure(), err)
 	}
 	return message, nil
-}
-
-func newMessage(d protoreflect.MessageDescriptor) proto.Message {
-	if t, err := protoregistry.GlobalTypes.FindMessageByName(d.FullName()); err == nil {
-		return t.New().Interface()
-	}
-	return dynamicpb.NewMessage(d)
 }
 
 // peerError types what a call at another node ended with: its own error when it has answered,

@@ -41,52 +41,60 @@ func (d *dispatcher) handler(m methods.Method, opts ...connect.HandlerOption) ht
 	}
 	return connect.NewUnaryHandler(m.Procedure(),
 		func(ctx context.Context, req *connect.Request[payload]) (*connect.Response[reply], error) {
-			message, err := d.unary(ctx, m, req.Msg)
+			out, err := d.unary(ctx, m, req.Header().Get(fleet.HeaderRequestID), req.Msg)
 			if err != nil {
 				return nil, err
 			}
-			return connect.NewResponse(&reply{message}), nil
+			res := connect.NewResponse(&reply{out.message})
+			if out.repeated {
+				res.Header().Set(fleet.HeaderRepeated, "true")
+			}
+			return res, nil
 		}, opts...)
 }
 
-// unary answers a call, here or by the node that owns its account.
-func (d *dispatcher) unary(ctx context.Context, m methods.Method, in *payload) (out proto.Message, err error) {
+// outcome is the answer to a unary call.
+type outcome struct {
+	message proto.Message
+	// repeated tells that it is that of a former call with the same request id.
+	repeated bool
+}
+
+// unary answers a call, here or by the node that owns its account. A request id makes a command
+// safe to repeat; empty for none.
+func (d *dispatcher) unary(ctx context.Context, m methods.Method, requestID string, in *payload) (out outcome, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	start := time.Now()
 	defer func() { err = d.finish(ctx, m, start, recover(), err) }()
 	if err := d.joined(); err != nil {
-		return nil, err
+		return out, err
 	}
 	req := m.New()
 	if err := in.into(req); err != nil {
-		return nil, err
+		return out, err
 	}
-	id, ok := accountOf(req)
+	here := func(ctx context.Context) (err error) {
+		out.message, out.repeated, err = m.Call(ctx, d.host, requestID, req)
+		return err
+	}
+	id, ok := methods.AccountOf(req)
 	if !ok {
-		return m.Unary(ctx, d.host, req)
+		err = here(ctx)
+		return out, err
 	}
 	err = d.router.route(ctx, id, routed{
-		local: func(ctx context.Context) (err error) {
-			out, err = m.Unary(ctx, d.host, req)
-			return err
-		},
+		local: here,
 		remote: func(ctx context.Context, owner Owner) error {
 			data, err := d.outgoing(id, owner, in, req)
 			if err == nil {
-				out, err = d.forward.unary(ctx, owner, m, data)
+				out, err = d.forward.unary(ctx, owner, m, requestID, data)
 			}
 			return err
 		},
-		again: func() bool { return m.Repeatable() || isNamed(req) },
+		again: func() bool { return m.Repeatable() || requestID != "" },
 	})
 	return out, err
-}
-
-// isNamed tells requests with a request_id, which is there for repeating them.
-func isNamed(req proto.Message) bool {
-	named, ok := req.(interface{ GetRequestId() string })
-	return ok && named.GetRequestId() != ""
 }
 
 // outgoing is a request for another node: as it came, or as Protobuf when it came as JSON.
@@ -129,7 +137,7 @@ func (d *dispatcher) stream(ctx context.Context, m methods.Method, in *payload, 
 		sent = true
 		return to(message)
 	}
-	id, ok := accountOf(req)
+	id, ok := methods.AccountOf(req)
 	if !ok {
 		return m.Stream(ctx, d.host, req, send)
 	}

@@ -127,12 +127,29 @@ func ledgerOf(t *testing.T, store requests.Store, token func() int64) *requests.
 	return ledger
 }
 
-func request(id, text string) *v1.SendMessageRequest {
-	return &v1.SendMessageRequest{Account: "a", Peer: "me", Message: &v1.InputMessage{Text: text}, RequestId: id}
+func request(text string) *v1.SendMessageRequest {
+	return &v1.SendMessageRequest{Account: "a", Peer: "me", Message: &v1.InputMessage{Text: text}}
 }
 
-func (n *requestNode) send(ctx context.Context, id, text string) (*v1.SendMessageReply, error) {
-	return n.calls.SendMessage(ctx, request(id, text))
+// sent is the answer to a send.
+type sent struct {
+	*v1.SendMessageReply
+	repeated bool
+}
+
+// sendNamed sends under a request id.
+func sendNamed(ctx context.Context, calls orchestratorv1connect.MessageServiceClient, id, text string) (sent, error) {
+	ctx, info := connect.NewClientContext(ctx)
+	info.RequestHeader().Set(fleet.HeaderRequestID, id)
+	reply, err := calls.SendMessage(ctx, request(text))
+	if err != nil {
+		return sent{}, err
+	}
+	return sent{reply, info.ResponseHeader().Get(fleet.HeaderRepeated) == "true"}, nil
+}
+
+func (n *requestNode) send(ctx context.Context, id, text string) (sent, error) {
+	return sendNamed(ctx, n.calls, id, text)
 }
 
 // done sends and wants message id.
@@ -143,7 +160,7 @@ func (n *requestNode) done(id, text string, message int32, repeated bool) {
 		n.t.Fatal(err)
 	}
 	if got.GetOutcome() != v1.SendOutcome_SEND_OUTCOME_DONE || got.GetMessage().GetId() != message ||
-		got.GetMessage().GetText() != text || got.GetRepeated() != repeated {
+		got.GetMessage().GetText() != text || got.repeated != repeated {
 		n.t.Fatalf("got %v, want message %d, repeated %v", got, message, repeated)
 	}
 }
@@ -297,7 +314,7 @@ func TestDoneMessageUnknown(t *testing.T) {
 		n2.done("", "hi", 2, false)
 		for range 2 {
 			got, err := n2.send(t.Context(), "r1", "hi")
-			if err != nil || got.GetOutcome() != v1.SendOutcome_SEND_OUTCOME_DONE_MESSAGE_UNKNOWN || got.GetMessage() != nil || !got.GetRepeated() {
+			if err != nil || got.GetOutcome() != v1.SendOutcome_SEND_OUTCOME_DONE_MESSAGE_UNKNOWN || got.GetMessage() != nil || !got.repeated {
 				t.Fatalf("got %v, %v", got, err)
 			}
 		}
@@ -352,7 +369,7 @@ func TestManyAtOnceSendOnce(t *testing.T) {
 				if err != nil || got.GetMessage().GetId() != 1 {
 					t.Errorf("got %v, %v", got, err)
 				}
-				if got.GetRepeated() {
+				if got.repeated {
 					repeated.Add(1)
 				}
 			})
@@ -377,7 +394,7 @@ func TestRefusalsAndWaits(t *testing.T) {
 		c.refuse = tgerr.New(420, "FLOOD_WAIT_600")
 		n.fails("r2", "hi", connect.CodeResourceExhausted, "FLOOD_WAIT")
 		c.refuse = nil
-		n.done("r2", "hi", 1, true)
+		n.done("r2", "hi", 1, false)
 		// What was wrong before anything was sent does not use up the id.
 		n.fails("r3", "", connect.CodeInvalidArgument, "MESSAGE_EMPTY")
 		n.done("r3", "text", 2, false)
@@ -437,7 +454,7 @@ func TestRequestIDNeedsAStore(t *testing.T) {
 	h := newHouse(t)
 	h.envs["a"].on = newChat().answer
 	url, _ := h.start()
-	_, err := orchestratorv1connect.NewMessageServiceClient(http.DefaultClient, url).SendMessage(t.Context(), request("r1", "hi"))
+	_, err := sendNamed(t.Context(), orchestratorv1connect.NewMessageServiceClient(http.DefaultClient, url), "r1", "hi")
 	wantError(t, err, connect.CodeUnimplemented, "REQUEST_ID_UNSUPPORTED")
 }
 
@@ -448,10 +465,13 @@ func TestExchangeCarriesRequestIDs(t *testing.T) {
 	url, _ := n.h.start()
 	l := grpcLine(t, url)
 	for id := range uint64(3) {
-		l.say(command(t, id+1, sendMessage, request("r1", "hi")))
-		got, err := l.hear(id + 1).GetReply().UnmarshalNew()
-		if err != nil || got.(*v1.SendMessageReply).GetRepeated() != (id > 0) {
-			t.Fatalf("got %v, %v", got, err)
+		say := command(t, id+1, sendMessage, request("hi"))
+		say.GetCommand().RequestId = "r1"
+		l.say(say)
+		heard := l.hear(id + 1)
+		got, err := heard.GetReply().UnmarshalNew()
+		if err != nil || got.(*v1.SendMessageReply).GetMessage().GetId() != 1 || heard.GetRepeated() != (id > 0) {
+			t.Fatalf("got %v, %v", heard, err)
 		}
 	}
 	n.done("r1", "hi", 1, true)
@@ -486,7 +506,7 @@ func TestOneMessageWhateverDies(t *testing.T) {
 			})
 			s.outcomes.Store(false)
 			host := &methods.Host{Env: h.Env, Requests: ledgerOf(t, s, func() int64 { return int64(i + 1) })}
-			answer, err := send.Unary(t.Context(), host, request("r1", "hi"))
+			answer, _, err := send.Call(t.Context(), host, "r1", request("hi"))
 			if err != nil {
 				if fate == well || fate == noOutcome {
 					r.Fatalf("%s: %v", fate, err)
@@ -494,7 +514,6 @@ func TestOneMessageWhateverDies(t *testing.T) {
 				continue
 			}
 			reply := answer.(*v1.SendMessageReply)
-			reply.Repeated = false
 			if outcome != nil && !proto.Equal(outcome, reply) {
 				r.Fatalf("outcome %v, then %v", outcome, reply)
 			}

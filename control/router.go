@@ -6,9 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
-
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/telegram"
 )
@@ -95,16 +92,6 @@ func fromPeer(next http.Handler) http.Handler {
 }
 
 func isForwarded(ctx context.Context) bool { return ctx.Value(forwardedKey{}) != nil }
-
-// accountOf is the account that a request is routed by: its field `account = 1`.
-func accountOf(req proto.Message) (fleet.AccountID, bool) {
-	m := req.ProtoReflect()
-	f := m.Descriptor().Fields().ByNumber(1)
-	if f == nil || f.Name() != "account" || f.Kind() != protoreflect.StringKind || f.IsList() {
-		return "", false
-	}
-	return fleet.AccountID(m.Get(f).String()), true
-}
 
 // router brings the call of an account to the node that owns it.
 type router struct {

@@ -19,6 +19,17 @@ const MaxAccountIDLength = 64
 // [a-z0-9-]{1,64}, and is never a phone number or Telegram's own user id.
 type AccountID string
 
+// Fleetwide stands where data are kept by account and belong to none: no account can have this id.
+const Fleetwide AccountID = "_fleet"
+
+// Names of headers of the control API, beside its messages.
+const (
+	// HeaderRequestID names a command, so that it has one outcome however often it is given.
+	HeaderRequestID = "Orchestrator-Request-Id"
+	// HeaderRepeated is "true" in an answer that is the outcome of a former call.
+	HeaderRepeated = "Orchestrator-Repeated"
+)
+
 // Validate reports why the id cannot name an account, as an *Error with CodeInvalidArgument.
 func (id AccountID) Validate() error {
 	if len(id) == 0 || len(id) > MaxAccountIDLength {

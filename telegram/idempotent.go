@@ -1,11 +1,15 @@
 package telegram
 
 import (
+	"errors"
 	"strings"
 	"sync"
 
 	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
+	"github.com/gotd/td/tgerr"
+
+	"github.com/telefleet/orchestrator/fleet"
 )
 
 // Methods that may be sent again although the first answer was lost, beyond those that only
@@ -21,7 +25,12 @@ var repeatable = map[string]bool{
 	"channels.readHistory": true, "messages.receivedMessages": true, "upload.saveFilePart": true,
 	"upload.saveBigFilePart": true, "upload.reuploadCdnFile": true, "auth.bindTempAuthKey": true,
 	"auth.exportAuthorization": true, "auth.cancelCode": true, "auth.logOut": true, "auth.sendCode": false,
-	"contacts.search": true, "messages.search": true, "messages.searchGlobal": true, "invokeWithLayer": false,
+	"invokeWithLayer": false,
+}
+
+// Methods that only read, and whose names do not say so.
+var questions = map[string]bool{
+	"contacts.search": true, "messages.search": true, "messages.searchGlobal": true,
 }
 
 // Methods whose names read like a question but do more.
@@ -49,6 +58,14 @@ func repeats(name string) bool {
 	if yes, known := repeatable[name]; known {
 		return yes
 	}
+	return asks(name)
+}
+
+// asks judges by its schema name whether a method only reads.
+func asks(name string) bool {
+	if questions[name] {
+		return true
+	}
 	_, verb, namespaced := strings.Cut(name, ".")
 	if !namespaced || notRepeatable[name] {
 		return false
@@ -67,6 +84,33 @@ func repeats(name string) bool {
 func Idempotent(in bin.Encoder) bool {
 	id, ok := in.(interface{ TypeID() uint32 })
 	return ok && IdempotentID(id.TypeID())
+}
+
+// IdempotentName is Idempotent for a method's name in the schema.
+func IdempotentName(name string) bool { return repeats(name) }
+
+// Untouched reports whether a call with this outcome has certainly changed nothing at Telegram: it
+// only reads, Telegram has refused it, or it was never sent. in is a TL method.
+func Untouched(in bin.Encoder, err error) bool {
+	named, ok := in.(interface{ TypeName() string })
+	if ok && asks(named.TypeName()) {
+		return true
+	}
+	var (
+		rpc *tgerr.Error
+		own *fleet.Error
+	)
+	switch {
+	case errors.As(err, &rpc):
+		return rpc.Code >= 300 && rpc.Code < 500
+	case errors.As(err, &own):
+		// A login that took effect may fail when it is stored, by errors like these.
+		if !ok || strings.HasPrefix(named.TypeName(), "auth.") {
+			return false
+		}
+		return own.Code == fleet.CodeInvalidArgument || own.Code == fleet.CodeResourceExhausted || own.Code == fleet.CodeFailedPrecondition
+	}
+	return false
 }
 
 // IdempotentID is Idempotent for a constructor id.

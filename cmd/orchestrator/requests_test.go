@@ -43,14 +43,14 @@ func TestKilledNodeSendsNothingTwice(t *testing.T) {
 	sendAll := func(send func(*v1.ExchangeRequest) error) {
 		for i := range uint64(commands) {
 			packed, err := anypb.New(&v1.SendMessageRequest{
-				Account: "anna", Peer: "@" + boris.Username, Message: &v1.InputMessage{Text: text(i)}, RequestId: fmt.Sprintf("request-%d", i),
+				Account: "anna", Peer: "@" + boris.Username, Message: &v1.InputMessage{Text: text(i)},
 			})
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			if send(&v1.ExchangeRequest{Id: i + 1, Content: &v1.ExchangeRequest_Command{
-				Command: &v1.ExchangeCommand{Method: "MessageService/SendMessage", Request: packed},
+				Command: &v1.ExchangeCommand{Method: "MessageService/SendMessage", Request: packed, RequestId: fmt.Sprintf("request-%d", i)},
 			}}) != nil {
 				return // killed
 			}
@@ -95,10 +95,10 @@ func TestKilledNodeSendsNothingTwice(t *testing.T) {
 			t.Errorf("command %d got %v", m.GetId(), reply)
 		}
 		found[reply.GetMessage().GetId()] = true
-		if reply.GetRepeated() {
+		if m.GetRepeated() {
 			repeated++
 		}
-		if before := known[m.GetId()]; before != nil && (before.GetMessage().GetId() != reply.GetMessage().GetId() || !reply.GetRepeated()) {
+		if before := known[m.GetId()]; before != nil && (before.GetMessage().GetId() != reply.GetMessage().GetId() || !m.GetRepeated()) {
 			t.Errorf("command %d got message %d, then %v", m.GetId(), before.GetMessage().GetId(), reply)
 		}
 	}

@@ -3,7 +3,11 @@ package methods
 import (
 	"context"
 	"encoding/base64"
+	"errors"
+	"maps"
 	"strings"
+
+	"google.golang.org/protobuf/proto"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/fleet"
@@ -33,10 +37,26 @@ func createAccount(ctx context.Context, host *Host, req *v1.CreateAccountRequest
 		account.Spec = &v1.AccountSpec{}
 	}
 	stored, err := host.Accounts.Create(ctx, account)
+	if errors.Is(err, &fleet.Error{Reason: "ACCOUNT_EXISTS"}) && commandOf(ctx).resumed() {
+		stored, err = asWanted(ctx, host, account, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &v1.CreateAccountReply{Account: stored}, nil
+}
+
+// asWanted is the account that a resumed command finds, when it is what the command was to make of
+// it; else its refusal, which says nothing about an earlier attempt.
+func asWanted(ctx context.Context, host *Host, wanted *v1.Account, refusal error) (*v1.Account, error) {
+	found, err := host.Accounts.Get(ctx, fleet.AccountID(wanted.GetId()))
+	if err != nil {
+		return nil, err
+	}
+	if !maps.Equal(found.GetLabels(), wanted.GetLabels()) || !proto.Equal(found.GetSpec(), wanted.GetSpec()) {
+		return nil, unknownOutcome(refusal)
+	}
+	return found, nil
 }
 
 func getAccount(ctx context.Context, host *Host, req *v1.GetAccountRequest) (*v1.GetAccountReply, error) {

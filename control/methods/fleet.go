@@ -65,6 +65,9 @@ func updateAccount(ctx context.Context, host *Host, req *v1.UpdateAccountRequest
 		return nil, err
 	}
 	stored, err := host.Accounts.Update(ctx, next)
+	if isConflict(err) && commandOf(ctx).resumed() {
+		stored, err = asWanted(ctx, host, next, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -2,9 +2,14 @@ package methods
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 
+	"google.golang.org/protobuf/proto"
+
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/telegram"
 )
 
@@ -39,7 +44,6 @@ func sendMessage(ctx context.Context, env telegram.Env, req *v1.SendMessageReque
 	if m.GetScheduleDate() != nil {
 		out.Schedule = m.GetScheduleDate().AsTime()
 	}
-	c.send()
 	sent, err := telegram.SendMessage(ctx, env, peer, out)
 	if errors.Is(err, telegram.ErrMessageUnknown) {
 		return &v1.SendMessageReply{Outcome: v1.SendOutcome_SEND_OUTCOME_DONE_MESSAGE_UNKNOWN}, nil
@@ -85,17 +89,41 @@ func invoke(ctx context.Context, env telegram.Env, req *v1.InvokeRequest) (*v1.I
 	case *v1.InvokeRequest_Json:
 		answer, err := telegram.InvokeJSON(ctx, env, []byte(r.Json))
 		if err != nil {
-			return nil, err
+			return nil, doneBefore(ctx, err)
 		}
 		return &v1.InvokeReply{Reply: &v1.InvokeReply_Json{Json: string(answer)}}, nil
 	case *v1.InvokeRequest_Tl:
 		answer, err := telegram.InvokeTL(ctx, env, r.Tl)
 		if err != nil {
-			return nil, err
+			return nil, doneBefore(ctx, err)
 		}
 		return &v1.InvokeReply{Reply: &v1.InvokeReply_Tl{Tl: answer}}, nil
 	}
 	return nil, invalid("request", "give the call as json or as tl", "is missing")
+}
+
+// invokesAgain reports whether a raw call may be made once more: Telegram lets only one of equal
+// random_ids take effect, and reads do no harm.
+func invokesAgain(req proto.Message) bool {
+	call, _ := req.(*v1.InvokeRequest)
+	switch r := call.GetRequest().(type) {
+	case *v1.InvokeRequest_Json:
+		var head struct {
+			Name string `json:"_"`
+		}
+		return json.Unmarshal([]byte(r.Json), &head) == nil && telegram.IdempotentName(head.Name)
+	case *v1.InvokeRequest_Tl:
+		return len(r.Tl) >= 4 && telegram.IdempotentID(binary.LittleEndian.Uint32(r.Tl))
+	}
+	return false
+}
+
+// doneBefore types what Telegram says to a raw call that was made before.
+func doneBefore(ctx context.Context, err error) error {
+	if commandOf(ctx).resumed() && errors.Is(err, &fleet.Error{Reason: "RANDOM_ID_DUPLICATE"}) {
+		return replyLost("Telegram's answer was lost")
+	}
+	return err
 }
 
 type peerKey struct {

@@ -25,6 +25,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/fleet"
@@ -41,6 +42,10 @@ type Method struct {
 	Unary func(ctx context.Context, host *Host, req proto.Message) (proto.Message, error)
 	// Stream answers a server-streaming call.
 	Stream func(ctx context.Context, host *Host, req proto.Message, send func(proto.Message) error) error
+
+	// again reports whether the request may be carried out once more though nobody knows whether it
+	// was; nil: as the contract says of the method.
+	again func(req proto.Message) bool
 }
 
 // Procedure is the RPC's path: /package.Service/Method.
@@ -67,13 +72,13 @@ func level(rpc protoreflect.MethodDescriptor) descriptorpb.MethodOptions_Idempot
 // All lists the methods.
 func All() []Method {
 	return []Method{
-		hosted(createAccount), hosted(getAccount), hosted(listAccounts), streamed(watchAccounts),
-		hosted(updateAccount), hosted(deleteAccount), hosted(pauseAccount), hosted(disconnectAccount), hosted(resumeAccount), hosted(moveAccount),
+		repeatable(hosted(createAccount), always), hosted(getAccount), hosted(listAccounts), streamed(watchAccounts),
+		repeatable(hosted(updateAccount), always), hosted(deleteAccount), hosted(pauseAccount), hosted(disconnectAccount), hosted(resumeAccount), hosted(moveAccount),
 		hosted(listNodes), streamed(watchNodes), hosted(cordonNode), hosted(uncordonNode), hosted(drainNode),
 		hosted(networkRestored), routed(syncUpdates),
 		routed(requestCode), routed(resendCode), routed(cancelCode), routed(signIn), routed(checkPassword),
 		routed(botSignIn), streamed(qrLogin), routed(getAuthorization), routed(logOut),
-		routed(getMe), routed(resolvePeer), once(sendMessage), routed(getHistory), routed(invoke),
+		routed(getMe), routed(resolvePeer), sending(sendMessage), routed(getHistory), repeatable(routed(invoke), invokesAgain),
 		streamed(subscribe),
 	}
 }
@@ -102,6 +107,25 @@ func routed[Req, Rep any, PReq accountRequest[Req], PRep request[Rep]](
 		return fn(ctx, env, req)
 	})
 }
+
+// sending registers a method of one account whose TL calls carry the random_ids of the command, so
+// that Telegram lets only its first attempt take effect.
+func sending[Req, Rep any, PReq accountRequest[Req], PRep request[Rep]](
+	fn func(context.Context, telegram.Env, PReq, *command) (PRep, error),
+) Method {
+	return repeatable(routed(func(ctx context.Context, env telegram.Env, req PReq) (PRep, error) {
+		return fn(ctx, env, req, commandOf(ctx))
+	}), always)
+}
+
+// repeatable says which requests of a method may be carried out once more under their request id,
+// though the method as such is not marked so in the contract.
+func repeatable(m Method, again func(proto.Message) bool) Method {
+	m.again = again
+	return m
+}
+
+func always(proto.Message) bool { return true }
 
 // hosted registers a method that any node answers.
 func hosted[Req, Rep any, PReq request[Req], PRep request[Rep]](
@@ -143,6 +167,24 @@ func described[Req any, PReq request[Req]]() Method {
 		Descriptor: rpcOf(empty.ProtoReflect().Descriptor()),
 		New:        func() proto.Message { return PReq(new(Req)) },
 	}
+}
+
+// AccountOf is the account that a request is routed by: its field `account = 1`.
+func AccountOf(req proto.Message) (fleet.AccountID, bool) {
+	m := req.ProtoReflect()
+	f := m.Descriptor().Fields().ByNumber(1)
+	if f == nil || f.Name() != "account" || f.Kind() != protoreflect.StringKind || f.IsList() {
+		return "", false
+	}
+	return fleet.AccountID(m.Get(f).String()), true
+}
+
+// NewMessage makes an empty message, also of a type that this program was not built with.
+func NewMessage(d protoreflect.MessageDescriptor) proto.Message {
+	if t, err := protoregistry.GlobalTypes.FindMessageByName(d.FullName()); err == nil {
+		return t.New().Interface()
+	}
+	return dynamicpb.NewMessage(d)
 }
 
 // rpcOf finds the RPC that takes a request; nil when there is none.

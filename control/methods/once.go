@@ -5,31 +5,126 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
+	"github.com/gotd/td/bin"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/telefleet/orchestrator/control/requests"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/telegram"
 )
 
-// Requests knows the commands of the last day by their request_id.
+// Requests knows the commands of the last day by their request ids.
 type Requests interface {
 	// Begin finds a command's outcome, or stores the intent to carry it out.
 	Begin(ctx context.Context, c requests.Command) (*requests.Attempt, error)
 }
 
-// command is what a method that sends gets to know of its request_id.
+// Call answers a unary call. With a request id a command has one outcome however often it is
+// given; repeated says that this is the outcome of a former call, or that a former one may have
+// taken effect.
+func (m Method) Call(ctx context.Context, host *Host, requestID string, req proto.Message) (reply proto.Message, repeated bool, err error) {
+	if requestID == "" {
+		reply, err = m.Unary(ctx, host, req)
+		return reply, false, err
+	}
+	attempt, err := m.begin(ctx, host, requestID, req)
+	if err != nil {
+		return nil, false, err
+	}
+	defer attempt.Close()
+	if attempt.State() == requests.Finished {
+		reply, err = m.outcome(attempt)
+		return reply, true, err
+	}
+	c := &command{attempt: attempt}
+	reply, err = m.Unary(context.WithValue(ctx, commandKey{}, c), c.watch(host), req)
+	if err != nil {
+		return nil, false, failed(ctx, c, err)
+	}
+	stored, err := proto.Marshal(reply)
+	if err != nil {
+		return nil, false, fmt.Errorf("encode reply of %s: %w", m.Procedure(), err)
+	}
+	// What was done is done: a reply that cannot be stored is found out again by a repetition.
+	_ = attempt.Finish(ctx, stored, nil)
+	return reply, attempt.Resumed(), nil
+}
+
+func (m Method) begin(ctx context.Context, host *Host, requestID string, req proto.Message) (*requests.Attempt, error) {
+	if m.Reads() {
+		return nil, fleet.Errorf(fleet.CodeInvalidArgument, "REQUEST_ID_UNSUPPORTED", "request_id: %s changes nothing and takes none", m.Descriptor.Name()).
+			WithRemedy("leave it out: repeating a read does no harm")
+	}
+	if host.Requests == nil {
+		return nil, fleet.Errorf(fleet.CodeUnimplemented, "REQUEST_ID_UNSUPPORTED", "request_id: this node keeps no requests").
+			WithRemedy("leave it out")
+	}
+	canonical, err := proto.MarshalOptions{Deterministic: true}.Marshal(req)
+	if err != nil {
+		return nil, fmt.Errorf("encode request of %s: %w", m.Procedure(), err)
+	}
+	account := fleet.Fleetwide
+	if routed, ok := AccountOf(req); ok {
+		account = routed
+	}
+	return host.Requests.Begin(ctx, requests.Command{
+		Account: account, ID: requestID, Method: string(m.Descriptor.FullName()), Request: canonical,
+		Again: m.Repeatable() || m.again != nil && m.again(req),
+	})
+}
+
+// outcome gives a command's outcome again.
+func (m Method) outcome(attempt *requests.Attempt) (proto.Message, error) {
+	stored, lost, err := attempt.Outcome()
+	if err != nil {
+		return nil, err
+	}
+	if lost {
+		return nil, replyLost("its reply was too large to keep")
+	}
+	reply := NewMessage(m.Descriptor.Output())
+	if err := proto.Unmarshal(stored, reply); err != nil {
+		return nil, fmt.Errorf("decode stored reply: %w", err)
+	}
+	return reply, nil
+}
+
+const (
+	reasonReplyLost      = "REPLY_LOST"
+	reasonOutcomeUnknown = "OUTCOME_UNKNOWN"
+)
+
+// unknownOutcome says that a resumed command found out nothing about its earlier attempts.
+func unknownOutcome(err error) error {
+	return fleet.Errorf(fleet.CodeAborted, reasonOutcomeUnknown, "request_id: an earlier attempt ended without a known outcome, and this one is refused: %w", err).
+		WithRemedy("look whether the command took effect before you repeat it with another request_id")
+}
+
+func replyLost(why string) *fleet.Error {
+	return fleet.Errorf(fleet.CodeAlreadyExists, reasonReplyLost, "request_id: the command was done before; %s", why).
+		WithRemedy("nothing to do: the command was carried out once")
+}
+
+// command is what a method gets to know of its request id. Without one it is nil.
 type command struct {
-	attempt *requests.Attempt // nil without a request_id
-	sending bool
+	attempt *requests.Attempt
+	asked   atomic.Bool // an account's environment was asked for
+	touched atomic.Bool // a call to Telegram may have taken effect
+}
+
+type commandKey struct{}
+
+func commandOf(ctx context.Context) *command {
+	c, _ := ctx.Value(commandKey{}).(*command)
+	return c
 }
 
 // randomID is the n-th random_id to send with; 0 = draw one.
 func (c *command) randomID(n int) int64 {
-	if c.attempt == nil {
+	if c == nil {
 		return 0
 	}
 	return c.attempt.RandomID(n)
@@ -37,123 +132,99 @@ func (c *command) randomID(n int) int64 {
 
 // since is when the command was first tried; zero when nobody knows.
 func (c *command) since() time.Time {
-	if c.attempt == nil {
+	if c == nil {
 		return time.Time{}
 	}
 	return c.attempt.Since()
 }
 
-// send notes that from here on the command may have taken effect. Methods call it after all that
-// can fail without a trace, such as finding the peer.
-func (c *command) send() { c.sending = true }
+// resumed tells that an earlier attempt may have taken effect.
+func (c *command) resumed() bool { return c != nil && c.attempt.Resumed() }
 
-// commandRequest is a request of one account that may name its command.
-type commandRequest[T any] interface {
-	accountRequest[T]
-	GetRequestId() string
-}
-
-// once registers a method of one account that has one outcome a request_id.
-func once[Req, Rep any, PReq commandRequest[Req], PRep request[Rep]](
-	fn func(context.Context, telegram.Env, PReq, *command) (PRep, error),
-) Method {
-	name := string(described[Req, PReq]().Descriptor.FullName())
-	return hosted(func(ctx context.Context, host *Host, req PReq) (PRep, error) {
-		env, err := host.Env(ctx, fleet.AccountID(req.GetAccount()))
+// watch is the host with environments that note what may have taken effect.
+func (c *command) watch(host *Host) *Host {
+	if host.Env == nil {
+		return host
+	}
+	watched := *host
+	watched.Env = func(ctx context.Context, account fleet.AccountID) (telegram.Env, error) {
+		c.asked.Store(true)
+		env, err := host.Env(ctx, account)
 		if err != nil {
 			return nil, err
 		}
-		if req.GetRequestId() == "" {
-			return fn(ctx, env, req, new(command))
-		}
-		attempt, err := begin(ctx, host, name, req)
-		if err != nil {
-			return nil, err
-		}
-		defer attempt.Close()
-		reply := PRep(new(Rep))
-		if attempt.State() == requests.Finished {
-			return reply, outcomeInto(attempt, reply)
-		}
-		c := &command{attempt: attempt}
-		reply, err = fn(ctx, env, req, c)
-		if err != nil {
-			return nil, failed(ctx, c, err)
-		}
-		stored, err := proto.Marshal(reply)
-		if err != nil {
-			return nil, fmt.Errorf("encode reply of %s: %w", name, err)
-		}
-		// What was done is done: a reply that cannot be stored is found out again by a repetition.
-		_ = attempt.Finish(ctx, stored, nil)
-		markRepeated(reply, attempt.Resumed())
-		return reply, nil
-	})
+		return witness{env, c}, nil
+	}
+	return &watched
 }
 
-func begin[Req any, PReq commandRequest[Req]](ctx context.Context, host *Host, method string, req PReq) (*requests.Attempt, error) {
-	if host.Requests == nil {
-		return nil, fleet.Errorf(fleet.CodeUnimplemented, "REQUEST_ID_UNSUPPORTED", "request_id: this node keeps no requests").
-			WithRemedy("leave request_id out")
-	}
-	same := proto.Clone(req)
-	same.ProtoReflect().Clear(same.ProtoReflect().Descriptor().Fields().ByName("request_id"))
-	canonical, err := proto.MarshalOptions{Deterministic: true}.Marshal(same)
-	if err != nil {
-		return nil, fmt.Errorf("encode request of %s: %w", method, err)
-	}
-	return host.Requests.Begin(ctx, requests.Command{
-		Account: fleet.AccountID(req.GetAccount()), ID: req.GetRequestId(), Method: method, Request: canonical,
-	})
+// witness notes the calls that may have taken effect.
+type witness struct {
+	telegram.Env
+	command *command
 }
 
-// outcomeInto gives a command's outcome again.
-func outcomeInto(attempt *requests.Attempt, reply proto.Message) error {
-	stored, lost, err := attempt.Outcome()
-	if err != nil {
-		return err
-	}
-	if lost {
-		return fleet.Errorf(fleet.CodeAlreadyExists, "REPLY_LOST", "request_id: the command was done before; its reply was too large to keep").
-			WithRemedy("nothing to do: the command was carried out once")
-	}
-	if err := proto.Unmarshal(stored, reply); err != nil {
-		return fmt.Errorf("decode stored reply: %w", err)
-	}
-	markRepeated(reply, true)
-	return nil
+func (w witness) Invoke(ctx context.Context, in bin.Encoder, out bin.Decoder) error {
+	return w.saw(in, w.Env.Invoke(ctx, in, out))
 }
 
-// markRepeated sets the reply's field `repeated`, where there is one.
-func markRepeated(reply proto.Message, yes bool) {
-	m := reply.ProtoReflect()
-	if f := m.Descriptor().Fields().ByName("repeated"); f != nil && f.Kind() == protoreflect.BoolKind {
-		m.Set(f, protoreflect.ValueOfBool(yes))
+func (w witness) InvokeOn(ctx context.Context, dc int, in bin.Encoder, out bin.Decoder) error {
+	return w.saw(in, w.Env.InvokeOn(ctx, dc, in, out))
+}
+
+func (w witness) saw(in bin.Encoder, err error) error {
+	if !telegram.Untouched(in, err) {
+		w.command.touched.Store(true)
 	}
+	return err
 }
 
-// refusals are the codes of Telegram's answers that another try will not change.
-var refusals = []fleet.Code{
-	fleet.CodeInvalidArgument, fleet.CodeNotFound, fleet.CodePermissionDenied, fleet.CodeAlreadyExists,
-	fleet.CodeOutOfRange, fleet.CodeUnimplemented,
+// ability finds what an environment offers beyond telegram.Env. A type assertion would miss it
+// behind a witness.
+func ability[T any](env telegram.Env) (T, bool) {
+	if w, ok := env.(witness); ok {
+		w.command.touched.Store(true) // what is done by it is not seen
+		env = w.Env
+	}
+	offered, ok := env.(T)
+	return offered, ok
 }
 
-// failed decides what a repetition of the command will find: a new command when nothing was
-// sent, the same refusal when Telegram gave one, else an unknown outcome to find out about.
+// Codes by which a command is refused before or instead of being done.
+var (
+	// refusals are those that another try will not change.
+	refusals = []fleet.Code{
+		fleet.CodeInvalidArgument, fleet.CodeNotFound, fleet.CodePermissionDenied, fleet.CodeAlreadyExists,
+		fleet.CodeOutOfRange, fleet.CodeUnimplemented,
+	}
+	// passing are those that another try may change.
+	passing = []fleet.Code{fleet.CodeFailedPrecondition, fleet.CodeResourceExhausted, fleet.CodeUnauthenticated, fleet.CodeAborted}
+)
+
+// untouched reports whether the command has certainly done nothing: by the calls that it made, or,
+// when it is none of an account's, by its refusal.
+func (c *command) untouched(own *fleet.Error) bool {
+	if c.asked.Load() {
+		return !c.touched.Load()
+	}
+	return own != nil && own.Reason != reasonOutcomeUnknown && (slices.Contains(refusals, own.Code) || slices.Contains(passing, own.Code))
+}
+
+// failed decides what a repetition of the command will find: the same refusal when Telegram gave
+// one, a new command when nothing was done, else an unknown outcome to find out about.
 func failed(ctx context.Context, c *command, err error) error {
 	var own *fleet.Error
-	typed := errors.As(err, &own)
+	refused := errors.As(err, &own) && slices.Contains(refusals, own.Code)
 	switch {
-	case !c.sending, typed && own.Method == "" && slices.Contains(refusals, own.Code):
-		c.attempt.Drop(ctx)
-	case !typed || !slices.Contains(refusals, own.Code):
-	case !c.attempt.Resumed():
-		_ = c.attempt.Finish(ctx, nil, own) // not stored: a repetition is refused in the same way
-	default:
+	case own != nil && own.Reason == reasonReplyLost:
+		_ = c.attempt.Finish(ctx, nil, own) // not stored: a repetition finds it out again
+	case refused && c.attempt.Resumed():
 		// An earlier attempt may have taken effect before whatever is refused now.
-		return fleet.Errorf(fleet.CodeAborted, "OUTCOME_UNKNOWN",
-			"request_id: an earlier attempt ended without a known outcome, and Telegram refuses this one: %w", err).
-			WithRemedy("look whether the command took effect before you repeat it with another request_id")
+		return unknownOutcome(err)
+	case refused && (own.Method != "" || !c.untouched(own)):
+		_ = c.attempt.Finish(ctx, nil, own) // not stored: a repetition is refused in the same way
+	case c.untouched(own):
+		c.attempt.Drop(ctx)
 	}
 	return err
 }

@@ -23,7 +23,7 @@ type syncer interface {
 const maxPoll = 24 * time.Hour
 
 func syncUpdates(ctx context.Context, env telegram.Env, req *v1.SyncUpdatesRequest) (*v1.SyncUpdatesReply, error) {
-	account, ok := env.(syncer)
+	account, ok := ability[syncer](env)
 	if !ok {
 		return nil, unsupported("update streams")
 	}

@@ -5,7 +5,7 @@
 // # Usage
 //
 //	ledger, err := requests.New(requests.Config{Store: store, Keys: keyring.DataKey, Token: token})
-//	attempt, err := ledger.Begin(ctx, requests.Command{Account: id, ID: requestID, Method: "SendMessage", Request: bytes})
+//	attempt, err := ledger.Begin(ctx, requests.Command{Account: id, ID: requestID, Method: "SendMessage", Request: bytes, Again: true})
 //	defer attempt.Close()
 //	if attempt.State() == requests.Finished {
 //		return attempt.Outcome()
@@ -25,9 +25,13 @@
 // of the request_id under a key derived from the account's data key, hence the same on every
 // node and after a restart, and nobody else can guess it.
 //
+// A command without random_id that is not idempotent by nature is carried out by one attempt only
+// (Command.Again): when that has left no outcome, a repetition is told so, OUTCOME_UNKNOWN.
+//
 // Each value carries the fencing token of the node that wrote it. Values are replaced by
 // revision only, and never by a lower token: a former owner cannot write an outcome once the
-// next owner took over.
+// next owner took over. Commands of no account (fleet.Fleetwide) have no owner and no token: of
+// two attempts that run at once on two nodes, the later one's outcome is kept.
 //
 // # Concurrency
 //
@@ -37,5 +41,5 @@
 // # Errors
 //
 // Errors are *fleet.Error: REQUEST_ID_INVALID, REQUEST_ID_REUSED, NOT_OWNER (the account moved),
-// REQUESTS_UNAVAILABLE (nothing was sent), REQUEST_CORRUPT.
+// REQUESTS_UNAVAILABLE (nothing was sent), REQUEST_CORRUPT, OUTCOME_UNKNOWN.
 package requests

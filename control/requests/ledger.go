@@ -62,6 +62,8 @@ func New(cfg Config) (*Ledger, error) {
 
 // Command is a request with its name.
 type Command struct {
+	// Account is the one whose owner carries the command out, or fleet.Fleetwide for a command
+	// that any node does: no token fences those.
 	Account fleet.AccountID
 	// ID is the request_id: 1 to 64 of A-Z, a-z, 0-9, _ and -.
 	ID string
@@ -69,6 +71,10 @@ type Command struct {
 	// same for the same request. Only its hash is stored.
 	Method  string
 	Request []byte
+	// Again says that the command may be carried out once more when nobody knows whether an earlier
+	// attempt took effect: it leads to one state, or what it sends has the random_ids of the
+	// Attempt. Otherwise Begin then fails with OUTCOME_UNKNOWN.
+	Again bool
 }
 
 // State is what Begin found.
@@ -158,11 +164,11 @@ func (l *Ledger) begin(ctx context.Context, key Key, c Command) (*Attempt, error
 			return nil, err
 		}
 		// Read again each time: ownership may have been lost since.
-		token, err := l.cfg.Token(ctx, key.Account)
+		token, err := l.token(ctx, key.Account)
 		if err != nil {
 			return nil, err
 		}
-		err = a.take(ctx, token, c.Method, hash)
+		err = a.take(ctx, token, c, hash)
 		if err == nil {
 			return a, nil
 		}
@@ -173,13 +179,21 @@ func (l *Ledger) begin(ctx context.Context, key Key, c Command) (*Attempt, error
 	return nil, unavailable(key, fmt.Errorf("%d conflicts in a row", maxConflicts))
 }
 
+// token is that under which this node carries out commands of the account.
+func (l *Ledger) token(ctx context.Context, account fleet.AccountID) (fleet.FencingToken, error) {
+	if account == fleet.Fleetwide {
+		return 0, nil
+	}
+	return l.cfg.Token(ctx, account)
+}
+
 // take is one try to find the outcome or to own the intent.
-func (a *Attempt) take(ctx context.Context, token fleet.FencingToken, method string, hash [sha256.Size]byte) error {
+func (a *Attempt) take(ctx context.Context, token fleet.FencingToken, c Command, hash [sha256.Size]byte) error {
 	store := a.ledger.cfg.Store
 	sealed, revision, err := store.Get(ctx, a.key)
 	if errors.Is(err, ErrNotFound) {
 		a.state = Fresh
-		a.record = record{Token: token, Method: method, Hash: hash, Since: a.ledger.cfg.Now().UTC(), Attempt: 1}
+		a.record = record{Token: token, Method: c.Method, Hash: hash, Since: a.ledger.cfg.Now().UTC(), Attempt: 1}
 		if sealed, err = a.record.seal(a.aead, a.key); err != nil {
 			return err
 		}
@@ -195,7 +209,7 @@ func (a *Attempt) take(ctx context.Context, token fleet.FencingToken, method str
 			WithRemedy("look whether the command took effect, then repeat it with another request_id")
 	}
 	switch {
-	case found.Method != method || found.Hash != hash:
+	case found.Method != c.Method || found.Hash != hash:
 		return fleet.Errorf(fleet.CodeInvalidArgument, "REQUEST_ID_REUSED",
 			"request_id: %s was used for another request, a %s of %s", a.key.ID, found.Method, found.Since.Format(time.RFC3339)).
 			WithRemedy("repeat a command unchanged, and draw a new request_id for each other one")
@@ -204,6 +218,11 @@ func (a *Attempt) take(ctx context.Context, token fleet.FencingToken, method str
 		return nil
 	case found.Token > token:
 		return notOwner(a.key.Account)
+	case !c.Again: // not touched: an attempt that still runs elsewhere may yet store its outcome
+		return fleet.Errorf(fleet.CodeAborted, "OUTCOME_UNKNOWN",
+			"request_id %s: nobody knows whether the %s of %s took effect: its node ended, or is still at it",
+			a.key.ID, c.Method, found.Since.Format(time.RFC3339)).
+			WithRemedy("look whether it took effect before you give it under another request_id; an outcome that comes late is found under this one")
 	}
 	found.Token = token
 	found.Attempt++

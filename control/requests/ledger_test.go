@@ -44,7 +44,7 @@ func newNode(t *testing.T, s Store, token fleet.FencingToken) *node {
 }
 
 func command(id, request string) Command {
-	return Command{Account: "a", ID: id, Method: "Send", Request: []byte(request)}
+	return Command{Account: "a", ID: id, Method: "Send", Request: []byte(request), Again: true}
 }
 
 func (n *node) begin(t *testing.T, c Command, want State) *Attempt {
@@ -141,6 +141,52 @@ func TestUnknownOutcomeIsResumedWithTheSameRandomID(t *testing.T) {
 			t.Fatal(err)
 		}
 		n2.begin(t, command("r1", "hi"), Finished)
+	})
+}
+
+// TestSingleCommandIsAttemptedOnce: a command that may not be carried out again is not taken over; an
+// outcome that comes late is found all the same.
+func TestSingleCommandIsAttemptedOnce(t *testing.T) {
+	s := NewMemory(0)
+	n1, n2 := newNode(t, s, 1), newNode(t, s, 2)
+	single := command("r1", "request")
+	single.Again = false
+	first := n1.begin(t, single, Fresh)
+	_, err := n2.Begin(t.Context(), single)
+	own := wantReason(t, err, "OUTCOME_UNKNOWN")
+	if own.Code != fleet.CodeAborted || own.Remedy == "" {
+		t.Errorf("got %+v", own)
+	}
+	if err := first.Finish(t.Context(), []byte("reply"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if reply, _, err := n2.begin(t, single, Finished).Outcome(); err != nil || string(reply) != "reply" {
+		t.Errorf("got %q, %v", reply, err)
+	}
+}
+
+// TestFleetwideCommandsNeedNoOwner and are kept apart from those of accounts.
+func TestFleetwideCommandsNeedNoOwner(t *testing.T) {
+	stores(t, func(t *testing.T, s Store) {
+		l, err := New(Config{
+			Store: s, Keys: keys,
+			Token: func(context.Context, fleet.AccountID) (fleet.FencingToken, error) { return 0, errors.New("no owner") },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := &node{Ledger: l}
+		c := command("r1", "request")
+		c.Account = fleet.Fleetwide
+		if err := n.begin(t, c, Fresh).Finish(t.Context(), []byte("reply"), nil); err != nil {
+			t.Fatal(err)
+		}
+		n.begin(t, c, Finished)
+		newNode(t, s, 1).begin(t, command("r1", "another"), Fresh)
+		if err := l.Forget(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		n.begin(t, c, Finished)
 	})
 }
 

@@ -24,6 +24,7 @@ type Store interface {
 
 // Key names one command of one account.
 type Key struct {
+	// Account is that of the command, or fleet.Fleetwide.
 	Account fleet.AccountID
 	ID      string
 }
@@ -41,7 +42,7 @@ const maxID = 64
 
 // validate says what is wrong with a key.
 func (k Key) validate() error {
-	if err := k.Account.Validate(); err != nil {
+	if err := k.Account.Validate(); err != nil && k.Account != fleet.Fleetwide {
 		return err
 	}
 	ok := len(k.ID) >= 1 && len(k.ID) <= maxID

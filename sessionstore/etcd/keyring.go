@@ -88,7 +88,7 @@ func (k *Keyring) DataKey(ctx context.Context, id fleet.AccountID) (cipher.AEAD,
 	if aead := k.cachedKey(id); aead != nil {
 		return aead, nil
 	}
-	if err := id.Validate(); err != nil {
+	if err := id.Validate(); err != nil && id != fleet.Fleetwide {
 		return nil, err
 	}
 	resp, err := k.client.Get(ctx, k.key(id))

@@ -272,6 +272,20 @@ func TestKeyringsOfTwoNodesAgree(t *testing.T) {
 	}
 }
 
+// TestFleetHasAKeyOfItsOwn: what belongs to no account is sealed, too; other names are refused.
+func TestFleetHasAKeyOfItsOwn(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.ring.DataKey(t.Context(), fleet.Fleetwide); err != nil {
+		t.Error(err)
+	}
+	if fleet.Fleetwide.Validate() == nil {
+		t.Error("an account may have the fleet's name")
+	}
+	if _, err := w.ring.DataKey(t.Context(), "_other"); err == nil {
+		t.Error("a key was made for a name that no account can have")
+	}
+}
+
 func TestPassphraseSaltIsMadeOnce(t *testing.T) {
 	w := newWorld(t)
 	a, err := etcd.PassphraseSalt(t.Context(), client, w.prefix)

@@ -1251,10 +1251,7 @@ type SendMessageRequest struct {
 	// The chat, in any text form of Peer.
 	Peer string `protobuf:"bytes,2,opt,name=peer,proto3" json:"peer,omitempty"`
 	// The message.
-	Message *InputMessage `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
-	// Makes the command safe to repeat: within 24 hours the same id of the same account gives the
-	// outcome of the first call, on any node. [A-Za-z0-9_-], 1 to 64 characters; empty = not wanted.
-	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	Message       *InputMessage `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1310,22 +1307,13 @@ func (x *SendMessageRequest) GetMessage() *InputMessage {
 	return nil
 }
 
-func (x *SendMessageRequest) GetRequestId() string {
-	if x != nil {
-		return x.RequestId
-	}
-	return ""
-}
-
 // SendMessageReply holds the sent message.
 type SendMessageReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The message as the server numbered it; absent when the outcome says that it is not known.
 	Message *Message `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
 	// What is known of the message.
-	Outcome SendOutcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=orchestrator.v1.SendOutcome" json:"outcome,omitempty"`
-	// True when request_id was seen before and this is the outcome of the former call.
-	Repeated      bool `protobuf:"varint,3,opt,name=repeated,proto3" json:"repeated,omitempty"`
+	Outcome       SendOutcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=orchestrator.v1.SendOutcome" json:"outcome,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1372,13 +1360,6 @@ func (x *SendMessageReply) GetOutcome() SendOutcome {
 		return x.Outcome
 	}
 	return SendOutcome_SEND_OUTCOME_UNSPECIFIED
-}
-
-func (x *SendMessageReply) GetRepeated() bool {
-	if x != nil {
-		return x.Repeated
-	}
-	return false
 }
 
 // GetHistoryRequest selects messages of one chat.
@@ -1613,17 +1594,14 @@ const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"\n" +
 	"message_id\x18\x01 \x01(\x05R\tmessageId\x12\x14\n" +
 	"\x05quote\x18\x02 \x01(\tR\x05quote\x12\x15\n" +
-	"\x06top_id\x18\x03 \x01(\x05R\x05topId\"\x9a\x01\n" +
+	"\x06top_id\x18\x03 \x01(\x05R\x05topId\"{\n" +
 	"\x12SendMessageRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\tR\x04peer\x127\n" +
-	"\amessage\x18\x03 \x01(\v2\x1d.orchestrator.v1.InputMessageR\amessage\x12\x1d\n" +
-	"\n" +
-	"request_id\x18\x04 \x01(\tR\trequestId\"\x9a\x01\n" +
+	"\amessage\x18\x03 \x01(\v2\x1d.orchestrator.v1.InputMessageR\amessage\"~\n" +
 	"\x10SendMessageReply\x122\n" +
 	"\amessage\x18\x01 \x01(\v2\x18.orchestrator.v1.MessageR\amessage\x126\n" +
-	"\aoutcome\x18\x02 \x01(\x0e2\x1c.orchestrator.v1.SendOutcomeR\aoutcome\x12\x1a\n" +
-	"\brepeated\x18\x03 \x01(\bR\brepeated\"t\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2\x1c.orchestrator.v1.SendOutcomeR\aoutcome\"t\n" +
 	"\x11GetHistoryRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\tR\x04peer\x12\x14\n" +

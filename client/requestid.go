@@ -1,0 +1,70 @@
+package client
+
+import (
+	"context"
+
+	"connectrpc.com/connect"
+
+	"github.com/telefleet/orchestrator/fleet"
+)
+
+// WithRequestID names the command that is given with the context, so that it is carried out once
+// however often it is given: within 24 hours the same id of the same account, or of the fleet where
+// the command is none of an account's, gives the outcome of the first call, on any node and after
+// restarts of nodes and of the caller. [A-Za-z0-9_-], 1 to 64 characters. A call with an id is tried
+// again when its answer is lost. Reads take no notice of it.
+//
+// Each command needs an id of its own: reason REQUEST_ID_REUSED when the id belongs to another one.
+// Reason OUTCOME_UNKNOWN when the first call has left no outcome, and repeating might do the command
+// twice. REPLY_LOST when it was done and only the answer is gone.
+//
+// SendMessage draws a random id by itself where the context has none; the empty id keeps it from
+// that.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}
+
+type requestIDKey struct{}
+
+// requestID is the id in the context, and whether there is one, which may be empty.
+func requestID(ctx context.Context) (id string, given bool) {
+	id, given = ctx.Value(requestIDKey{}).(string)
+	return id, given
+}
+
+// named carries the name of one call, and what its answer says about it.
+type named struct {
+	id       string
+	repeated bool
+}
+
+type namedKey struct{}
+
+// naming sends the names of calls.
+type naming struct{}
+
+// WrapUnary implements connect.Interceptor.
+func (naming) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		name, _ := ctx.Value(namedKey{}).(*named)
+		if name == nil || name.id == "" || req.Spec().IdempotencyLevel == connect.IdempotencyNoSideEffects {
+			return next(ctx, req)
+		}
+		req.Header().Set(fleet.HeaderRequestID, name.id)
+		res, err := next(ctx, req)
+		if err == nil {
+			name.repeated = res.Header().Get(fleet.HeaderRepeated) != ""
+		}
+		return res, err
+	}
+}
+
+// WrapStreamingClient implements connect.Interceptor; streams have no names.
+func (naming) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
+}
+
+// WrapStreamingHandler implements connect.Interceptor.
+func (naming) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return next
+}
