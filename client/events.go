@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync"
 
 	"connectrpc.com/connect"
 
@@ -36,6 +37,9 @@ type EventOptions struct {
 	// Interrupted is told why the stream is opened again, before it is; for logs. It is called
 	// by the iterator's goroutine.
 	Interrupted func(error)
+	// Started is told where the iteration begins, once, when that is fixed: what happens from then
+	// on will come. It is called by the iterator's goroutine.
+	Started func(position string)
 }
 
 // DefaultWindow is how many ids of events an iterator remembers.
@@ -54,6 +58,17 @@ func (c *Client) Events(ctx context.Context, o EventOptions) iter.Seq2[*Event, e
 		ctx, stop := c.bind(ctx)
 		defer stop()
 		position, seen := o.From, newWindow(o.Window)
+		var once sync.Once
+		begin := func(at string) {
+			if position == "" {
+				position = at // a stream that breaks before its first event begins here again
+			}
+			once.Do(func() {
+				if o.Started != nil {
+					o.Started(at)
+				}
+			})
+		}
 		f := &feed[v1.SubscribeReply]{
 			client: c, ends: o.UntilNow, interrupted: o.Interrupted,
 			open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.SubscribeReply], error) {
@@ -64,9 +79,7 @@ func (c *Client) Events(ctx context.Context, o EventOptions) iter.Seq2[*Event, e
 			take: func(reply *v1.SubscribeReply) bool {
 				event := reply.GetEvent()
 				if event == nil {
-					if started := reply.GetStarted().GetPosition(); position == "" {
-						position = started // a stream that breaks before its first event begins here again
-					}
+					begin(reply.GetStarted().GetPosition())
 					return true
 				}
 				if event.GetCursor() != "" { // live-only events have none

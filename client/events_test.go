@@ -113,7 +113,8 @@ func TestStreamThatBreaksBeforeItsFirstEventMissesNothing(t *testing.T) {
 	})
 	c := dial(t, first, w.node(t))
 	var got []string
-	for event, err := range c.Events(t.Context(), client.EventOptions{}) {
+	var began []string
+	for event, err := range c.Events(t.Context(), client.EventOptions{Started: func(at string) { began = append(began, at) }}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,8 +122,8 @@ func TestStreamThatBreaksBeforeItsFirstEventMissesNothing(t *testing.T) {
 			break
 		}
 	}
-	if !slices.Equal(got, numbers(4, 6)) {
-		t.Errorf("got %v", got)
+	if !slices.Equal(got, numbers(4, 6)) || !slices.Equal(began, []string{"c3"}) {
+		t.Errorf("got %v, began at %q", got, began)
 	}
 }
 

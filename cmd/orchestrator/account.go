@@ -44,19 +44,20 @@ func newAccountAdd(g *globals) *cobra.Command {
 			if err := fleet.AccountID(args[0]).Validate(); err != nil {
 				return err
 			}
-			c, err := dial(g)
+			c, err := sdk(g)
 			if err != nil {
 				return err
 			}
-			r, err := c.fleet.CreateAccount(cmd.Context(), &v1.CreateAccountRequest{Id: args[0], Labels: labels})
+			defer c.Close()
+			a, err := c.CreateAccount(cmd.Context(), &v1.Account{Id: args[0], Labels: labels})
 			if err != nil {
 				return err
 			}
-			return g.print(cmd.OutOrStdout(), r.GetAccount(), func() table { return accountTable(r.GetAccount()) })
+			return g.print(cmd.OutOrStdout(), a, func() table { return accountTable(a) })
 		},
 	}
 	cmd.Flags().StringToStringVarP(&labels, "label", "l", nil, "label key=value, may be repeated")
-	return cmd
+	return fleetcli.TakesRequestID(cmd)
 }
 
 func newAccountList(g *globals) *cobra.Command {
@@ -72,22 +73,17 @@ func newAccountList(g *globals) *cobra.Command {
 			if watch {
 				return commands(g).WatchAccounts(cmd, selector)
 			}
-			c, err := dial(g)
+			c, err := sdk(g)
 			if err != nil {
 				return err
 			}
+			defer c.Close()
 			all := &v1.ListAccountsReply{}
-			for token := ""; ; {
-				r, err := c.fleet.ListAccounts(cmd.Context(), &v1.ListAccountsRequest{
-					Selector: selector, PageSize: 1000, PageToken: token,
-				})
+			for account, err := range c.Accounts(cmd.Context(), selector) {
 				if err != nil {
 					return err
 				}
-				all.Accounts = append(all.Accounts, r.GetAccounts()...)
-				if token = r.GetNextPageToken(); token == "" {
-					break
-				}
+				all.Accounts = append(all.Accounts, account)
 			}
 			return g.print(cmd.OutOrStdout(), all, func() table {
 				if conditions {
@@ -109,15 +105,15 @@ func newAccountGet(g *globals) *cobra.Command {
 		Short: "Show one account and what it needs",
 		Args:  exactArgs("ACCOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := dial(g)
+			c, err := sdk(g)
 			if err != nil {
 				return err
 			}
-			r, err := c.fleet.GetAccount(cmd.Context(), &v1.GetAccountRequest{Id: args[0]})
+			defer c.Close()
+			a, err := c.GetAccount(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			a := r.GetAccount()
 			return g.print(cmd.OutOrStdout(), a, func() table {
 				t := accountTable(a)
 				if m := a.GetStatus().GetMessage(); m != "" {

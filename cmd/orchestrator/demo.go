@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/configs"
 	"github.com/telefleet/orchestrator/simulator"
 	"github.com/telefleet/orchestrator/simulator/mtserver"
@@ -30,7 +31,7 @@ type demo struct {
 
 	sim  *simulator.Simulator
 	node *node
-	api  *api
+	api  *client.Client
 	cast []*actorOf
 }
 
@@ -114,7 +115,7 @@ func (d *demo) start(ctx context.Context, dir string) error {
 	if d.node, err = startNode(ctx, cfg, nodeOptions{dcs: d.dcs(), throwaway: true, redialMax: redialTime, log: log}); err != nil {
 		return err
 	}
-	if d.api, err = dial(&globals{server: d.node.url(false)}); err != nil {
+	if d.api, err = sdk(&globals{server: d.node.url(false)}); err != nil {
 		return err
 	}
 	d.say("API on %s\n", d.node.url(false))
@@ -154,6 +155,9 @@ func (d *demo) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, shutdownTime)
 	defer cancel()
 	var err error
+	if d.api != nil {
+		d.api.Close()
+	}
 	if d.node != nil {
 		err = d.node.Shutdown(ctx)
 	}

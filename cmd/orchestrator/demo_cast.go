@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/simulator"
 )
 
@@ -88,28 +90,26 @@ func (d *demo) create(a *actorOf) error {
 }
 
 func (d *demo) signInOne(ctx context.Context, a *actorOf) error {
-	if _, err := d.api.fleet.CreateAccount(ctx, &v1.CreateAccountRequest{Id: a.account, Labels: map[string]string{"demo": "yes"}}); err != nil {
+	if _, err := d.api.CreateAccount(ctx, &v1.Account{Id: a.account, Labels: map[string]string{"demo": "yes"}}); err != nil {
 		return err
 	}
+	account := d.api.Account(a.account)
 	if a.bot() {
-		_, err := d.api.auth.BotSignIn(ctx, &v1.BotSignInRequest{Account: a.account, BotToken: a.token})
+		_, err := account.BotSignIn(ctx, a.token)
 		return err
 	}
-	asked, err := d.api.auth.RequestCode(ctx, &v1.RequestCodeRequest{Account: a.account, PhoneNumber: a.phone})
-	if err != nil {
-		return err
-	}
-	code, ok := d.sim.LoginCode(a.phone)
-	if !ok {
-		return fmt.Errorf("the simulator sent no code")
-	}
-	r, err := d.api.auth.SignIn(ctx, &v1.SignInRequest{Account: a.account, Token: asked.GetCode().GetToken(), Code: code})
-	if err != nil {
-		return err
-	}
-	if r.GetOutcome() == v1.SignInOutcome_SIGN_IN_OUTCOME_PASSWORD_REQUIRED {
-		_, err = d.api.auth.CheckPassword(ctx, &v1.CheckPasswordRequest{Account: a.account, Password: a.password})
-	}
+	_, err := account.LogIn(ctx, a.phone, client.Prompts{
+		Code: func(_ context.Context, _ *client.CodeSent, failed error) (string, error) {
+			code, ok := d.sim.LoginCode(a.phone)
+			if failed != nil || !ok {
+				return "", errors.Join(failed, errors.New("the simulator sent no code that is right"))
+			}
+			return code, nil
+		},
+		Password: func(_ context.Context, _ *client.PasswordRequired, failed error) (string, error) {
+			return a.password, failed
+		},
+	})
 	return err
 }
 
@@ -119,7 +119,7 @@ func (d *demo) sync(ctx context.Context) error {
 	group.SetLimit(signInsAtOnce)
 	for _, a := range d.cast {
 		group.Go(func() error {
-			_, err := d.api.sessions.SyncUpdates(ctx, &v1.SyncUpdatesRequest{Account: a.account})
+			_, err := d.api.Account(a.account).Sync(ctx, false)
 			return err
 		})
 	}
@@ -129,18 +129,13 @@ func (d *demo) sync(ctx context.Context) error {
 // online counts the accounts that are online, as the API shows them.
 func (d *demo) online(ctx context.Context) (int, error) {
 	n := 0
-	for token := ""; ; {
-		r, err := d.api.fleet.ListAccounts(ctx, &v1.ListAccountsRequest{PageSize: 1000, PageToken: token})
+	for a, err := range d.api.Accounts(ctx, "") {
 		if err != nil {
 			return 0, err
 		}
-		for _, a := range r.GetAccounts() {
-			if a.GetStatus().GetState() == v1.AccountState_ACCOUNT_STATE_ONLINE {
-				n++
-			}
-		}
-		if token = r.GetNextPageToken(); token == "" {
-			return n, nil
+		if a.GetStatus().GetState() == v1.AccountState_ACCOUNT_STATE_ONLINE {
+			n++
 		}
 	}
+	return n, nil
 }

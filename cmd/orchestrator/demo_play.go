@@ -8,6 +8,7 @@ import (
 	"time"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/simulator"
 )
 
@@ -133,29 +134,25 @@ func (d *demo) play(ctx context.Context) (demoReport, error) {
 
 // read subscribes before anything is said, and goes on reading in the background.
 func (d *demo) read(ctx context.Context, w *witness) (<-chan error, error) {
-	stream, err := d.api.events.Subscribe(ctx, &v1.SubscribeRequest{})
-	if err != nil {
-		return nil, err
-	}
-	if !stream.Receive() { // SubscriptionStarted: the position is fixed
-		return nil, stream.Err()
-	}
-	ended := make(chan error, 1)
+	began, ended := make(chan struct{}), make(chan error, 1)
+	opts := client.EventOptions{Window: -1, Started: func(string) { close(began) }} // repetitions are counted
 	go func() {
-		defer stream.Close() // the error that matters is stream.Err
-		for stream.Receive() {
-			if e := stream.Msg().GetEvent(); e != nil {
-				if err := w.handle(e); err != nil {
-					ended <- err
-					return
-				}
+		for e, err := range d.api.Events(ctx, opts) {
+			if err == nil {
+				err = w.handle(e)
+			}
+			if err != nil {
+				ended <- err
+				return
 			}
 		}
-		if ctx.Err() == nil {
-			ended <- stream.Err()
-		}
 	}()
-	return ended, nil
+	select {
+	case <-began:
+		return ended, nil
+	case err := <-ended:
+		return nil, err
+	}
 }
 
 // awaitOnline waits for the last status report: reports come at most once a second.
@@ -219,10 +216,9 @@ func (d *demo) speak(ctx context.Context, i int, a *actorOf, sent *atomic.Int64)
 		}
 		// A message that has begun is finished, so that sent counts what was sent.
 		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
-		_, err := d.api.messages.SendMessage(call, &v1.SendMessageRequest{
-			Account: a.account, Peer: "@" + to.username,
-			Message: &v1.InputMessage{Text: fmt.Sprintf("message %d from %s to %s", n, a.account, to.account)},
-		})
+		call = client.WithRequestID(call, "") // what is sent is counted at the simulator; it need not be remembered
+		text := client.Text(fmt.Sprintf("message %d from %s to %s", n, a.account, to.account))
+		_, err := d.api.Account(a.account).SendMessage(call, "@"+to.username, text)
 		cancel()
 		if err != nil {
 			return err

@@ -7,12 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"net/url"
 	"strings"
 
-	"connectrpc.com/connect"
-
-	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/configs"
 	"github.com/telefleet/orchestrator/fleet"
@@ -40,7 +36,6 @@ func explain(err error) (message, hint string, code int) {
 		called   *client.Error
 		one      fleetcli.Named
 		problems *configs.Problems
-		rpc      *connect.Error
 		own      *fleet.Error
 		op       *net.OpError
 	)
@@ -60,8 +55,6 @@ func explain(err error) (message, hint string, code int) {
 		return usage.Error(), usage.hint, exitUsage
 	case errors.As(err, &problems):
 		return problems.Error(), "compare with configs/single.yaml, then run `orchestrator check-config FILE`", exitUsage
-	case errors.As(err, &rpc):
-		return explainRPC(rpc)
 	case errors.As(err, &own):
 		return own.Error(), own.Remedy, ownCode(own.Code)
 	case errors.As(err, &op) && op.Op == "listen":
@@ -104,47 +97,8 @@ func explainCall(err *client.Error) (message, hint string, code int) {
 	return err.Message, hint, code
 }
 
-// explainRPC says what the API answered, or why it was not reached.
-func explainRPC(err *connect.Error) (message, hint string, code int) {
-	code = exitFailed
-	switch err.Code() {
-	case connect.CodeNotFound:
-		code = exitNotFound
-	case connect.CodeUnauthenticated, connect.CodePermissionDenied:
-		code = exitAuth
-	case connect.CodeInvalidArgument:
-		code = exitUsage
-	}
-	if detail := errorDetail(err); detail != nil {
-		if refused[detail.GetReason()] {
-			code = exitAuth
-		}
-		hint = detail.GetRemedy()
-		if wait := detail.GetRetryAfter(); wait != nil && hint == "" {
-			hint = "repeat it in " + wait.AsDuration().String()
-		}
-		return err.Message(), hint, code
-	}
-	var u *url.Error
-	if errors.As(err, &u) || !connect.IsWireError(err) && err.Code() == connect.CodeUnavailable {
-		return "the API does not answer: " + err.Message(), "start a node with `orchestrator serve` or `orchestrator demo`, or name one by --server", exitNoServer
-	}
-	return err.Message(), "", code
-}
-
 // refused are the reasons by which Telegram turns a code, password or token down.
 var refused = map[string]bool{
 	"PHONE_CODE_INVALID": true, "PHONE_CODE_EMPTY": true, "PHONE_CODE_EXPIRED": true,
 	"PASSWORD_HASH_INVALID": true, "ACCESS_TOKEN_INVALID": true, "ACCESS_TOKEN_EXPIRED": true,
-}
-
-func errorDetail(err *connect.Error) *v1.ErrorDetail {
-	for _, d := range err.Details() {
-		if v, e := d.Value(); e == nil {
-			if detail, ok := v.(*v1.ErrorDetail); ok {
-				return detail
-			}
-		}
-	}
-	return nil
 }

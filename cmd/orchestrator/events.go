@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,61 +9,54 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/internal/fleetcli"
 )
 
 func newEvents(g *globals) *cobra.Command {
 	var follow bool
-	request := &v1.SubscribeRequest{}
+	o := client.EventOptions{Window: -1} // as they are in the log
 	cmd := &cobra.Command{
 		Use:   "events",
 		Short: "Show what happened to the accounts",
 		Long: `Show the events of the fleet. Without -f it prints what is retained and ends; with -f it
-waits for more, from now on unless --from says otherwise. -o json prints one event a line.`,
+waits for more, from now on unless --from says otherwise, and goes on by itself when a node stops.
+-o json prints one event a line.`,
 		Example: "  orchestrator events -f --account support-1\n  orchestrator events --from begin --type 'message_*' -o json",
 		Args:    exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			request.UntilNow = !follow
-			if !follow && request.Position == "" {
-				request.Position = "begin"
+			o.UntilNow = !follow
+			if !follow && o.From == "" {
+				o.From = client.Begin
 			}
-			c, err := dial(g)
+			o.Interrupted = func(err error) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "orchestrator: the stream broke and goes on where it was: %s\n", err)
+			}
+			c, err := sdk(g)
 			if err != nil {
 				return err
 			}
-			err = subscribe(cmd.Context(), c, request, func(e *v1.Event) error { return g.printEvent(cmd.OutOrStdout(), e) })
-			if follow && cmd.Context().Err() != nil {
-				return nil // Ctrl-C is how a follower ends
+			defer c.Close()
+			for event, err := range c.Events(cmd.Context(), o) {
+				if follow && cmd.Context().Err() != nil {
+					return nil // Ctrl-C is how a follower ends
+				}
+				if err != nil {
+					return err
+				}
+				if err := g.printEvent(cmd.OutOrStdout(), event); err != nil {
+					return err
+				}
 			}
-			return err
+			return nil
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for further events")
-	cmd.Flags().StringSliceVar(&request.Accounts, "account", nil, "only events of this account, may be repeated")
-	cmd.Flags().StringSliceVar(&request.Kinds, "type", nil, "only events of this type, such as message_new or message_*")
-	cmd.Flags().StringVar(&request.Position, "from", "", "begin, or the cursor of the last event seen")
-	cmd.Flags().BoolVar(&request.Raw, "raw", false, "with the bytes and JSON of every update")
+	cmd.Flags().StringSliceVar(&o.Accounts, "account", nil, "only events of this account, may be repeated")
+	cmd.Flags().StringSliceVar(&o.Kinds, "type", nil, "only events of this type, such as message_new or message_*")
+	cmd.Flags().StringVar(&o.From, "from", "", "begin, or the cursor of the last event seen")
+	cmd.Flags().BoolVar(&o.Raw, "raw", false, "with the bytes and JSON of every update")
 	return cmd
-}
-
-// subscribe reads events until the stream ends or handle fails.
-func subscribe(ctx context.Context, c *api, request *v1.SubscribeRequest, handle func(*v1.Event) error) error {
-	stream, err := c.events.Subscribe(ctx, request)
-	if err != nil {
-		return err
-	}
-	defer stream.Close() // the error that matters is stream.Err
-	for stream.Receive() {
-		if e := stream.Msg().GetEvent(); e != nil {
-			if err := handle(e); err != nil {
-				return err
-			}
-		}
-	}
-	if err := stream.Err(); err != nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return ctx.Err()
 }
 
 func (g *globals) printEvent(w io.Writer, e *v1.Event) error {

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client"
+	"github.com/telefleet/orchestrator/internal/fleetcli"
 )
 
 func newSend(g *globals) *cobra.Command {
@@ -30,49 +32,62 @@ func newSend(g *globals) *cobra.Command {
 				}
 				text = strings.TrimRight(string(b), "\n")
 			}
-			c, err := dial(g)
+			c, err := sdk(g)
 			if err != nil {
 				return err
 			}
-			m := &v1.InputMessage{Text: text, Silent: silent}
+			defer c.Close()
+			var opts []client.SendOption
 			if reply != 0 {
-				m.Reply = &v1.InputReply{MessageId: reply}
+				opts = append(opts, client.ReplyTo(reply))
 			}
-			r, err := c.messages.SendMessage(cmd.Context(), &v1.SendMessageRequest{Account: args[0], Peer: args[1], Message: m})
+			if silent {
+				opts = append(opts, client.Silent())
+			}
+			sent, err := c.Account(args[0]).SendMessage(cmd.Context(), args[1], client.Text(text), opts...)
 			if err != nil {
 				return err
 			}
-			sent := r.GetMessage()
-			return g.print(cmd.OutOrStdout(), sent, func() table { return messageTable(sent) })
+			if sent.Repeated {
+				fmt.Fprintln(cmd.ErrOrStderr(), "orchestrator: this is the outcome of a former call with the same request id")
+			}
+			if sent.Message == nil {
+				unknown := &v1.SendMessageReply{Outcome: v1.SendOutcome_SEND_OUTCOME_DONE_MESSAGE_UNKNOWN}
+				return g.print(cmd.OutOrStdout(), unknown, func() table {
+					return table{rows: [][]string{{"the message was sent; which one of the chat it is could not be found out"}}}
+				})
+			}
+			return g.print(cmd.OutOrStdout(), sent.Message, func() table { return messageTable(sent.Message) })
 		},
 	}
 	cmd.Flags().Int32Var(&reply, "reply-to", 0, "id of the message to answer")
 	cmd.Flags().BoolVar(&silent, "silent", false, "send without notification")
-	return cmd
+	return fleetcli.TakesRequestID(cmd)
 }
 
 func newHistory(g *globals) *cobra.Command {
-	var limit, offset int32
+	var limit int
+	var offset int32
 	cmd := &cobra.Command{
 		Use:     "history ACCOUNT PEER",
 		Short:   "Show the messages of a chat, newest first",
 		Example: "  orchestrator history support-1 @durov --limit 20",
 		Args:    exactArgs("ACCOUNT", "PEER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := dial(g)
+			c, err := sdk(g)
 			if err != nil {
 				return err
 			}
-			r, err := c.messages.GetHistory(cmd.Context(), &v1.GetHistoryRequest{
-				Account: args[0], Peer: args[1], Limit: limit, OffsetId: offset,
-			})
+			defer c.Close()
+			page, err := c.Account(args[0]).HistoryPage(cmd.Context(), args[1], offset, limit)
 			if err != nil {
 				return err
 			}
+			r := &v1.GetHistoryReply{Messages: page.Messages, Total: int32(page.Total)}
 			return g.print(cmd.OutOrStdout(), r, func() table { return messageTable(r.GetMessages()...) })
 		},
 	}
-	cmd.Flags().Int32Var(&limit, "limit", 20, "how many messages at most")
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many messages at most")
 	cmd.Flags().Int32Var(&offset, "offset-id", 0, "only messages older than this id")
 	return cmd
 }
@@ -139,20 +154,19 @@ fields, wrong types and missing fields are named. The answer is JSON.`,
 			if err != nil {
 				return err
 			}
-			c, err := dial(g)
+			c, err := sdk(g)
 			if err != nil {
 				return err
 			}
-			r, err := c.raw.Invoke(cmd.Context(), &v1.InvokeRequest{
-				Account: args[0], Request: &v1.InvokeRequest_Json{Json: request},
-			})
+			defer c.Close()
+			answer, err := c.Account(args[0]).InvokeJSON(cmd.Context(), json.RawMessage(request))
 			if err != nil {
 				return err
 			}
-			return g.printJSON(cmd.OutOrStdout(), []byte(r.GetJson()))
+			return g.printJSON(cmd.OutOrStdout(), answer)
 		},
 	}
-	return cmd
+	return fleetcli.TakesRequestID(cmd)
 }
 
 // withMethod puts the method's name into the JSON of its fields.

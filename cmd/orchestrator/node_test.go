@@ -151,8 +151,12 @@ func detail(t *testing.T, err error) (connect.Code, *v1.ErrorDetail) {
 	t.Helper()
 	var rpc *connect.Error
 	if errors.As(err, &rpc) {
-		if d := errorDetail(rpc); d != nil {
-			return rpc.Code(), d
+		for _, d := range rpc.Details() {
+			if v, err := d.Value(); err == nil {
+				if found, ok := v.(*v1.ErrorDetail); ok {
+					return rpc.Code(), found
+				}
+			}
 		}
 	}
 	t.Fatalf("got %v, want an API error with a detail", err)

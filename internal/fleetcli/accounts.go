@@ -156,6 +156,9 @@ func (t *targets) choose(cmd *cobra.Command, c *client.Client, args []string) ([
 			ids = append(ids, a.GetId())
 		}
 	}
+	if err := oneNamed(cmd, ids); err != nil {
+		return nil, err
+	}
 	if t.yes || t.ask == "" || len(ids) == 0 {
 		return ids, nil
 	}
@@ -270,7 +273,7 @@ func newSteering(g *CLI, verb, short string, do func(*client.Account, context.Co
 		},
 	}
 	t.flags(cmd)
-	return cmd
+	return TakesRequestID(cmd)
 }
 
 // printAccounts shows the accounts for which a command succeeded.
@@ -330,7 +333,7 @@ needs --yes. The login stays valid at Telegram: log out first to end it.`,
 		},
 	}
 	t.flags(cmd)
-	return cmd
+	return TakesRequestID(cmd)
 }
 
 // printOutcome tells in a line what became of an account.
@@ -348,7 +351,7 @@ func (g *CLI) printOutcome(w io.Writer, id, outcome string) error {
 }
 
 func newAccountMove(g *CLI) *cobra.Command {
-	return &cobra.Command{
+	return TakesRequestID(&cobra.Command{
 		Use:     "move ACCOUNT NODE",
 		Short:   "Hand an account over to a node, named by its id or name",
 		Long:    "Hand an account over to a node, named by its id or name. NODE `-` ends an earlier move: the\naccount runs where placement wants it.",
@@ -375,7 +378,7 @@ func newAccountMove(g *CLI) *cobra.Command {
 			}
 			return g.Print(cmd.OutOrStdout(), a, func() Table { return g.Accounts(a) })
 		},
-	}
+	})
 }
 
 // compact undoes protojson's random spacing.

@@ -42,5 +42,5 @@ without a terminal it needs --yes.`,
 		},
 	}
 	t.flags(cmd)
-	return cmd
+	return TakesRequestID(cmd)
 }

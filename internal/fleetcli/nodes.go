@@ -100,7 +100,7 @@ func watchNodes(cmd *cobra.Command, g *CLI) error {
 }
 
 func newNodeVerb(g *CLI, verb, short string, do func(*client.Client, context.Context, string) (*v1.Node, error)) *cobra.Command {
-	return &cobra.Command{
+	return TakesRequestID(&cobra.Command{
 		Use:     verb + " NODE",
 		Short:   short,
 		Example: "  orchestrator node " + verb + " node-2",
@@ -121,7 +121,7 @@ func newNodeVerb(g *CLI, verb, short string, do func(*client.Client, context.Con
 			}
 			return g.Print(cmd.OutOrStdout(), n, func() Table { return nodeTable(n) })
 		},
-	}
+	})
 }
 
 // nodeID finds a node by its id or by its name.
@@ -238,7 +238,7 @@ func newNetworkRestored(g *CLI) *cobra.Command {
 	cmd.Flags().StringVarP(&selector, "selector", "l", "", "of the accounts that match, such as team=support")
 	cmd.Flags().StringVar(&node, "node", "", "of a node's accounts, by its id or name")
 	cmd.Flags().BoolVar(&all, "all", false, "of the whole fleet")
-	return cmd
+	return TakesRequestID(cmd)
 }
 
 func newSync(g *CLI) *cobra.Command {
@@ -278,5 +278,5 @@ func newSync(g *CLI) *cobra.Command {
 	cmd.Flags().StringVar(&channel, "channel", "", "only of this channel, which the account need not have joined")
 	cmd.Flags().DurationVar(&keep, "for", 0, "ask the channel again and again for so long, at most 24h")
 	cmd.MarkFlagsMutuallyExclusive("skip", "channel")
-	return cmd
+	return TakesRequestID(cmd)
 }
