@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -61,8 +62,12 @@ type account struct {
 	saveAgain                 time.Time
 	reviving                  bool // a login waits until the former session is closed and stored
 	reporting                 bool
-	replaceKey, savingReplace bool // the next save may change the key of an authorised record
-	peersDue                  bool // the timer covers the next flush of the peers
+	replaceKey, savingReplace bool           // the next save may change the key of an authorised record
+	peersDue                  bool           // the timer covers the next flush of the peers
+	flushing                  bool           // of the peers
+	saveAfter                 []func(error)  // saves that wait until the peers are stored
+	peersAgain                time.Time      // when peers that could not be stored are tried again
+	importing                 *importSession // takes the place of the record
 }
 
 // home is the one home-DC connection.
@@ -114,7 +119,9 @@ func (a *account) Receive(ctx actor.Context) {
 	case *drain:
 		a.drain(ctx, m.deadline)
 	default:
-		a.receiveFromChildren(ctx)
+		if !a.portable(ctx) {
+			a.receiveFromChildren(ctx)
+		}
 	}
 }
 
@@ -243,6 +250,7 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 	case errors.Is(m.err, sessionstore.ErrCorrupt):
 		a.stop(ctx, StateQuarantined, "SESSION_CORRUPT", m.err.Error(),
 			"restore the session store from a backup, or delete the account and sign in again")
+		a.endImport(a.refusal())
 		return
 	case fenced(m.err):
 		a.stop(ctx, StateFenced, "FENCED", "another node owns the account", "")
@@ -261,8 +269,15 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 	a.waits.Load(a.record.Waits)
 	a.showLimit(ctx)
 	if a.draining {
+		a.endImport(a.refusal())
 		a.windStep(ctx)
 		return
+	}
+	if a.importing != nil && a.winding == nil { // it was given while the record was being read
+		a.beginImport(ctx)
+		if a.importing != nil {
+			return
+		}
 	}
 	if a.desired.Load().Paused {
 		a.pause(ctx)
@@ -327,5 +342,9 @@ func (a *account) abandon() {
 	}
 	for _, done := range a.syncs {
 		done(errStreamStopped)
+	}
+	a.endImport(unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
+	for _, then := range slices.Concat(a.saveAfter, a.inSave, a.saved) {
+		then(unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
 	}
 }

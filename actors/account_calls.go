@@ -166,7 +166,7 @@ func (a *account) callRefused(ctx actor.Context, m *connection.CallRefused) {
 	switch {
 	case strings.HasSuffix(name, "_MIGRATE") && arg > 0:
 		a.follow(ctx, c, name, arg, answer)
-	case remedies[name].state != "" && !onSide && (a.authorized() || name == "AUTH_KEY_DUPLICATED"):
+	case remedies[name].state != "" && !onSide && (a.record.Authorised() || name == "AUTH_KEY_DUPLICATED"):
 		answer()
 		a.lost(ctx, name)
 	case m.Err.Code == 401 && onSide:

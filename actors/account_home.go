@@ -52,6 +52,8 @@ func (a *account) connectionReady(ctx actor.Context, dc int) {
 	case a.winding != nil: // for the calls that may still end
 	case a.authorized():
 		a.online(ctx)
+	case a.record.Unverified:
+		a.verify(ctx)
 	default:
 		a.setState(ctx, StateUnauthorized, "", noUser, remedySignIn)
 	}
@@ -136,7 +138,7 @@ func (a *account) homeFailed(system *actor.ActorSystem, sup actor.Supervisor, ch
 		a.failure = &failure{child, StateFenced, "FENCED", "ownership was lost", ""}
 		a.parkHome(system, sup, child)
 		return
-	case end.End == connection.KeyUnknown && a.authorized():
+	case end.End == connection.KeyUnknown && a.record.Authorised():
 		a.log.Warn("server does not know the auth key; the key is kept and tried again", "dc", h.link.DC())
 	case end.End == connection.KeyUnknown:
 		// A key that nobody has signed in with: make another. Nothing of a user's hangs on the

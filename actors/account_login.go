@@ -9,6 +9,7 @@ import (
 	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/internal/dcdial"
+	"github.com/telefleet/orchestrator/internal/updatelog"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/updates"
 )
@@ -162,15 +163,25 @@ func (a *account) signedIn(ctx actor.Context, m *signedIn) {
 		m.saved(unavailable(a.state, "the connection was lost while signing in", "sign in again"))
 		return
 	}
-	if a.record.UserID != 0 && a.record.UserID != m.userID { // another person: nothing of the former one stays
-		a.record.Checkpoint, a.loaded.log.State = nil, updates.State{}
+	if of := a.record.UpdatesOf; of != 0 && of != m.userID { // another person: nothing of the former one stays
+		a.forgetUpdates()
 	}
-	a.record.UserID, a.record.Bot = m.userID, m.bot
+	a.record.UserID, a.record.Bot, a.record.Unverified, a.record.UpdatesOf = m.userID, m.bot, false, m.userID
 	a.record.FutureAuthToken = nil // it was of the former login
 	a.status.UserID, a.status.Bot = m.userID, m.bot
 	a.peers.SetSelf(m.userID)
 	a.save(ctx, m.saved)
 	a.online(ctx)
+}
+
+// forgetUpdates drops the update state of a former user, in the event log as well.
+func (a *account) forgetUpdates() {
+	a.loaded.log.State = updates.State{}
+	at := a.loaded.log.Writer.Claimed()
+	var err error
+	if a.record.Checkpoint, err = updatelog.EncodeCheckpoint(updates.State{}, at); err != nil {
+		a.log.Error("checkpoint is not encoded", "error", err.Error())
+	}
 }
 
 // signedOut forgets a session whose key the server has revoked.
@@ -184,7 +195,7 @@ func (a *account) signedOut(ctx actor.Context, m *signedOut) {
 // forgetLogin drops what belonged to a session that Telegram has ended. Its keys go too: the
 // next login makes new ones.
 func (a *account) forgetLogin() {
-	a.record.UserID, a.record.Bot, a.record.Checkpoint, a.record.Keys = 0, false, nil, nil
+	a.record.UserID, a.record.Bot, a.record.Unverified, a.record.Checkpoint, a.record.Keys = 0, false, false, nil, nil
 	a.peers.SetSelf(0)
 	a.replaceKey = true
 }

@@ -93,6 +93,8 @@ func (a *account) sessionSaved(ctx actor.Context, m *sessionSaved) {
 		a.stop(ctx, StateFenced, "FENCED", "another node owns the account", "")
 	case errors.Is(m.err, sessionstore.ErrKeyInUse):
 		a.stop(ctx, StateConflict, "AUTH_KEY_IN_USE", m.err.Error(), "delete one of the two accounts: they share a session")
+	case errors.Is(m.err, sessionstore.ErrKeyReplaced), errors.Is(m.err, sessionstore.ErrCorrupt), errors.Is(m.err, sessionstore.ErrTooLarge):
+		a.refusedBy(ctx, m.err)
 	case m.err != nil:
 		a.log.Warn("session is not stored; it will be tried again", "error", m.err.Error())
 		a.dirty, a.replaceKey = true, a.replaceKey || a.savingReplace
@@ -107,6 +109,21 @@ func (a *account) sessionSaved(ctx actor.Context, m *sessionSaved) {
 		a.revive(ctx)
 	}
 	a.windStep(ctx)
+}
+
+// refusedBy ends an account whose record the store will never take: what is stored is kept, and
+// what runs must not go on without being stored.
+func (a *account) refusedBy(ctx actor.Context, err error) {
+	a.dirty = false
+	reason, remedy := "SESSION_NOT_STORED", ""
+	var e *fleet.Error
+	if errors.As(err, &e) {
+		reason, remedy = e.Reason, e.Remedy
+	}
+	if errors.Is(err, sessionstore.ErrKeyReplaced) {
+		remedy = "nothing was overwritten: restart the node or move the account to go on with the stored session, and report the error"
+	}
+	a.stop(ctx, StateQuarantined, reason, err.Error(), remedy)
 }
 
 // revive connects an account whose session had ended, because somebody signs in again. It
@@ -124,6 +141,10 @@ func (a *account) revive(ctx actor.Context) {
 		return // sessionSaved goes on
 	}
 	a.reviving = false
+	if a.importing != nil {
+		a.storeImport(ctx)
+		return
+	}
 	a.loaded = nil
 	a.load(ctx)
 }

@@ -46,8 +46,11 @@ func (a *account) plan(ctx actor.Context) {
 		earliest(a.deps.Now().Add(drainPoll))
 	}
 	a.peersDue = false
-	if a.loaded != nil {
+	if a.loaded != nil && !a.flushing {
 		if at, ok := a.loaded.peers.Due(); ok {
+			if at.Before(a.peersAgain) {
+				at = a.peersAgain
+			}
 			earliest(at)
 			a.peersDue = true
 		}
@@ -92,7 +95,11 @@ func (a *account) tick(ctx actor.Context) {
 	}
 	a.showLimit(ctx)
 	a.windStep(ctx)
-	a.flushPeers(now)
+	if a.loaded != nil && !now.Before(a.peersAgain) {
+		if at, ok := a.loaded.peers.Due(); ok && !now.Before(at) {
+			a.flushPeers(ctx)
+		}
+	}
 	a.plan(ctx)
 }
 
@@ -117,24 +124,5 @@ func (a *account) sendReport(ctx actor.Context) {
 			acc.log.Debug("status is not stored", "error", err.Error())
 		}
 		root.Send(self, &statusReported{})
-	}()
-}
-
-// flushPeers writes what the account has learnt of peers, in the background.
-func (a *account) flushPeers(now time.Time) {
-	if a.loaded == nil {
-		return
-	}
-	at, ok := a.loaded.peers.Due()
-	if !ok || now.Before(at) {
-		return
-	}
-	cache, log := a.loaded.peers, a.log
-	go func() {
-		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
-		defer cancel()
-		if err := cache.Flush(c); err != nil {
-			log.Warn("peers are not stored; they will be tried again", "error", err.Error())
-		}
 	}()
 }

@@ -53,7 +53,12 @@ func (a *account) windStep(ctx actor.Context) {
 		a.plan(ctx)
 		return
 	}
-	stored := !a.saving && !a.dirty
+	if a.loaded != nil && !a.flushing && !a.deps.Now().Before(a.peersAgain) {
+		if _, waits := a.loaded.peers.Due(); waits {
+			a.flushPeers(ctx)
+		}
+	}
+	stored := !a.saving && !a.dirty && !a.flushing && a.peersAgain.IsZero()
 	if hopeless := a.state == StateFenced || a.deps.Now().Sub(w.until) > saveGrace; !stored && !hopeless {
 		a.plan(ctx)
 		return

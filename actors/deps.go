@@ -73,6 +73,7 @@ const (
 	healthyAfter    = 30 * time.Second // a connection that lived so long resets the backoff
 	maxAttempts     = 5                // of an idempotent call after 500 and -503
 	checkpointEvery = 30 * time.Second
+	checkpointRate  = 2 << 10 // bytes a second: those of thousands of channels are stored less often
 	callRetryBase   = time.Second
 )
 

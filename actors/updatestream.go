@@ -47,6 +47,7 @@ type updateStream struct {
 	skips     []*[]updates.Gap // of those syncs that skip
 	timer     *time.Timer
 	cpTimer   *time.Timer
+	cpAfter   time.Time // no other checkpoint before
 	candidate *candidate
 	stored    eventlog.Cursor // of the last checkpoint
 	watch     watchdog.Watchdog
@@ -404,8 +405,9 @@ func (s *updateStream) checkpoint(ctx actor.Context) {
 	if c := s.candidate; c != nil && covers(s.deps.Events.Durable(), c.at) {
 		ctx.Send(ctx.Parent(), &checkpointDue{data: c.data})
 		s.candidate, s.stored = nil, c.at
+		s.cpAfter = s.deps.Now().Add(time.Duration(len(c.data)/checkpointRate) * time.Second)
 	}
-	if s.candidate != nil || !s.durable.Known() || s.stored == s.last {
+	if s.candidate != nil || !s.durable.Known() || s.stored == s.last || s.deps.Now().Before(s.cpAfter) {
 		return // s.last moves with every change of the state
 	}
 	data, err := updatelog.EncodeCheckpoint(s.durable, s.last)

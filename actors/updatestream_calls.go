@@ -150,22 +150,14 @@ func (a *account) stopStream(ctx actor.Context) {
 	}
 }
 
-// maxCheckpoint is what a checkpoint may take of a session record (sessionstore.MaxSealed). A
-// larger one is not stored: the next start reads back more of the event log instead.
-const maxCheckpoint = 12 << 10
-
 func (a *account) checkpoint(ctx actor.Context, m *checkpointDue) {
-	if len(m.data) > maxCheckpoint {
-		a.log.Warn("checkpoint is too large for the session record; the event log is read back from an older one", "bytes", len(m.data))
-		return
-	}
 	a.record.Checkpoint = m.data
 	a.save(ctx, nil)
 }
 
 // streamEnded takes the last checkpoint of a stream that has stopped working.
 func (a *account) streamEnded(ctx actor.Context, m *streamEnded) {
-	if m.checkpoint != nil && a.authorized() && len(m.checkpoint) <= maxCheckpoint {
+	if m.checkpoint != nil && a.authorized() {
 		a.record.Checkpoint = m.checkpoint
 		a.save(ctx, nil)
 	}

@@ -90,7 +90,7 @@ type Record struct {
 	HomeDC int
 	// Keys by DC id.
 	Keys map[int]DCKey
-	// UserID is Telegram's number, 0 before login: a record with one is authorised.
+	// UserID is Telegram's number, 0 before login.
 	UserID int64
 	// Bot says that the account is a bot.
 	Bot bool
@@ -112,8 +112,8 @@ type Record struct {
 	UpdatedAt time.Time
 }
 
-// Authorised reports whether the record belongs to a logged-in account.
-func (r Record) Authorised() bool { return r.UserID != 0 }
+// Authorised reports whether the record belongs to an account that is logged in, or may be.
+func (r Record) Authorised() bool { return r.UserID != 0 || r.Unverified }
 
 // String names the account and counts the rest; no secrets.
 func (r Record) String() string {

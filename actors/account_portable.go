@@ -1,0 +1,377 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/gotd/td/bin"
+	"github.com/gotd/td/tg"
+
+	"github.com/telefleet/orchestrator/eventlog"
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/updatelog"
+	"github.com/telefleet/orchestrator/sessionstore"
+	"github.com/telefleet/orchestrator/sessionstore/peers"
+	"github.com/telefleet/orchestrator/updates"
+)
+
+// A session that comes from elsewhere takes the place of the account's own:
+//
+//	given ─not signed in─> sockets and stream closed ─stored─> loaded again, as at a start
+//	  └──signed in──> refused                           └─refused by the store─> loaded again
+//
+// When the format does not say whose it is, the first connection asks (users.getUsers).
+
+// Commands about sessions that come from elsewhere or go there.
+type (
+	// importSession makes a session the account's own; done is called once it is stored.
+	importSession struct {
+		session *Portable
+		done    func(error)
+	}
+	// exportSession asks for the stored record; reply is called once.
+	exportSession struct {
+		whileOnline bool
+		reply       func(*sessionstore.Record, error)
+	}
+	// saveSession stores record and peers now; done is called with the outcome.
+	saveSession struct{ done func(error) }
+)
+
+// Events of goroutines of an account.
+type (
+	importStored struct {
+		inc uint64
+		err error
+	}
+	// verified is the answer to whose an imported session is.
+	verified struct {
+		inc  uint64
+		user *tg.User
+		err  error
+	}
+	peersFlushed struct {
+		inc uint64
+		err error
+	}
+)
+
+// Portable is a session on its way in or out: a record, whose checkpoint has no place in an event
+// log, and the peers that its user knows.
+type Portable struct {
+	Record *sessionstore.Record
+	Peers  []peers.Peer
+}
+
+// errNotYet says that a session can be exported in a moment: it is being read, or its connections
+// are being closed.
+var errNotYet = errors.New("its session is in use for a moment")
+
+// portable handles what is about sessions from and for elsewhere; false: it is something else.
+func (a *account) portable(ctx actor.Context) bool {
+	switch m := ctx.Message().(type) {
+	case *importSession:
+		a.importSession(ctx, m)
+	case *exportSession:
+		a.exportSession(m)
+	case *saveSession:
+		a.saveSession(ctx, m)
+	case *importStored:
+		a.importStored(ctx, m)
+	case *verified:
+		a.verified(ctx, m)
+	case *peersFlushed:
+		a.peersFlushed(ctx, m)
+	default:
+		return false
+	}
+	return true
+}
+
+func (a *account) importSession(ctx actor.Context, m *importSession) {
+	switch {
+	case a.draining || a.ended || a.state == StateFenced || a.state == StateQuarantined:
+		m.done(a.refusal())
+	case a.importing != nil:
+		m.done(unavailable(a.state, "another session is being imported into it", "repeat the call in a moment"))
+	case a.record == nil: // sessionLoaded goes on
+		a.importing = m
+	default:
+		a.importing = m
+		a.beginImport(ctx)
+	}
+}
+
+// beginImport closes everything of the present session, unless somebody is signed in by it.
+func (a *account) beginImport(ctx actor.Context) {
+	switch given := a.importing.session.Record; {
+	case !a.record.Authorised() && len(given.Keys) > 0:
+	case !a.record.Authorised(): // a fresh session, which it has already
+		a.endImport(nil)
+		return
+	case given.HomeDC == a.record.HomeDC && given.Keys[given.HomeDC].Key == a.record.Keys[a.record.HomeDC].Key:
+		a.endImport(nil) // once more the session that it has
+		return
+	default:
+		a.endImport(fleet.Errorf(fleet.CodeFailedPrecondition, "SESSION_EXISTS", "account %s: it has a session that is signed in", a.id).
+			WithRemedy("import into another account, or sign this one out or delete it first"))
+		return
+	}
+	a.answerAll(unavailable(a.state, "a session is being imported into it", "repeat the call in a moment"))
+	for _, side := range a.sides {
+		a.stopSide(ctx, side)
+	}
+	a.revive(ctx)
+}
+
+func (a *account) endImport(err error) {
+	if m := a.importing; m != nil {
+		a.importing = nil
+		m.done(err)
+	}
+}
+
+// storeImport stores the session in place of the record; nothing of the account runs.
+func (a *account) storeImport(ctx actor.Context) {
+	a.saving = true
+	s, old, given, inc := a.shared, cloneRecord(a.record), a.importing.session, a.inc
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	go func() {
+		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		defer cancel()
+		root.Send(self, &importStored{inc: inc, err: s.storeImport(c, old, given)})
+	}()
+}
+
+// storeImport stores a session in place of an old record. The record comes last: an import that
+// fails before leaves an account that nobody is signed in with.
+func (s *shared) storeImport(ctx context.Context, old *sessionstore.Record, given *Portable) error {
+	rec := cloneRecord(given.Record)
+	rec.Account, rec.Unverified = s.id, rec.UserID == 0
+	w, err := s.deps.Events.Claim(ctx, s.id, s.grant.Fence.Token())
+	if err != nil {
+		return fmt.Errorf("claim event log: %w", err)
+	}
+	same := rec.UserID != 0 && rec.UserID == old.UpdatesOf
+	switch {
+	case len(rec.Checkpoint) > 0:
+		state, _, err := updatelog.DecodeCheckpoint(rec.Checkpoint)
+		if err != nil {
+			return fleet.Errorf(fleet.CodeInvalidArgument, "SESSION_INVALID", "session: update state: %w", err).WithRemedy("export it again")
+		}
+		rec.UpdatesOf = rec.UserID
+		if rec.Checkpoint, err = updatelog.EncodeCheckpoint(state, w.Claimed()); err != nil {
+			return err
+		}
+	case same || rec.Unverified: // the first connection tells whether it is the same user
+		rec.UpdatesOf, rec.Checkpoint = old.UpdatesOf, old.Checkpoint
+	default:
+		if rec.UpdatesOf, rec.Checkpoint, err = rec.UserID, nil, nil; old.UpdatesOf != 0 {
+			rec.Checkpoint, err = updatelog.EncodeCheckpoint(updates.State{}, w.Claimed())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !same { // access hashes are of the user who has seen them
+		if err := s.deps.Peers.Delete(ctx, s.id); err != nil {
+			return fmt.Errorf("forget former peers: %w", err)
+		}
+	}
+	if err := s.deps.Peers.Put(ctx, s.id, given.Peers); err != nil {
+		return fmt.Errorf("store peers: %w", err)
+	}
+	return s.deps.Sessions.ReplaceKey(ctx, s.grant.Fence, rec)
+}
+
+// importStored begins anew with what is stored now, be it the session that was given or, if the
+// store has refused it, the former one.
+func (a *account) importStored(ctx actor.Context, m *importStored) {
+	if m.inc != a.inc {
+		return
+	}
+	a.saving, a.dirty = false, false
+	for _, then := range a.saved {
+		then(unavailable(a.state, "a session was imported into it", "repeat the call"))
+	}
+	a.saved = nil
+	a.endImport(m.err)
+	if fenced(m.err) {
+		a.stop(ctx, StateFenced, "FENCED", "another node owns the account", "")
+	}
+	if a.draining {
+		a.windStep(ctx)
+		return
+	}
+	a.loaded = nil
+	a.load(ctx)
+}
+
+// verify asks whose an imported session is.
+func (a *account) verify(ctx actor.Context) {
+	self, root, inc := ctx.Self(), ctx.ActorSystem().Root, a.inc
+	req := &tg.UsersGetUsersRequest{ID: []tg.InputUserClass{&tg.InputUserSelf{}}}
+	a.invoke(ctx, internalCall(req, func(result []byte, err error) {
+		m := &verified{inc: inc, err: err}
+		var out tg.UserClassVector
+		if m.err == nil {
+			m.err = out.Decode(&bin.Buffer{Buf: result})
+		}
+		if m.err == nil {
+			user, ok := one(out.Elems).(*tg.User)
+			if !ok {
+				m.err = errors.New("Telegram does not say whose the session is")
+			}
+			m.user = user
+		}
+		root.Send(self, m)
+	}))
+}
+
+func one(users []tg.UserClass) tg.UserClass {
+	if len(users) != 1 {
+		return nil
+	}
+	return users[0]
+}
+
+func (a *account) verified(ctx actor.Context, m *verified) {
+	if m.inc != a.inc || !a.record.Unverified || a.draining || a.state.terminal() {
+		return
+	}
+	if m.err != nil { // asked again on the next connection
+		a.log.Warn("it is not known whose the imported session is", "error", m.err.Error())
+		return
+	}
+	a.signedIn(ctx, &signedIn{userID: m.user.ID, bot: m.user.Bot, saved: func(error) {}})
+}
+
+// exportSession gives the record out. Two clients with one session end it (406), so it is closed
+// here, unless the caller knows what it does.
+func (a *account) exportSession(m *exportSession) {
+	switch {
+	case a.importing != nil || a.record == nil && !a.state.terminal():
+		m.reply(nil, errNotYet)
+	case a.record == nil || a.draining || a.state == StateFenced:
+		m.reply(nil, a.refusal())
+	case m.whileOnline:
+		m.reply(cloneRecord(a.record), nil)
+	case !a.state.terminal():
+		m.reply(nil, fleet.Errorf(fleet.CodeFailedPrecondition, "ACCOUNT_ONLINE", "account %s: it may be connected, and a second client with its session would end the session for both (406 AUTH_KEY_DUPLICATED)", a.id).
+			WithRemedy("pause it first: `orchestrator account pause "+string(a.id)+"`; or export with --while-online and never let both connect"))
+	case a.home != nil || len(a.sides) > 0 || a.stream != nil || a.saving || a.dirty:
+		m.reply(nil, errNotYet)
+	default:
+		m.reply(cloneRecord(a.record), nil)
+	}
+}
+
+func (a *account) saveSession(ctx actor.Context, m *saveSession) {
+	if a.record == nil || a.ended || a.importing != nil || a.state == StateFenced {
+		m.done(a.refusal())
+		return
+	}
+	a.saveAfter = append(a.saveAfter, m.done)
+	a.flushPeers(ctx)
+}
+
+// flushPeers writes what the account has learnt of peers, in the background.
+func (a *account) flushPeers(ctx actor.Context) {
+	if a.loaded == nil || a.flushing {
+		return
+	}
+	a.flushing = true
+	cache, inc, self, root := a.loaded.peers, a.inc, ctx.Self(), ctx.ActorSystem().Root
+	go func() {
+		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		defer cancel()
+		root.Send(self, &peersFlushed{inc: inc, err: cache.Flush(c)})
+	}()
+}
+
+func (a *account) peersFlushed(ctx actor.Context, m *peersFlushed) {
+	if m.inc != a.inc {
+		return
+	}
+	a.flushing, a.peersAgain = false, time.Time{}
+	if m.err != nil {
+		a.log.Warn("peers are not stored; they will be tried again", "error", m.err.Error())
+		a.peersAgain = a.deps.Now().Add(time.Second)
+	}
+	waiting := a.saveAfter
+	a.saveAfter = nil
+	for _, done := range waiting {
+		if m.err != nil {
+			done(fmt.Errorf("store peers: %w", m.err))
+			continue
+		}
+		a.save(ctx, done)
+	}
+	if a.draining {
+		a.windStep(ctx)
+	}
+	a.plan(ctx)
+}
+
+// Import makes a session from elsewhere the account's own and returns once it is stored. Reason
+// SESSION_EXISTS when somebody is signed in already by another session, AUTH_KEY_IN_USE when
+// another account has its auth key.
+func (e *Env) Import(ctx context.Context, session *Portable) error {
+	return e.await(ctx, func(done func(error)) any { return &importSession{session, done} })
+}
+
+// closePoll is how often an export looks whether the account's connections are closed.
+const closePoll = 20 * time.Millisecond
+
+// Export returns the stored session; its checkpoint has no place in an event log. Reason
+// ACCOUNT_ONLINE when the account is not paused, unless whileOnline.
+func (e *Env) Export(ctx context.Context, whileOnline bool) (*Portable, error) {
+	poll := time.NewTicker(closePoll)
+	defer poll.Stop()
+	var rec *sessionstore.Record
+	for {
+		err := e.await(ctx, func(done func(error)) any {
+			return &exportSession{whileOnline, func(r *sessionstore.Record, err error) { rec = r; done(err) }}
+		})
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errNotYet) {
+			return nil, err
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if err := e.await(ctx, func(done func(error)) any { return &saveSession{done} }); err != nil {
+		return nil, err
+	}
+	if len(rec.Checkpoint) > 0 {
+		state, _, err := updatelog.DecodeCheckpoint(rec.Checkpoint)
+		if err != nil {
+			return nil, err
+		}
+		if rec.Checkpoint, err = updatelog.EncodeCheckpoint(state, eventlog.Cursor{}); err != nil {
+			return nil, err
+		}
+	}
+	known, err := e.deps.Peers.Load(ctx, e.id)
+	if err != nil {
+		return nil, fmt.Errorf("load peers of %s: %w", e.id, err)
+	}
+	return &Portable{Record: rec, Peers: known}, nil
+}
+
+// Save stores the session record and the peers now. The update state needs no save: it is in the
+// event log.
+func (e *Env) Save(ctx context.Context) error {
+	return e.await(ctx, func(done func(error)) any { return &saveSession{done} })
+}
+
+// TestNetwork reports whether the account belongs to Telegram's test DCs.
+func (e *Env) TestNetwork() bool { return e.deps.DCs.Test }
