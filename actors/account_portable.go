@@ -15,6 +15,7 @@ import (
 	"github.com/telefleet/orchestrator/internal/updatelog"
 	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/sessionstore/peers"
+	"github.com/telefleet/orchestrator/telegram/dcs"
 	"github.com/telefleet/orchestrator/updates"
 )
 
@@ -29,7 +30,7 @@ import (
 type (
 	// importSession makes a session the account's own; done is called once it is stored.
 	importSession struct {
-		session *Portable
+		session *given
 		done    func(error)
 	}
 	// exportSession asks for the stored record; reply is called once.
@@ -59,11 +60,11 @@ type (
 	}
 )
 
-// Portable is a session on its way in or out: a record, whose checkpoint has no place in an event
-// log, and the peers that its user knows.
-type Portable struct {
-	Record *sessionstore.Record
-	Peers  []peers.Peer
+// given is a session on its way in: a record, whose checkpoint has no place in our event log, and
+// the peers that its user knows.
+type given struct {
+	record *sessionstore.Record
+	peers  []peers.Peer
 }
 
 // errNotYet says that a session can be exported in a moment: it is being read, or its connections
@@ -107,12 +108,12 @@ func (a *account) importSession(ctx actor.Context, m *importSession) {
 
 // beginImport closes everything of the present session, unless somebody is signed in by it.
 func (a *account) beginImport(ctx actor.Context) {
-	switch given := a.importing.session.Record; {
-	case !a.record.Authorised() && len(given.Keys) > 0:
+	switch rec := a.importing.session.record; {
+	case !a.record.Authorised() && len(rec.Keys) > 0:
 	case !a.record.Authorised(): // a fresh session, which it has already
 		a.endImport(nil)
 		return
-	case given.HomeDC == a.record.HomeDC && given.Keys[given.HomeDC].Key == a.record.Keys[a.record.HomeDC].Key:
+	case rec.HomeDC == a.record.HomeDC && rec.Keys[rec.HomeDC].Key == a.record.Keys[a.record.HomeDC].Key:
 		a.endImport(nil) // once more the session that it has
 		return
 	default:
@@ -137,19 +138,19 @@ func (a *account) endImport(err error) {
 // storeImport stores the session in place of the record; nothing of the account runs.
 func (a *account) storeImport(ctx actor.Context) {
 	a.saving = true
-	s, old, given, inc := a.shared, cloneRecord(a.record), a.importing.session, a.inc
+	s, old, in, inc := a.shared, cloneRecord(a.record), a.importing.session, a.inc
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	go func() {
 		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
-		root.Send(self, &importStored{inc: inc, err: s.storeImport(c, old, given)})
+		root.Send(self, &importStored{inc: inc, err: s.storeImport(c, old, in)})
 	}()
 }
 
 // storeImport stores a session in place of an old record. The record comes last: an import that
 // fails before leaves an account that nobody is signed in with.
-func (s *shared) storeImport(ctx context.Context, old *sessionstore.Record, given *Portable) error {
-	rec := cloneRecord(given.Record)
+func (s *shared) storeImport(ctx context.Context, old *sessionstore.Record, in *given) error {
+	rec := cloneRecord(in.record)
 	rec.Account, rec.Unverified = s.id, rec.UserID == 0
 	w, err := s.deps.Events.Claim(ctx, s.id, s.grant.Fence.Token())
 	if err != nil {
@@ -181,7 +182,7 @@ func (s *shared) storeImport(ctx context.Context, old *sessionstore.Record, give
 			return fmt.Errorf("forget former peers: %w", err)
 		}
 	}
-	if err := s.deps.Peers.Put(ctx, s.id, given.Peers); err != nil {
+	if err := s.deps.Peers.Put(ctx, s.id, in.peers); err != nil {
 		return fmt.Errorf("store peers: %w", err)
 	}
 	return s.deps.Sessions.ReplaceKey(ctx, s.grant.Fence, rec)
@@ -318,17 +319,18 @@ func (a *account) peersFlushed(ctx actor.Context, m *peersFlushed) {
 
 // Import makes a session from elsewhere the account's own and returns once it is stored. Reason
 // SESSION_EXISTS when somebody is signed in already by another session, AUTH_KEY_IN_USE when
-// another account has its auth key.
-func (e *Env) Import(ctx context.Context, session *Portable) error {
-	return e.await(ctx, func(done func(error)) any { return &importSession{session, done} })
+// another account has its auth key. What the record says of the account and of the event log does
+// not count.
+func (e *Env) Import(ctx context.Context, rec *sessionstore.Record, known []peers.Peer) error {
+	return e.await(ctx, func(done func(error)) any { return &importSession{&given{rec, known}, done} })
 }
 
 // closePoll is how often an export looks whether the account's connections are closed.
 const closePoll = 20 * time.Millisecond
 
-// Export returns the stored session; its checkpoint has no place in an event log. Reason
-// ACCOUNT_ONLINE when the account is not paused, unless whileOnline.
-func (e *Env) Export(ctx context.Context, whileOnline bool) (*Portable, error) {
+// Export returns the stored session, its checkpoint without a place in the event log, and the
+// peers. Reason ACCOUNT_ONLINE when the account is not paused, unless whileOnline.
+func (e *Env) Export(ctx context.Context, whileOnline bool) (*sessionstore.Record, []peers.Peer, error) {
 	poll := time.NewTicker(closePoll)
 	defer poll.Stop()
 	var rec *sessionstore.Record
@@ -340,31 +342,48 @@ func (e *Env) Export(ctx context.Context, whileOnline bool) (*Portable, error) {
 			break
 		}
 		if !errors.Is(err, errNotYet) {
-			return nil, err
+			return nil, nil, err
 		}
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		}
 	}
 	if err := e.await(ctx, func(done func(error)) any { return &saveSession{done} }); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if len(rec.Checkpoint) > 0 {
-		state, _, err := updatelog.DecodeCheckpoint(rec.Checkpoint)
-		if err != nil {
-			return nil, err
-		}
-		if rec.Checkpoint, err = updatelog.EncodeCheckpoint(state, eventlog.Cursor{}); err != nil {
-			return nil, err
-		}
+	if err := e.place(ctx, rec, whileOnline); err != nil {
+		return nil, nil, err
 	}
 	known, err := e.deps.Peers.Load(ctx, e.id)
 	if err != nil {
-		return nil, fmt.Errorf("load peers of %s: %w", e.id, err)
+		return nil, nil, fmt.Errorf("load peers of %s: %w", e.id, err)
 	}
-	return &Portable{Record: rec, Peers: known}, nil
+	return rec, known, nil
+}
+
+// place makes the checkpoint of an exported record the user's place in its updates, without that in
+// our event log. Of an account that may be connected it is the last one stored: the log is its own.
+func (e *Env) place(ctx context.Context, rec *sessionstore.Record, whileOnline bool) (err error) {
+	var state updates.State
+	switch {
+	case rec.UserID == 0:
+	case !whileOnline:
+		pos, err := updatelog.Claim(ctx, e.deps.Events, e.id, e.grant.Fence.Token(), rec.Checkpoint)
+		if err != nil {
+			return err
+		}
+		state = pos.State
+	case len(rec.Checkpoint) > 0:
+		if state, _, err = updatelog.DecodeCheckpoint(rec.Checkpoint); err != nil {
+			return err
+		}
+	}
+	if rec.Checkpoint = nil; state.Known() {
+		rec.Checkpoint, err = updatelog.EncodeCheckpoint(state, eventlog.Cursor{})
+	}
+	return err
 }
 
 // Save stores the session record and the peers now. The update state needs no save: it is in the
@@ -373,5 +392,5 @@ func (e *Env) Save(ctx context.Context) error {
 	return e.await(ctx, func(done func(error)) any { return &saveSession{done} })
 }
 
-// TestNetwork reports whether the account belongs to Telegram's test DCs.
-func (e *Env) TestNetwork() bool { return e.deps.DCs.Test }
+// Network is the DCs that the account may be on.
+func (e *Env) Network() dcs.List { return e.deps.DCs }

@@ -20,16 +20,16 @@ import (
 
 // export pauses an account and takes its session away from it: what is stored is deleted, as
 // when the account is.
-func (r *rig) export(t *testing.T, id fleet.AccountID) *Portable {
+func (r *rig) export(t *testing.T, id fleet.AccountID) *given {
 	t.Helper()
 	r.fleet.SetDesired(id, paused(1))
 	r.status(t, id, StatePaused)
-	p, err := r.env(t, id).Export(bounded(t), false)
+	rec, known, err := r.env(t, id).Export(bounded(t), false)
 	if err != nil {
 		t.Fatalf("%s: export: %v", id, err)
 	}
 	r.forget(t, id)
-	return p
+	return &given{rec, known}
 }
 
 // forget deletes what is stored of an account; whoever runs it can store no more.
@@ -57,14 +57,14 @@ func TestSessionGoesOnInAnotherAccount(t *testing.T) {
 	_, bob := r.pair(t)
 	key := r.key(t, "ann")
 	p := r.export(t, "ann")
-	if p.Record.UserID != r.users["ann"] || len(p.Record.Keys) == 0 || len(p.Record.Checkpoint) == 0 {
-		t.Fatalf("exported %v", p.Record)
+	if p.record.UserID != r.users["ann"] || len(p.record.Keys) == 0 || len(p.record.Checkpoint) == 0 {
+		t.Fatalf("exported %v", p.record)
 	}
 	r.send(t, "bob", "@user_ann", "while ann is away")
 
 	r.own("moved")
 	env := r.env(t, "moved")
-	if err := env.Import(bounded(t), p); err != nil {
+	if err := env.Import(bounded(t), p.record, p.peers); err != nil {
 		t.Fatal(err)
 	}
 	if st := r.status(t, "moved", StateOnline); st.UserID != r.users["ann"] {
@@ -96,9 +96,9 @@ func TestUnknownUserOfAnImportedSessionIsAskedFor(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 52})
 	r.person(t, "ann", 2)
 	p := r.export(t, "ann")
-	p.Record.UserID, p.Record.Checkpoint, p.Peers = 0, nil, nil
+	p.record.UserID, p.record.Checkpoint, p.peers = 0, nil, nil
 	r.own("moved")
-	if err := r.env(t, "moved").Import(bounded(t), p); err != nil {
+	if err := r.env(t, "moved").Import(bounded(t), p.record, p.peers); err != nil {
 		t.Fatal(err)
 	}
 	if st := r.status(t, "moved", StateOnline); st.UserID != r.users["ann"] {
@@ -120,7 +120,7 @@ func TestImportedSessionThatTelegramHasEnded(t *testing.T) {
 	r.status(t, "fresh", StatePaused)
 	r.forget(t, "fresh")
 	r.own("moved")
-	if err := r.env(t, "moved").Import(bounded(t), &Portable{Record: rec}); err != nil {
+	if err := r.env(t, "moved").Import(bounded(t), rec, nil); err != nil {
 		t.Fatal(err)
 	}
 	if st := r.status(t, "moved", StateLoggedOut); st.Reason != "AUTH_KEY_UNREGISTERED" || st.Remedy == "" {
@@ -134,8 +134,8 @@ func TestImportedKeyIsNotReplaced(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 54})
 	r.own("moved")
 	key := storetest.Key(9)
-	p := &Portable{Record: &sessionstore.Record{HomeDC: 2, Keys: map[int]sessionstore.DCKey{2: {Key: key}}}}
-	if err := r.env(t, "moved").Import(bounded(t), p); err != nil {
+	rec := &sessionstore.Record{HomeDC: 2, Keys: map[int]sessionstore.DCKey{2: {Key: key}}}
+	if err := r.env(t, "moved").Import(bounded(t), rec, nil); err != nil {
 		t.Fatal(err)
 	}
 	if st := r.status(t, "moved", StateBackoff); st.Reason != "AUTH_KEY_UNKNOWN" {
@@ -152,14 +152,14 @@ func TestImportNeverTakesASessionAway(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 55})
 	ann, _ := r.pair(t)
 	before := r.record(t, "ann")
-	other := &Portable{Record: &sessionstore.Record{HomeDC: 2, Keys: map[int]sessionstore.DCKey{2: {Key: storetest.Key(1)}}}}
-	wantReason(t, "over a signed-in session", ann.Import(bounded(t), other), "SESSION_EXISTS")
-	if err := ann.Import(bounded(t), &Portable{Record: before}); err != nil {
+	other := &sessionstore.Record{HomeDC: 2, Keys: map[int]sessionstore.DCKey{2: {Key: storetest.Key(1)}}}
+	wantReason(t, "over a signed-in session", ann.Import(bounded(t), other, nil), "SESSION_EXISTS")
+	if err := ann.Import(bounded(t), before, nil); err != nil {
 		t.Errorf("the same session once more: %v", err)
 	}
 	r.own("copy")
 	env := r.env(t, "copy")
-	err := env.Import(bounded(t), &Portable{Record: before})
+	err := env.Import(bounded(t), before, nil)
 	wantReason(t, "the session of another account", err, "AUTH_KEY_IN_USE")
 	if err != nil && !strings.Contains(err.Error(), "account ann") {
 		t.Errorf("%v does not name the other account", err)
@@ -169,7 +169,7 @@ func TestImportNeverTakesASessionAway(t *testing.T) {
 	if rec := r.record(t, "copy"); rec.Keys[2].Key == before.Keys[2].Key {
 		t.Error("the refused key was stored")
 	}
-	if err := env.Import(bounded(t), &Portable{Record: &sessionstore.Record{}}); err != nil {
+	if err := env.Import(bounded(t), &sessionstore.Record{}, nil); err != nil {
 		t.Errorf("a fresh session: %v", err)
 	}
 	if _, err := telegram.GetMe(bounded(t), ann); err != nil {
@@ -181,22 +181,22 @@ func TestImportNeverTakesASessionAway(t *testing.T) {
 func TestExportNeedsAPause(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 56})
 	ann := r.person(t, "ann", 2)
-	_, err := ann.Export(bounded(t), false)
+	_, _, err := ann.Export(bounded(t), false)
 	wantReason(t, "online", err, "ACCOUNT_ONLINE")
-	p, err := ann.Export(bounded(t), true)
-	if err != nil || p.Record.UserID != r.users["ann"] {
-		t.Errorf("while online: %v, %v", p, err)
+	rec, _, err := ann.Export(bounded(t), true)
+	if err != nil || rec.UserID != r.users["ann"] {
+		t.Errorf("while online: %v, %v", rec, err)
 	}
 	r.fleet.SetDesired("ann", paused(1))
 	r.status(t, "ann", StatePaused)
-	p, err = ann.Export(bounded(t), false)
-	if err != nil || p.Record.UserID != r.users["ann"] {
-		t.Fatalf("paused: %v, %v", p, err)
+	rec, _, err = ann.Export(bounded(t), false)
+	if err != nil || rec.UserID != r.users["ann"] {
+		t.Fatalf("paused: %v, %v", rec, err)
 	}
 	if n := r.fleet.Sockets(); n != 0 {
 		t.Errorf("%d sockets are open", n)
 	}
-	if _, at, err := updatelog.DecodeCheckpoint(p.Record.Checkpoint); err != nil || at != (eventlog.Cursor{}) {
+	if _, at, err := updatelog.DecodeCheckpoint(rec.Checkpoint); err != nil || at != (eventlog.Cursor{}) {
 		t.Errorf("the update state points into our log: %v, %v", at, err)
 	}
 }
@@ -207,7 +207,7 @@ func TestImportIntoAPausedAccountStaysPaused(t *testing.T) {
 	r.person(t, "ann", 2)
 	p := r.export(t, "ann")
 	r.own("moved", func(g *Grant) { g.Desired = paused(1) })
-	if err := r.env(t, "moved").Import(bounded(t), p); err != nil {
+	if err := r.env(t, "moved").Import(bounded(t), p.record, p.peers); err != nil {
 		t.Fatal(err)
 	}
 	if st := r.status(t, "moved", StatePaused); st.UserID != r.users["ann"] {
@@ -226,7 +226,7 @@ func TestAnotherUserInheritsNothing(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 58})
 	ann, _ := r.pair(t)
 	p := r.export(t, "bob")
-	p.Record.Checkpoint = nil
+	p.record.Checkpoint = nil
 	if _, _, err := telegram.LogOut(bounded(t), ann); err != nil {
 		t.Fatal(err)
 	}
@@ -234,8 +234,8 @@ func TestAnotherUserInheritsNothing(t *testing.T) {
 	if err := ann.Save(bounded(t)); err != nil {
 		t.Fatal(err)
 	}
-	p.Peers = []peers.Peer{{Kind: peers.User, ID: 77, AccessHash: 5}}
-	if err := ann.Import(bounded(t), p); err != nil {
+	p.peers = []peers.Peer{{Kind: peers.User, ID: 77, AccessHash: 5}}
+	if err := ann.Import(bounded(t), p.record, p.peers); err != nil {
 		t.Fatal(err)
 	}
 	if st := r.status(t, "ann", StateOnline); st.UserID != r.users["bob"] {
@@ -261,7 +261,7 @@ func TestThousandsOfChannelsAreStored(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 59})
 	r.person(t, "ann", 2)
 	p := r.export(t, "ann")
-	state, _, err := updatelog.DecodeCheckpoint(p.Record.Checkpoint)
+	state, _, err := updatelog.DecodeCheckpoint(p.record.Checkpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,11 +269,11 @@ func TestThousandsOfChannelsAreStored(t *testing.T) {
 	for i := range int64(6000) {
 		state.Channels[1_000_000_007*(i+1)] = 1_000_000 + int(i)
 	}
-	if p.Record.Checkpoint, err = updatelog.EncodeCheckpoint(state, eventlog.Cursor{}); err != nil {
+	if p.record.Checkpoint, err = updatelog.EncodeCheckpoint(state, eventlog.Cursor{}); err != nil {
 		t.Fatal(err)
 	}
 	r.own("moved")
-	if err := r.env(t, "moved").Import(bounded(t), p); err != nil {
+	if err := r.env(t, "moved").Import(bounded(t), p.record, p.peers); err != nil {
 		t.Fatal(err)
 	}
 	r.status(t, "moved", StateOnline)

@@ -27,6 +27,8 @@ var sdk = map[string]string{
 	"UserService/GetMe": "Account.Me", "PeerService/ResolvePeer": "Account.ResolvePeer",
 	"MessageService/SendMessage": "Account.SendMessage", "MessageService/GetHistory": "Account.HistoryPage",
 	"RawService/Invoke": "Account.InvokeJSON", "SessionService/SyncUpdates": "Account.Sync",
+	"SessionService/InspectSession": "Client.InspectSession", "SessionService/ImportSession": "Account.ImportSession",
+	"SessionService/ExportSession": "Account.ExportSession", "SessionService/SaveSession": "Account.SaveSession",
 	"EventService/Subscribe": "Client.Events",
 	// Calls of this package share one connection as they are; Exchange is for callers that have
 	// one stream only.

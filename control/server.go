@@ -20,6 +20,7 @@ import (
 	"github.com/telefleet/orchestrator/api/orchestrator/v1/orchestratorv1connect"
 	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/sessionstore"
 )
 
 // Defaults and limits of ours.
@@ -64,7 +65,10 @@ type Config struct {
 	Joined func() error
 	// Requests remembers commands by their request_id; nil: a request_id is refused.
 	Requests Requests
-	Log      hclog.Logger
+	// KeyHolder names the account that has an auth key, empty for none; nil: InspectSession does
+	// not tell.
+	KeyHolder func(ctx context.Context, key sessionstore.KeyID) (fleet.AccountID, error)
+	Log       hclog.Logger
 	// MaxMessage is the largest request in bytes; 0 = DefaultMaxMessage.
 	MaxMessage int
 	// Timeout bounds unary calls; 0 = DefaultTimeout.
@@ -188,7 +192,7 @@ func (s *Server) mux() *http.ServeMux {
 	d := &dispatcher{
 		host: &methods.Host{
 			Env: route.env, Peers: route.peers, Accounts: s.cfg.Accounts, Watcher: s.cfg.Watcher, Nodes: s.cfg.Nodes,
-			Events: s.cfg.Events, Requests: s.cfg.Requests,
+			Events: s.cfg.Events, Requests: s.cfg.Requests, KeyHolder: s.cfg.KeyHolder,
 		},
 		joined: s.cfg.Joined, router: route, forward: s.forward,
 		log: s.cfg.Log, timeout: s.cfg.Timeout, draining: s.draining,

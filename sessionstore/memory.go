@@ -139,6 +139,13 @@ func (m *Memory) Delete(_ context.Context, fence fleet.Fence, id fleet.AccountID
 	return nil
 }
 
+// Holder implements Store.
+func (m *Memory) Holder(_ context.Context, key KeyID) (fleet.AccountID, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.keys[key], nil
+}
+
 // Tamper writes other bytes over the stored ones, for tests of damage.
 func (m *Memory) Tamper(id fleet.AccountID, change func(Sealed) Sealed) {
 	m.mu.Lock()

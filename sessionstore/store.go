@@ -29,6 +29,8 @@ type Store interface {
 	ReplaceKey(ctx context.Context, fence fleet.Fence, rec *Record) error
 	// Delete removes the record and frees its auth keys. Deleting nothing is no error.
 	Delete(ctx context.Context, fence fleet.Fence, id fleet.AccountID) error
+	// Holder names the account that has an auth key, empty for none.
+	Holder(ctx context.Context, key KeyID) (fleet.AccountID, error)
 }
 
 // Keyring gives each account its data key, with which sessions and events are sealed.

@@ -259,7 +259,8 @@ func (n *node) serveAPI(cfg configs.Config) error {
 		Listen: cfg.API.Listen, Node: string(n.member.Node()), Log: n.log.Named("api"),
 		Fleet: localFleet{n}, Accounts: resources{n.accounts}, Watcher: resources{n.accounts},
 		Nodes: steering{n.member}, Events: feed{n.events}, Requests: n.requests, Joined: n.joined,
-		Cluster: n.peers.control(), Owners: owners{n.member},
+		KeyHolder: n.sessions.Holder,
+		Cluster:   n.peers.control(), Owners: owners{n.member},
 	}
 	if cfg.API.TLSCert != "" {
 		cert, err := tls.LoadX509KeyPair(cfg.API.TLSCert, cfg.API.TLSKey)

@@ -7,6 +7,7 @@ import (
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/telegram"
 )
 
@@ -21,6 +22,9 @@ type Host struct {
 	Watcher AccountWatcher
 	Nodes   Nodes
 	Events  Events
+	// KeyHolder names the account that has an auth key, empty for none; nil on a server that keeps
+	// no sessions.
+	KeyHolder func(ctx context.Context, key sessionstore.KeyID) (fleet.AccountID, error)
 	// Requests is nil on a server that keeps no requests: a request_id is then refused.
 	Requests Requests
 }

@@ -261,3 +261,15 @@ func (s *Store) Delete(ctx context.Context, fence fleet.Fence, id fleet.AccountI
 	}
 	return fmt.Errorf("delete session of %s: %w", id, errBusy)
 }
+
+// Holder implements sessionstore.Store.
+func (s *Store) Holder(ctx context.Context, key sessionstore.KeyID) (fleet.AccountID, error) {
+	resp, err := s.client.Get(ctx, s.authKey(key))
+	if err != nil {
+		return "", fmt.Errorf("read the holder of auth key %s: %w", key, err)
+	}
+	if len(resp.Kvs) == 0 {
+		return "", nil
+	}
+	return fleet.AccountID(resp.Kvs[0].Value), nil
+}

@@ -188,11 +188,21 @@ func keyInUse(t *testing.T, f Fixture) {
 	want(t, f.Store.ReplaceKey(t.Context(), b, copied), sessionstore.ErrKeyInUse, "b")
 	_, err = load(t, f.Store, "b")
 	want(t, err, sessionstore.ErrNotFound, "b")
+	holds(t, f, 1, "a")
 	must(t, f.Store.Delete(t.Context(), a, "a"))
+	holds(t, f, 1, "")
 	must(t, f.Store.Save(t.Context(), b, copied))
+	holds(t, f, 1, "b")
 	// A key that its record gives up is free again.
 	must(t, f.Store.ReplaceKey(t.Context(), b, Record("b", 2)))
 	must(t, f.Store.Save(t.Context(), a, Record("a", 1)))
+}
+
+func holds(t *testing.T, f Fixture, key byte, want fleet.AccountID) {
+	t.Helper()
+	if got, err := f.Store.Holder(t.Context(), Key(key).ID()); got != want || err != nil {
+		t.Errorf("the key belongs to %q, %v; want %q", got, err, want)
+	}
 }
 
 // keyKept: a key is never replaced because of one -404 (F18).
@@ -200,8 +210,15 @@ func keyKept(t *testing.T, f Fixture) {
 	fence := f.Own("a")
 	rec := Record("a", 1)
 	unauthorised := Record("a", 9)
-	unauthorised.UserID = 0
+	unauthorised.UserID, unauthorised.Unverified = 0, false
 	must(t, f.Store.Save(t.Context(), fence, unauthorised))
+	unverified := Record("a", 8) // whose it is has to be asked yet
+	unverified.UserID = 0
+	must(t, f.Store.Save(t.Context(), fence, unverified))
+	if err := f.Store.Save(t.Context(), fence, Record("a", 9)); !errors.Is(err, sessionstore.ErrKeyReplaced) {
+		t.Errorf("over an unverified key: %v", err)
+	}
+	must(t, f.Store.ReplaceKey(t.Context(), fence, unauthorised))
 	must(t, f.Store.Save(t.Context(), fence, rec)) // not signed in yet: a new key is fine
 
 	moved := Record("a", 1)
@@ -401,6 +418,11 @@ func (f Failing) Delete(_ context.Context, _ fleet.Fence, id fleet.AccountID) er
 	return fmt.Errorf("delete %s: %w", id, f.Err)
 }
 
+// Holder implements sessionstore.Store.
+func (f Failing) Holder(_ context.Context, key sessionstore.KeyID) (fleet.AccountID, error) {
+	return "", fmt.Errorf("read the holder of %s: %w", key, f.Err)
+}
+
 // RunFailing is the contract of a store whose storage is out of reach: every call fails,
 // none of the errors is a decision about the record, and nothing comes with them.
 func RunFailing(t *testing.T, s sessionstore.Store) {
@@ -409,8 +431,12 @@ func RunFailing(t *testing.T, s sessionstore.Store) {
 	if rec != nil {
 		t.Errorf("a record came with error %v", err)
 	}
+	holder, missing := s.Holder(t.Context(), 1)
+	if holder != "" {
+		t.Errorf("a holder came with error %v", missing)
+	}
 	for call, err := range map[string]error{
-		"load": err, "save": s.Save(t.Context(), fence, Record("a", 1)),
+		"load": err, "holder": missing, "save": s.Save(t.Context(), fence, Record("a", 1)),
 		"replace key": s.ReplaceKey(t.Context(), fence, Record("a", 1)), "delete": s.Delete(t.Context(), fence, "a"),
 	} {
 		if err == nil {

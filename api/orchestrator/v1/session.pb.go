@@ -209,6 +209,648 @@ func (x *SkippedUpdates) GetTo() int64 {
 	return 0
 }
 
+// InspectSessionRequest holds a session.
+type InspectSessionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session: a string, or the zip of a tdata folder. Empty is a fresh session. A secret.
+	Session []byte `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// Its format; empty or `auto` to find it out.
+	Format string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
+	// The local passcode of a tdata folder, if it has one; a secret.
+	Passcode      string `protobuf:"bytes,3,opt,name=passcode,proto3" json:"passcode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InspectSessionRequest) Reset() {
+	*x = InspectSessionRequest{}
+	mi := &file_orchestrator_v1_session_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InspectSessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InspectSessionRequest) ProtoMessage() {}
+
+func (x *InspectSessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_session_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InspectSessionRequest.ProtoReflect.Descriptor instead.
+func (*InspectSessionRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_session_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *InspectSessionRequest) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *InspectSessionRequest) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *InspectSessionRequest) GetPasscode() string {
+	if x != nil {
+		return x.Passcode
+	}
+	return ""
+}
+
+// InspectSessionReply says what was found.
+type InspectSessionReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One session, or as many as a tdata folder holds.
+	Sessions      []*SessionInfo `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InspectSessionReply) Reset() {
+	*x = InspectSessionReply{}
+	mi := &file_orchestrator_v1_session_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InspectSessionReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InspectSessionReply) ProtoMessage() {}
+
+func (x *InspectSessionReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_session_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InspectSessionReply.ProtoReflect.Descriptor instead.
+func (*InspectSessionReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_session_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *InspectSessionReply) GetSessions() []*SessionInfo {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+// SessionInfo describes a session without its secrets.
+type SessionInfo struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The format that it is in.
+	Format string `protobuf:"bytes,1,opt,name=format,proto3" json:"format,omitempty"`
+	// True for an empty string: nobody is signed in.
+	Fresh bool `protobuf:"varint,2,opt,name=fresh,proto3" json:"fresh,omitempty"`
+	// Telegram's number of the user, 0 when the format does not carry it.
+	UserId int64 `protobuf:"varint,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// True for a bot; false when the format does not carry it.
+	Bot bool `protobuf:"varint,4,opt,name=bot,proto3" json:"bot,omitempty"`
+	// True for a session of Telegram's test DCs.
+	Test bool `protobuf:"varint,5,opt,name=test,proto3" json:"test,omitempty"`
+	// The DC that the user lives on; 0 in a fresh session.
+	HomeDc int32 `protobuf:"varint,6,opt,name=home_dc,json=homeDc,proto3" json:"home_dc,omitempty"`
+	// The id of the auth key of the home DC, 16 hexadecimal digits.
+	KeyId string `protobuf:"bytes,7,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	// How many peers are in it.
+	Peers int32 `protobuf:"varint,8,opt,name=peers,proto3" json:"peers,omitempty"`
+	// The account that has this auth key already; empty for none.
+	UsedBy string `protobuf:"bytes,9,opt,name=used_by,json=usedBy,proto3" json:"used_by,omitempty"`
+	// What the format does not carry, and what follows from that.
+	Notes         []*SessionNote `protobuf:"bytes,10,rep,name=notes,proto3" json:"notes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionInfo) Reset() {
+	*x = SessionInfo{}
+	mi := &file_orchestrator_v1_session_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionInfo) ProtoMessage() {}
+
+func (x *SessionInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_session_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionInfo.ProtoReflect.Descriptor instead.
+func (*SessionInfo) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_session_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SessionInfo) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *SessionInfo) GetFresh() bool {
+	if x != nil {
+		return x.Fresh
+	}
+	return false
+}
+
+func (x *SessionInfo) GetUserId() int64 {
+	if x != nil {
+		return x.UserId
+	}
+	return 0
+}
+
+func (x *SessionInfo) GetBot() bool {
+	if x != nil {
+		return x.Bot
+	}
+	return false
+}
+
+func (x *SessionInfo) GetTest() bool {
+	if x != nil {
+		return x.Test
+	}
+	return false
+}
+
+func (x *SessionInfo) GetHomeDc() int32 {
+	if x != nil {
+		return x.HomeDc
+	}
+	return 0
+}
+
+func (x *SessionInfo) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *SessionInfo) GetPeers() int32 {
+	if x != nil {
+		return x.Peers
+	}
+	return 0
+}
+
+func (x *SessionInfo) GetUsedBy() string {
+	if x != nil {
+		return x.UsedBy
+	}
+	return ""
+}
+
+func (x *SessionInfo) GetNotes() []*SessionNote {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+// SessionNote says that a format does not carry a field.
+type SessionNote struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The field, such as `user id`.
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// What follows.
+	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionNote) Reset() {
+	*x = SessionNote{}
+	mi := &file_orchestrator_v1_session_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionNote) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionNote) ProtoMessage() {}
+
+func (x *SessionNote) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_session_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionNote.ProtoReflect.Descriptor instead.
+func (*SessionNote) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_session_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SessionNote) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *SessionNote) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// ImportSessionRequest holds the session that an account is to have.
+type ImportSessionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account; it must exist and not be signed in by another session.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The session: a string, or the zip of a tdata folder. Empty is a fresh session: nothing is
+	// changed. At most 3 MiB. A secret.
+	Session []byte `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
+	// Its format; empty or `auto` to find it out.
+	Format string `protobuf:"bytes,3,opt,name=format,proto3" json:"format,omitempty"`
+	// The local passcode of a tdata folder, if it has one; a secret.
+	Passcode string `protobuf:"bytes,4,opt,name=passcode,proto3" json:"passcode,omitempty"`
+	// Which account of a tdata folder, from 1; 0 for the only one.
+	Number        int32 `protobuf:"varint,5,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportSessionRequest) Reset() {
+	*x = ImportSessionRequest{}
+	mi := &file_orchestrator_v1_session_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportSessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportSessionRequest) ProtoMessage() {}
+
+func (x *ImportSessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_session_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportSessionRequest.ProtoReflect.Descriptor instead.
+func (*ImportSessionRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_session_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ImportSessionRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *ImportSessionRequest) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *ImportSessionRequest) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *ImportSessionRequest) GetPasscode() string {
+	if x != nil {
+		return x.Passcode
+	}
+	return ""
+}
+
+func (x *ImportSessionRequest) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+// ImportSessionReply says what the account has now.
+type ImportSessionReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session that was imported; used_by is empty.
+	Session       *SessionInfo `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportSessionReply) Reset() {
+	*x = ImportSessionReply{}
+	mi := &file_orchestrator_v1_session_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportSessionReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportSessionReply) ProtoMessage() {}
+
+func (x *ImportSessionReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_session_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportSessionReply.ProtoReflect.Descriptor instead.
+func (*ImportSessionReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_session_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ImportSessionReply) GetSession() *SessionInfo {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+// ExportSessionRequest says whose session is wanted and how.
+type ExportSessionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The format; empty for `own`.
+	Format string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
+	// True takes the session of an account that may be connected. Never let both clients connect.
+	WhileOnline bool `protobuf:"varint,3,opt,name=while_online,json=whileOnline,proto3" json:"while_online,omitempty"`
+	// The local passcode that a tdata folder is to get; empty for none. A secret.
+	Passcode      string `protobuf:"bytes,4,opt,name=passcode,proto3" json:"passcode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportSessionRequest) Reset() {
+	*x = ExportSessionRequest{}
+	mi := &file_orchestrator_v1_session_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportSessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportSessionRequest) ProtoMessage() {}
+
+func (x *ExportSessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_session_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportSessionRequest.ProtoReflect.Descriptor instead.
+func (*ExportSessionRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_session_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ExportSessionRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *ExportSessionRequest) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *ExportSessionRequest) GetWhileOnline() bool {
+	if x != nil {
+		return x.WhileOnline
+	}
+	return false
+}
+
+func (x *ExportSessionRequest) GetPasscode() string {
+	if x != nil {
+		return x.Passcode
+	}
+	return ""
+}
+
+// ExportSessionReply holds a session.
+type ExportSessionReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session: text without a line end, or the zip of a tdata folder. A secret.
+	Session []byte `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// The format that it is in.
+	Format string `protobuf:"bytes,2,opt,name=format,proto3" json:"format,omitempty"`
+	// What the format does not carry, and what follows from that.
+	Notes         []*SessionNote `protobuf:"bytes,3,rep,name=notes,proto3" json:"notes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportSessionReply) Reset() {
+	*x = ExportSessionReply{}
+	mi := &file_orchestrator_v1_session_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportSessionReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportSessionReply) ProtoMessage() {}
+
+func (x *ExportSessionReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_session_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportSessionReply.ProtoReflect.Descriptor instead.
+func (*ExportSessionReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_session_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ExportSessionReply) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *ExportSessionReply) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *ExportSessionReply) GetNotes() []*SessionNote {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+// SaveSessionRequest names the account.
+type SaveSessionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account.
+	Account       string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveSessionRequest) Reset() {
+	*x = SaveSessionRequest{}
+	mi := &file_orchestrator_v1_session_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveSessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveSessionRequest) ProtoMessage() {}
+
+func (x *SaveSessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_session_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveSessionRequest.ProtoReflect.Descriptor instead.
+func (*SaveSessionRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_session_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SaveSessionRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+// SaveSessionReply: record and peers are stored. Updates need no save: the event log holds their
+// state.
+type SaveSessionReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveSessionReply) Reset() {
+	*x = SaveSessionReply{}
+	mi := &file_orchestrator_v1_session_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveSessionReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveSessionReply) ProtoMessage() {}
+
+func (x *SaveSessionReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_session_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveSessionReply.ProtoReflect.Descriptor instead.
+func (*SaveSessionReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_session_proto_rawDescGZIP(), []int{12}
+}
+
 var File_orchestrator_v1_session_proto protoreflect.FileDescriptor
 
 const file_orchestrator_v1_session_proto_rawDesc = "" +
@@ -224,8 +866,53 @@ const file_orchestrator_v1_session_proto_rawDesc = "" +
 	"\x0eSkippedUpdates\x12\x10\n" +
 	"\x03box\x18\x01 \x01(\tR\x03box\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\x03R\x04from\x12\x0e\n" +
-	"\x02to\x18\x03 \x01(\x03R\x02to2l\n" +
-	"\x0eSessionService\x12Z\n" +
+	"\x02to\x18\x03 \x01(\x03R\x02to\"e\n" +
+	"\x15InspectSessionRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x12\x16\n" +
+	"\x06format\x18\x02 \x01(\tR\x06format\x12\x1a\n" +
+	"\bpasscode\x18\x03 \x01(\tR\bpasscode\"O\n" +
+	"\x13InspectSessionReply\x128\n" +
+	"\bsessions\x18\x01 \x03(\v2\x1c.orchestrator.v1.SessionInfoR\bsessions\"\x8d\x02\n" +
+	"\vSessionInfo\x12\x16\n" +
+	"\x06format\x18\x01 \x01(\tR\x06format\x12\x14\n" +
+	"\x05fresh\x18\x02 \x01(\bR\x05fresh\x12\x17\n" +
+	"\auser_id\x18\x03 \x01(\x03R\x06userId\x12\x10\n" +
+	"\x03bot\x18\x04 \x01(\bR\x03bot\x12\x12\n" +
+	"\x04test\x18\x05 \x01(\bR\x04test\x12\x17\n" +
+	"\ahome_dc\x18\x06 \x01(\x05R\x06homeDc\x12\x15\n" +
+	"\x06key_id\x18\a \x01(\tR\x05keyId\x12\x14\n" +
+	"\x05peers\x18\b \x01(\x05R\x05peers\x12\x17\n" +
+	"\aused_by\x18\t \x01(\tR\x06usedBy\x122\n" +
+	"\x05notes\x18\n" +
+	" \x03(\v2\x1c.orchestrator.v1.SessionNoteR\x05notes\"7\n" +
+	"\vSessionNote\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\x96\x01\n" +
+	"\x14ImportSessionRequest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x18\n" +
+	"\asession\x18\x02 \x01(\fR\asession\x12\x16\n" +
+	"\x06format\x18\x03 \x01(\tR\x06format\x12\x1a\n" +
+	"\bpasscode\x18\x04 \x01(\tR\bpasscode\x12\x16\n" +
+	"\x06number\x18\x05 \x01(\x05R\x06number\"L\n" +
+	"\x12ImportSessionReply\x126\n" +
+	"\asession\x18\x01 \x01(\v2\x1c.orchestrator.v1.SessionInfoR\asession\"\x87\x01\n" +
+	"\x14ExportSessionRequest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
+	"\x06format\x18\x02 \x01(\tR\x06format\x12!\n" +
+	"\fwhile_online\x18\x03 \x01(\bR\vwhileOnline\x12\x1a\n" +
+	"\bpasscode\x18\x04 \x01(\tR\bpasscode\"z\n" +
+	"\x12ExportSessionReply\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\x12\x16\n" +
+	"\x06format\x18\x02 \x01(\tR\x06format\x122\n" +
+	"\x05notes\x18\x03 \x03(\v2\x1c.orchestrator.v1.SessionNoteR\x05notes\".\n" +
+	"\x12SaveSessionRequest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\"\x12\n" +
+	"\x10SaveSessionReply2\xf1\x03\n" +
+	"\x0eSessionService\x12c\n" +
+	"\x0eInspectSession\x12&.orchestrator.v1.InspectSessionRequest\x1a$.orchestrator.v1.InspectSessionReply\"\x03\x90\x02\x01\x12`\n" +
+	"\rImportSession\x12%.orchestrator.v1.ImportSessionRequest\x1a#.orchestrator.v1.ImportSessionReply\"\x03\x90\x02\x02\x12`\n" +
+	"\rExportSession\x12%.orchestrator.v1.ExportSessionRequest\x1a#.orchestrator.v1.ExportSessionReply\"\x03\x90\x02\x01\x12Z\n" +
+	"\vSaveSession\x12#.orchestrator.v1.SaveSessionRequest\x1a!.orchestrator.v1.SaveSessionReply\"\x03\x90\x02\x02\x12Z\n" +
 	"\vSyncUpdates\x12#.orchestrator.v1.SyncUpdatesRequest\x1a!.orchestrator.v1.SyncUpdatesReply\"\x03\x90\x02\x02BFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
 
 var (
@@ -240,23 +927,45 @@ func file_orchestrator_v1_session_proto_rawDescGZIP() []byte {
 	return file_orchestrator_v1_session_proto_rawDescData
 }
 
-var file_orchestrator_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_orchestrator_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_orchestrator_v1_session_proto_goTypes = []any{
-	(*SyncUpdatesRequest)(nil),  // 0: orchestrator.v1.SyncUpdatesRequest
-	(*SyncUpdatesReply)(nil),    // 1: orchestrator.v1.SyncUpdatesReply
-	(*SkippedUpdates)(nil),      // 2: orchestrator.v1.SkippedUpdates
-	(*durationpb.Duration)(nil), // 3: google.protobuf.Duration
+	(*SyncUpdatesRequest)(nil),    // 0: orchestrator.v1.SyncUpdatesRequest
+	(*SyncUpdatesReply)(nil),      // 1: orchestrator.v1.SyncUpdatesReply
+	(*SkippedUpdates)(nil),        // 2: orchestrator.v1.SkippedUpdates
+	(*InspectSessionRequest)(nil), // 3: orchestrator.v1.InspectSessionRequest
+	(*InspectSessionReply)(nil),   // 4: orchestrator.v1.InspectSessionReply
+	(*SessionInfo)(nil),           // 5: orchestrator.v1.SessionInfo
+	(*SessionNote)(nil),           // 6: orchestrator.v1.SessionNote
+	(*ImportSessionRequest)(nil),  // 7: orchestrator.v1.ImportSessionRequest
+	(*ImportSessionReply)(nil),    // 8: orchestrator.v1.ImportSessionReply
+	(*ExportSessionRequest)(nil),  // 9: orchestrator.v1.ExportSessionRequest
+	(*ExportSessionReply)(nil),    // 10: orchestrator.v1.ExportSessionReply
+	(*SaveSessionRequest)(nil),    // 11: orchestrator.v1.SaveSessionRequest
+	(*SaveSessionReply)(nil),      // 12: orchestrator.v1.SaveSessionReply
+	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
 }
 var file_orchestrator_v1_session_proto_depIdxs = []int32{
-	3, // 0: orchestrator.v1.SyncUpdatesRequest.poll_for:type_name -> google.protobuf.Duration
-	2, // 1: orchestrator.v1.SyncUpdatesReply.skipped:type_name -> orchestrator.v1.SkippedUpdates
-	0, // 2: orchestrator.v1.SessionService.SyncUpdates:input_type -> orchestrator.v1.SyncUpdatesRequest
-	1, // 3: orchestrator.v1.SessionService.SyncUpdates:output_type -> orchestrator.v1.SyncUpdatesReply
-	3, // [3:4] is the sub-list for method output_type
-	2, // [2:3] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	13, // 0: orchestrator.v1.SyncUpdatesRequest.poll_for:type_name -> google.protobuf.Duration
+	2,  // 1: orchestrator.v1.SyncUpdatesReply.skipped:type_name -> orchestrator.v1.SkippedUpdates
+	5,  // 2: orchestrator.v1.InspectSessionReply.sessions:type_name -> orchestrator.v1.SessionInfo
+	6,  // 3: orchestrator.v1.SessionInfo.notes:type_name -> orchestrator.v1.SessionNote
+	5,  // 4: orchestrator.v1.ImportSessionReply.session:type_name -> orchestrator.v1.SessionInfo
+	6,  // 5: orchestrator.v1.ExportSessionReply.notes:type_name -> orchestrator.v1.SessionNote
+	3,  // 6: orchestrator.v1.SessionService.InspectSession:input_type -> orchestrator.v1.InspectSessionRequest
+	7,  // 7: orchestrator.v1.SessionService.ImportSession:input_type -> orchestrator.v1.ImportSessionRequest
+	9,  // 8: orchestrator.v1.SessionService.ExportSession:input_type -> orchestrator.v1.ExportSessionRequest
+	11, // 9: orchestrator.v1.SessionService.SaveSession:input_type -> orchestrator.v1.SaveSessionRequest
+	0,  // 10: orchestrator.v1.SessionService.SyncUpdates:input_type -> orchestrator.v1.SyncUpdatesRequest
+	4,  // 11: orchestrator.v1.SessionService.InspectSession:output_type -> orchestrator.v1.InspectSessionReply
+	8,  // 12: orchestrator.v1.SessionService.ImportSession:output_type -> orchestrator.v1.ImportSessionReply
+	10, // 13: orchestrator.v1.SessionService.ExportSession:output_type -> orchestrator.v1.ExportSessionReply
+	12, // 14: orchestrator.v1.SessionService.SaveSession:output_type -> orchestrator.v1.SaveSessionReply
+	1,  // 15: orchestrator.v1.SessionService.SyncUpdates:output_type -> orchestrator.v1.SyncUpdatesReply
+	11, // [11:16] is the sub-list for method output_type
+	6,  // [6:11] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_orchestrator_v1_session_proto_init() }
@@ -270,7 +979,7 @@ func file_orchestrator_v1_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_orchestrator_v1_session_proto_rawDesc), len(file_orchestrator_v1_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,6 +33,18 @@ const (
 // reflection-formatted method names, remove the leading slash and convert the remaining slash to a
 // period.
 const (
+	// SessionServiceInspectSessionProcedure is the fully-qualified name of the SessionService's
+	// InspectSession RPC.
+	SessionServiceInspectSessionProcedure = "/orchestrator.v1.SessionService/InspectSession"
+	// SessionServiceImportSessionProcedure is the fully-qualified name of the SessionService's
+	// ImportSession RPC.
+	SessionServiceImportSessionProcedure = "/orchestrator.v1.SessionService/ImportSession"
+	// SessionServiceExportSessionProcedure is the fully-qualified name of the SessionService's
+	// ExportSession RPC.
+	SessionServiceExportSessionProcedure = "/orchestrator.v1.SessionService/ExportSession"
+	// SessionServiceSaveSessionProcedure is the fully-qualified name of the SessionService's
+	// SaveSession RPC.
+	SessionServiceSaveSessionProcedure = "/orchestrator.v1.SessionService/SaveSession"
 	// SessionServiceSyncUpdatesProcedure is the fully-qualified name of the SessionService's
 	// SyncUpdates RPC.
 	SessionServiceSyncUpdatesProcedure = "/orchestrator.v1.SessionService/SyncUpdates"
@@ -40,6 +52,20 @@ const (
 
 // SessionServiceClient is a client for the orchestrator.v1.SessionService service.
 type SessionServiceClient interface {
+	// InspectSession says what is in a session, without storing it or connecting. Reasons:
+	// SESSION_INVALID, SESSION_FORMAT_UNKNOWN, TDATA_PASSCODE_WRONG.
+	InspectSession(context.Context, *v1.InspectSessionRequest) (*v1.InspectSessionReply, error)
+	// ImportSession makes a session an account's own. The account connects with it, unless it is
+	// paused; without a user id in the session it asks Telegram (users.getUsers). The account must
+	// not be signed in by another session. Reasons: those of InspectSession, SESSION_EXISTS,
+	// AUTH_KEY_IN_USE, SESSION_NETWORK.
+	ImportSession(context.Context, *v1.ImportSessionRequest) (*v1.ImportSessionReply, error)
+	// ExportSession gives an account's session out. Two clients that use one session at a time
+	// lose it (406 AUTH_KEY_DUPLICATED), so the account must be paused, unless while_online. Reasons:
+	// ACCOUNT_ONLINE, SESSION_NOT_EXPORTABLE, SESSION_FORMAT_UNKNOWN.
+	ExportSession(context.Context, *v1.ExportSessionRequest) (*v1.ExportSessionReply, error)
+	// SaveSession stores at once what an account stores by itself within half a minute.
+	SaveSession(context.Context, *v1.SaveSessionRequest) (*v1.SaveSessionReply, error)
 	// SyncUpdates brings the account's update state level with Telegram's (updates.getState, and
 	// updates.getDifference unless skip). It returns when the events are in the log.
 	SyncUpdates(context.Context, *v1.SyncUpdatesRequest) (*v1.SyncUpdatesReply, error)
@@ -56,6 +82,34 @@ func NewSessionServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 	baseURL = strings.TrimRight(baseURL, "/")
 	sessionServiceMethods := v1.File_orchestrator_v1_session_proto.Services().ByName("SessionService").Methods()
 	return &sessionServiceClient{
+		inspectSession: connect.NewClient[v1.InspectSessionRequest, v1.InspectSessionReply](
+			httpClient,
+			baseURL+SessionServiceInspectSessionProcedure,
+			connect.WithSchema(sessionServiceMethods.ByName("InspectSession")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		importSession: connect.NewClient[v1.ImportSessionRequest, v1.ImportSessionReply](
+			httpClient,
+			baseURL+SessionServiceImportSessionProcedure,
+			connect.WithSchema(sessionServiceMethods.ByName("ImportSession")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
+		exportSession: connect.NewClient[v1.ExportSessionRequest, v1.ExportSessionReply](
+			httpClient,
+			baseURL+SessionServiceExportSessionProcedure,
+			connect.WithSchema(sessionServiceMethods.ByName("ExportSession")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		saveSession: connect.NewClient[v1.SaveSessionRequest, v1.SaveSessionReply](
+			httpClient,
+			baseURL+SessionServiceSaveSessionProcedure,
+			connect.WithSchema(sessionServiceMethods.ByName("SaveSession")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
 		syncUpdates: connect.NewClient[v1.SyncUpdatesRequest, v1.SyncUpdatesReply](
 			httpClient,
 			baseURL+SessionServiceSyncUpdatesProcedure,
@@ -68,7 +122,47 @@ func NewSessionServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 
 // sessionServiceClient implements SessionServiceClient.
 type sessionServiceClient struct {
-	syncUpdates *connect.Client[v1.SyncUpdatesRequest, v1.SyncUpdatesReply]
+	inspectSession *connect.Client[v1.InspectSessionRequest, v1.InspectSessionReply]
+	importSession  *connect.Client[v1.ImportSessionRequest, v1.ImportSessionReply]
+	exportSession  *connect.Client[v1.ExportSessionRequest, v1.ExportSessionReply]
+	saveSession    *connect.Client[v1.SaveSessionRequest, v1.SaveSessionReply]
+	syncUpdates    *connect.Client[v1.SyncUpdatesRequest, v1.SyncUpdatesReply]
+}
+
+// InspectSession calls orchestrator.v1.SessionService.InspectSession.
+func (c *sessionServiceClient) InspectSession(ctx context.Context, req *v1.InspectSessionRequest) (*v1.InspectSessionReply, error) {
+	response, err := c.inspectSession.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ImportSession calls orchestrator.v1.SessionService.ImportSession.
+func (c *sessionServiceClient) ImportSession(ctx context.Context, req *v1.ImportSessionRequest) (*v1.ImportSessionReply, error) {
+	response, err := c.importSession.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ExportSession calls orchestrator.v1.SessionService.ExportSession.
+func (c *sessionServiceClient) ExportSession(ctx context.Context, req *v1.ExportSessionRequest) (*v1.ExportSessionReply, error) {
+	response, err := c.exportSession.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// SaveSession calls orchestrator.v1.SessionService.SaveSession.
+func (c *sessionServiceClient) SaveSession(ctx context.Context, req *v1.SaveSessionRequest) (*v1.SaveSessionReply, error) {
+	response, err := c.saveSession.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
 }
 
 // SyncUpdates calls orchestrator.v1.SessionService.SyncUpdates.
@@ -82,6 +176,20 @@ func (c *sessionServiceClient) SyncUpdates(ctx context.Context, req *v1.SyncUpda
 
 // SessionServiceHandler is an implementation of the orchestrator.v1.SessionService service.
 type SessionServiceHandler interface {
+	// InspectSession says what is in a session, without storing it or connecting. Reasons:
+	// SESSION_INVALID, SESSION_FORMAT_UNKNOWN, TDATA_PASSCODE_WRONG.
+	InspectSession(context.Context, *v1.InspectSessionRequest) (*v1.InspectSessionReply, error)
+	// ImportSession makes a session an account's own. The account connects with it, unless it is
+	// paused; without a user id in the session it asks Telegram (users.getUsers). The account must
+	// not be signed in by another session. Reasons: those of InspectSession, SESSION_EXISTS,
+	// AUTH_KEY_IN_USE, SESSION_NETWORK.
+	ImportSession(context.Context, *v1.ImportSessionRequest) (*v1.ImportSessionReply, error)
+	// ExportSession gives an account's session out. Two clients that use one session at a time
+	// lose it (406 AUTH_KEY_DUPLICATED), so the account must be paused, unless while_online. Reasons:
+	// ACCOUNT_ONLINE, SESSION_NOT_EXPORTABLE, SESSION_FORMAT_UNKNOWN.
+	ExportSession(context.Context, *v1.ExportSessionRequest) (*v1.ExportSessionReply, error)
+	// SaveSession stores at once what an account stores by itself within half a minute.
+	SaveSession(context.Context, *v1.SaveSessionRequest) (*v1.SaveSessionReply, error)
 	// SyncUpdates brings the account's update state level with Telegram's (updates.getState, and
 	// updates.getDifference unless skip). It returns when the events are in the log.
 	SyncUpdates(context.Context, *v1.SyncUpdatesRequest) (*v1.SyncUpdatesReply, error)
@@ -94,6 +202,34 @@ type SessionServiceHandler interface {
 // and JSON codecs. They also support gzip compression.
 func NewSessionServiceHandler(svc SessionServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
 	sessionServiceMethods := v1.File_orchestrator_v1_session_proto.Services().ByName("SessionService").Methods()
+	sessionServiceInspectSessionHandler := connect.NewUnaryHandlerSimple(
+		SessionServiceInspectSessionProcedure,
+		svc.InspectSession,
+		connect.WithSchema(sessionServiceMethods.ByName("InspectSession")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	sessionServiceImportSessionHandler := connect.NewUnaryHandlerSimple(
+		SessionServiceImportSessionProcedure,
+		svc.ImportSession,
+		connect.WithSchema(sessionServiceMethods.ByName("ImportSession")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	sessionServiceExportSessionHandler := connect.NewUnaryHandlerSimple(
+		SessionServiceExportSessionProcedure,
+		svc.ExportSession,
+		connect.WithSchema(sessionServiceMethods.ByName("ExportSession")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	sessionServiceSaveSessionHandler := connect.NewUnaryHandlerSimple(
+		SessionServiceSaveSessionProcedure,
+		svc.SaveSession,
+		connect.WithSchema(sessionServiceMethods.ByName("SaveSession")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
 	sessionServiceSyncUpdatesHandler := connect.NewUnaryHandlerSimple(
 		SessionServiceSyncUpdatesProcedure,
 		svc.SyncUpdates,
@@ -103,6 +239,14 @@ func NewSessionServiceHandler(svc SessionServiceHandler, opts ...connect.Handler
 	)
 	return "/orchestrator.v1.SessionService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
+		case SessionServiceInspectSessionProcedure:
+			sessionServiceInspectSessionHandler.ServeHTTP(w, r)
+		case SessionServiceImportSessionProcedure:
+			sessionServiceImportSessionHandler.ServeHTTP(w, r)
+		case SessionServiceExportSessionProcedure:
+			sessionServiceExportSessionHandler.ServeHTTP(w, r)
+		case SessionServiceSaveSessionProcedure:
+			sessionServiceSaveSessionHandler.ServeHTTP(w, r)
 		case SessionServiceSyncUpdatesProcedure:
 			sessionServiceSyncUpdatesHandler.ServeHTTP(w, r)
 		default:
@@ -113,6 +257,22 @@ func NewSessionServiceHandler(svc SessionServiceHandler, opts ...connect.Handler
 
 // UnimplementedSessionServiceHandler returns CodeUnimplemented from all methods.
 type UnimplementedSessionServiceHandler struct{}
+
+func (UnimplementedSessionServiceHandler) InspectSession(context.Context, *v1.InspectSessionRequest) (*v1.InspectSessionReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.SessionService.InspectSession is not implemented"))
+}
+
+func (UnimplementedSessionServiceHandler) ImportSession(context.Context, *v1.ImportSessionRequest) (*v1.ImportSessionReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.SessionService.ImportSession is not implemented"))
+}
+
+func (UnimplementedSessionServiceHandler) ExportSession(context.Context, *v1.ExportSessionRequest) (*v1.ExportSessionReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.SessionService.ExportSession is not implemented"))
+}
+
+func (UnimplementedSessionServiceHandler) SaveSession(context.Context, *v1.SaveSessionRequest) (*v1.SaveSessionReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.SessionService.SaveSession is not implemented"))
+}
 
 func (UnimplementedSessionServiceHandler) SyncUpdates(context.Context, *v1.SyncUpdatesRequest) (*v1.SyncUpdatesReply, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.SessionService.SyncUpdates is not implemented"))
