@@ -224,7 +224,7 @@ func (a *account) verify(ctx actor.Context) {
 		if m.err == nil {
 			user, ok := one(out.Elems).(*tg.User)
 			if !ok {
-				m.err = errors.New("Telegram does not say whose the session is")
+				m.err = errors.New("the answer does not say whose the session is")
 			}
 			m.user = user
 		}
