@@ -96,6 +96,8 @@ func (a *account) importSession(ctx actor.Context, m *importSession) {
 	switch {
 	case a.draining || a.ended || a.state == StateFenced || a.state == StateQuarantined:
 		m.done(a.refusal())
+	case a.winding != nil:
+		m.done(errNotYet)
 	case a.importing != nil:
 		m.done(unavailable(a.state, "another session is being imported into it", "repeat the call in a moment"))
 	case a.record == nil: // sessionLoaded goes on
@@ -209,6 +211,7 @@ func (a *account) importStored(ctx actor.Context, m *importStored) {
 	}
 	a.loaded = nil
 	a.load(ctx)
+	a.windStep(ctx)
 }
 
 // verify asks whose an imported session is.
@@ -254,7 +257,7 @@ func (a *account) verified(ctx actor.Context, m *verified) {
 // here, unless the caller knows what it does.
 func (a *account) exportSession(m *exportSession) {
 	switch {
-	case a.importing != nil || a.record == nil && !a.state.terminal():
+	case a.importing != nil || a.record == nil && !a.state.terminal() || a.pausing():
 		m.reply(nil, errNotYet)
 	case a.record == nil || a.draining || a.state == StateFenced:
 		m.reply(nil, a.refusal())
@@ -311,9 +314,7 @@ func (a *account) peersFlushed(ctx actor.Context, m *peersFlushed) {
 		}
 		a.save(ctx, done)
 	}
-	if a.draining {
-		a.windStep(ctx)
-	}
+	a.windStep(ctx)
 	a.plan(ctx)
 }
 
@@ -322,33 +323,38 @@ func (a *account) peersFlushed(ctx actor.Context, m *peersFlushed) {
 // another account has its auth key. What the record says of the account and of the event log does
 // not count.
 func (e *Env) Import(ctx context.Context, rec *sessionstore.Record, known []peers.Peer) error {
-	return e.await(ctx, func(done func(error)) any { return &importSession{&given{rec, known}, done} })
+	return e.settled(ctx, func(done func(error)) any { return &importSession{&given{rec, known}, done} })
 }
 
-// closePoll is how often an export looks whether the account's connections are closed.
-const closePoll = 20 * time.Millisecond
+// settlePoll is how often it is tried again what an account cannot do in the moment.
+const settlePoll = 20 * time.Millisecond
 
-// Export returns the stored session, its checkpoint without a place in the event log, and the
-// peers. Reason ACCOUNT_ONLINE when the account is not paused, unless whileOnline.
-func (e *Env) Export(ctx context.Context, whileOnline bool) (*sessionstore.Record, []peers.Peer, error) {
-	poll := time.NewTicker(closePoll)
+// settled is await that waits while the account's connections are being closed.
+func (e *Env) settled(ctx context.Context, message func(done func(error)) any) error {
+	poll := time.NewTicker(settlePoll)
 	defer poll.Stop()
-	var rec *sessionstore.Record
 	for {
-		err := e.await(ctx, func(done func(error)) any {
-			return &exportSession{whileOnline, func(r *sessionstore.Record, err error) { rec = r; done(err) }}
-		})
-		if err == nil {
-			break
-		}
+		err := e.await(ctx, message)
 		if !errors.Is(err, errNotYet) {
-			return nil, nil, err
+			return err
 		}
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
-			return nil, nil, ctx.Err()
+			return ctx.Err()
 		}
+	}
+}
+
+// Export returns the stored session, its checkpoint without a place in the event log, and the
+// peers. Reason ACCOUNT_ONLINE when the account is not paused, unless whileOnline.
+func (e *Env) Export(ctx context.Context, whileOnline bool) (*sessionstore.Record, []peers.Peer, error) {
+	var rec *sessionstore.Record
+	err := e.settled(ctx, func(done func(error)) any {
+		return &exportSession{whileOnline, func(r *sessionstore.Record, err error) { rec = r; done(err) }}
+	})
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := e.await(ctx, func(done func(error)) any { return &saveSession{done} }); err != nil {
 		return nil, nil, err
