@@ -119,7 +119,7 @@ func (a *account) Receive(ctx actor.Context) {
 	case *drain:
 		a.drain(ctx, m.deadline)
 	default:
-		if !a.portable(ctx) {
+		if !a.moveSession(ctx) {
 			a.receiveFromChildren(ctx)
 		}
 	}

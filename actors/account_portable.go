@@ -10,13 +10,11 @@ import (
 	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
 
-	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
-	"github.com/telefleet/orchestrator/internal/updatelog"
+	"github.com/telefleet/orchestrator/internal/portable"
 	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/sessionstore/peers"
 	"github.com/telefleet/orchestrator/telegram/dcs"
-	"github.com/telefleet/orchestrator/updates"
 )
 
 // A session that comes from elsewhere takes the place of the account's own:
@@ -30,7 +28,7 @@ import (
 type (
 	// importSession makes a session the account's own; done is called once it is stored.
 	importSession struct {
-		session *given
+		session *portable.Session
 		done    func(error)
 	}
 	// exportSession asks for the stored record; reply is called once.
@@ -60,19 +58,12 @@ type (
 	}
 )
 
-// given is a session on its way in: a record, whose checkpoint has no place in our event log, and
-// the peers that its user knows.
-type given struct {
-	record *sessionstore.Record
-	peers  []peers.Peer
-}
-
 // errNotYet says that a session can be exported in a moment: it is being read, or its connections
 // are being closed.
 var errNotYet = errors.New("its session is in use for a moment")
 
-// portable handles what is about sessions from and for elsewhere; false: it is something else.
-func (a *account) portable(ctx actor.Context) bool {
+// moveSession handles what is about sessions from and for elsewhere; false: it is something else.
+func (a *account) moveSession(ctx actor.Context) bool {
 	switch m := ctx.Message().(type) {
 	case *importSession:
 		a.importSession(ctx, m)
@@ -110,7 +101,7 @@ func (a *account) importSession(ctx actor.Context, m *importSession) {
 
 // beginImport closes everything of the present session, unless somebody is signed in by it.
 func (a *account) beginImport(ctx actor.Context) {
-	switch rec := a.importing.session.record; {
+	switch rec := a.importing.session.Record; {
 	case !a.record.Authorised() && len(rec.Keys) > 0:
 	case !a.record.Authorised(): // a fresh session, which it has already
 		a.endImport(nil)
@@ -137,6 +128,10 @@ func (a *account) endImport(err error) {
 	}
 }
 
+func (s *shared) stores() portable.Stores {
+	return portable.Stores{Sessions: s.deps.Sessions, Events: s.deps.Events, Peers: s.deps.Peers}
+}
+
 // storeImport stores the session in place of the record; nothing of the account runs.
 func (a *account) storeImport(ctx actor.Context) {
 	a.saving = true
@@ -145,49 +140,8 @@ func (a *account) storeImport(ctx actor.Context) {
 	go func() {
 		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
-		root.Send(self, &importStored{inc: inc, err: s.storeImport(c, old, in)})
+		root.Send(self, &importStored{inc: inc, err: s.stores().Import(c, s.grant.Fence, old, in)})
 	}()
-}
-
-// storeImport stores a session in place of an old record. The record comes last: an import that
-// fails before leaves an account that nobody is signed in with.
-func (s *shared) storeImport(ctx context.Context, old *sessionstore.Record, in *given) error {
-	rec := cloneRecord(in.record)
-	rec.Account, rec.Unverified = s.id, rec.UserID == 0
-	w, err := s.deps.Events.Claim(ctx, s.id, s.grant.Fence.Token())
-	if err != nil {
-		return fmt.Errorf("claim event log: %w", err)
-	}
-	same := rec.UserID != 0 && rec.UserID == old.UpdatesOf
-	switch {
-	case len(rec.Checkpoint) > 0:
-		state, _, err := updatelog.DecodeCheckpoint(rec.Checkpoint)
-		if err != nil {
-			return fleet.Errorf(fleet.CodeInvalidArgument, "SESSION_INVALID", "session: update state: %w", err).WithRemedy("export it again")
-		}
-		rec.UpdatesOf = rec.UserID
-		if rec.Checkpoint, err = updatelog.EncodeCheckpoint(state, w.Claimed()); err != nil {
-			return err
-		}
-	case same || rec.Unverified: // the first connection tells whether it is the same user
-		rec.UpdatesOf, rec.Checkpoint = old.UpdatesOf, old.Checkpoint
-	default:
-		if rec.UpdatesOf, rec.Checkpoint, err = rec.UserID, nil, nil; old.UpdatesOf != 0 {
-			rec.Checkpoint, err = updatelog.EncodeCheckpoint(updates.State{}, w.Claimed())
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if !same { // access hashes are of the user who has seen them
-		if err := s.deps.Peers.Delete(ctx, s.id); err != nil {
-			return fmt.Errorf("forget former peers: %w", err)
-		}
-	}
-	if err := s.deps.Peers.Put(ctx, s.id, in.peers); err != nil {
-		return fmt.Errorf("store peers: %w", err)
-	}
-	return s.deps.Sessions.ReplaceKey(ctx, s.grant.Fence, rec)
 }
 
 // importStored begins anew with what is stored now, be it the session that was given or, if the
@@ -323,7 +277,7 @@ func (a *account) peersFlushed(ctx actor.Context, m *peersFlushed) {
 // another account has its auth key. What the record says of the account and of the event log does
 // not count.
 func (e *Env) Import(ctx context.Context, rec *sessionstore.Record, known []peers.Peer) error {
-	return e.settled(ctx, func(done func(error)) any { return &importSession{&given{rec, known}, done} })
+	return e.settled(ctx, func(done func(error)) any { return &importSession{&portable.Session{Record: rec, Peers: known}, done} })
 }
 
 // settlePoll is how often it is tried again what an account cannot do in the moment.
@@ -359,7 +313,7 @@ func (e *Env) Export(ctx context.Context, whileOnline bool) (*sessionstore.Recor
 	if err := e.await(ctx, func(done func(error)) any { return &saveSession{done} }); err != nil {
 		return nil, nil, err
 	}
-	if err := e.place(ctx, rec, whileOnline); err != nil {
+	if err := e.stores().Place(ctx, e.grant.Fence, rec, whileOnline); err != nil {
 		return nil, nil, err
 	}
 	known, err := e.deps.Peers.Load(ctx, e.id)
@@ -367,29 +321,6 @@ func (e *Env) Export(ctx context.Context, whileOnline bool) (*sessionstore.Recor
 		return nil, nil, fmt.Errorf("load peers of %s: %w", e.id, err)
 	}
 	return rec, known, nil
-}
-
-// place makes the checkpoint of an exported record the user's place in its updates, without that in
-// our event log. Of an account that may be connected it is the last one stored: the log is its own.
-func (e *Env) place(ctx context.Context, rec *sessionstore.Record, whileOnline bool) (err error) {
-	var state updates.State
-	switch {
-	case rec.UserID == 0:
-	case !whileOnline:
-		pos, err := updatelog.Claim(ctx, e.deps.Events, e.id, e.grant.Fence.Token(), rec.Checkpoint)
-		if err != nil {
-			return err
-		}
-		state = pos.State
-	case len(rec.Checkpoint) > 0:
-		if state, _, err = updatelog.DecodeCheckpoint(rec.Checkpoint); err != nil {
-			return err
-		}
-	}
-	if rec.Checkpoint = nil; state.Known() {
-		rec.Checkpoint, err = updatelog.EncodeCheckpoint(state, eventlog.Cursor{})
-	}
-	return err
 }
 
 // Save stores the session record and the peers now. The update state needs no save: it is in the

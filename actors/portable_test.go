@@ -9,6 +9,7 @@ import (
 
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/portable"
 	"github.com/telefleet/orchestrator/internal/updatelog"
 	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/sessionstore/peers"
@@ -20,7 +21,7 @@ import (
 
 // export pauses an account and takes its session away from it: what is stored is deleted, as
 // when the account is.
-func (r *rig) export(t *testing.T, id fleet.AccountID) *given {
+func (r *rig) export(t *testing.T, id fleet.AccountID) *portable.Session {
 	t.Helper()
 	r.fleet.SetDesired(id, paused(1))
 	r.status(t, id, StatePaused)
@@ -29,7 +30,7 @@ func (r *rig) export(t *testing.T, id fleet.AccountID) *given {
 		t.Fatalf("%s: export: %v", id, err)
 	}
 	r.forget(t, id)
-	return &given{rec, known}
+	return &portable.Session{Record: rec, Peers: known}
 }
 
 // forget deletes what is stored of an account; whoever runs it can store no more.
@@ -57,14 +58,14 @@ func TestSessionGoesOnInAnotherAccount(t *testing.T) {
 	_, bob := r.pair(t)
 	key := r.key(t, "ann")
 	p := r.export(t, "ann")
-	if p.record.UserID != r.users["ann"] || len(p.record.Keys) == 0 || len(p.record.Checkpoint) == 0 {
-		t.Fatalf("exported %v", p.record)
+	if p.Record.UserID != r.users["ann"] || len(p.Record.Keys) == 0 || len(p.Record.Checkpoint) == 0 {
+		t.Fatalf("exported %v", p.Record)
 	}
 	r.send(t, "bob", "@user_ann", "while ann is away")
 
 	r.own("moved")
 	env := r.env(t, "moved")
-	if err := env.Import(bounded(t), p.record, p.peers); err != nil {
+	if err := env.Import(bounded(t), p.Record, p.Peers); err != nil {
 		t.Fatal(err)
 	}
 	if st := r.status(t, "moved", StateOnline); st.UserID != r.users["ann"] {
@@ -96,9 +97,9 @@ func TestUnknownUserOfAnImportedSessionIsAskedFor(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 52})
 	r.person(t, "ann", 2)
 	p := r.export(t, "ann")
-	p.record.UserID, p.record.Checkpoint, p.peers = 0, nil, nil
+	p.Record.UserID, p.Record.Checkpoint, p.Peers = 0, nil, nil
 	r.own("moved")
-	if err := r.env(t, "moved").Import(bounded(t), p.record, p.peers); err != nil {
+	if err := r.env(t, "moved").Import(bounded(t), p.Record, p.Peers); err != nil {
 		t.Fatal(err)
 	}
 	if st := r.status(t, "moved", StateOnline); st.UserID != r.users["ann"] {
@@ -207,7 +208,7 @@ func TestImportIntoAPausedAccountStaysPaused(t *testing.T) {
 	r.person(t, "ann", 2)
 	p := r.export(t, "ann")
 	r.own("moved", func(g *Grant) { g.Desired = paused(1) })
-	if err := r.env(t, "moved").Import(bounded(t), p.record, p.peers); err != nil {
+	if err := r.env(t, "moved").Import(bounded(t), p.Record, p.Peers); err != nil {
 		t.Fatal(err)
 	}
 	if st := r.status(t, "moved", StatePaused); st.UserID != r.users["ann"] {
@@ -226,7 +227,7 @@ func TestAnotherUserInheritsNothing(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 58})
 	ann, _ := r.pair(t)
 	p := r.export(t, "bob")
-	p.record.Checkpoint = nil
+	p.Record.Checkpoint = nil
 	if _, _, err := telegram.LogOut(bounded(t), ann); err != nil {
 		t.Fatal(err)
 	}
@@ -234,8 +235,8 @@ func TestAnotherUserInheritsNothing(t *testing.T) {
 	if err := ann.Save(bounded(t)); err != nil {
 		t.Fatal(err)
 	}
-	p.peers = []peers.Peer{{Kind: peers.User, ID: 77, AccessHash: 5}}
-	if err := ann.Import(bounded(t), p.record, p.peers); err != nil {
+	p.Peers = []peers.Peer{{Kind: peers.User, ID: 77, AccessHash: 5}}
+	if err := ann.Import(bounded(t), p.Record, p.Peers); err != nil {
 		t.Fatal(err)
 	}
 	if st := r.status(t, "ann", StateOnline); st.UserID != r.users["bob"] {
@@ -261,7 +262,7 @@ func TestThousandsOfChannelsAreStored(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 59})
 	r.person(t, "ann", 2)
 	p := r.export(t, "ann")
-	state, _, err := updatelog.DecodeCheckpoint(p.record.Checkpoint)
+	state, _, err := updatelog.DecodeCheckpoint(p.Record.Checkpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,11 +270,11 @@ func TestThousandsOfChannelsAreStored(t *testing.T) {
 	for i := range int64(6000) {
 		state.Channels[1_000_000_007*(i+1)] = 1_000_000 + int(i)
 	}
-	if p.record.Checkpoint, err = updatelog.EncodeCheckpoint(state, eventlog.Cursor{}); err != nil {
+	if p.Record.Checkpoint, err = updatelog.EncodeCheckpoint(state, eventlog.Cursor{}); err != nil {
 		t.Fatal(err)
 	}
 	r.own("moved")
-	if err := r.env(t, "moved").Import(bounded(t), p.record, p.peers); err != nil {
+	if err := r.env(t, "moved").Import(bounded(t), p.Record, p.Peers); err != nil {
 		t.Fatal(err)
 	}
 	r.status(t, "moved", StateOnline)
