@@ -121,10 +121,15 @@ func (a *account) drain(ctx actor.Context, deadline time.Time) {
 	}})
 }
 
-// refuseWaiting answers the calls that were not sent.
+// refuseWaiting answers the calls that were not sent, or were refused and would have to wait: the
+// next owner knows for how long.
 func (a *account) refuseWaiting() {
 	queue := a.queue
 	a.queue = nil
+	for _, q := range a.waiting {
+		queue = append(queue, q.calls...)
+		q.calls = nil
+	}
 	for _, c := range queue {
 		if !c.Internal {
 			c.Done(nil, a.refusal())

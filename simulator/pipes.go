@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // Pipes joins clients to a Simulator without sockets, so that both can run in the fake time of a
@@ -34,9 +35,10 @@ func (p *Pipes) Dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	if l == nil {
 		return nil, fmt.Errorf("dial %s: nobody listens there", addr)
 	}
-	client, server := net.Pipe()
+	near, far := net.Pipe()
+	client := &pipeEnd{Conn: near}
 	select {
-	case l.conns <- server:
+	case l.conns <- &pipeBeginning{Conn: far, client: client}:
 		return client, nil
 	case <-l.done:
 		return nil, fmt.Errorf("dial %s: %w", addr, net.ErrClosed)
@@ -44,6 +46,27 @@ func (p *Pipes) Dial(ctx context.Context, _, addr string) (net.Conn, error) {
 		return nil, ctx.Err()
 	}
 }
+
+// pipeEnd is a client's end, which remembers that it was closed.
+type pipeEnd struct {
+	net.Conn
+	closed atomic.Bool
+}
+
+// Close implements net.Conn.
+func (e *pipeEnd) Close() error {
+	e.closed.Store(true)
+	return e.Conn.Close()
+}
+
+// pipeBeginning is the server's end.
+type pipeBeginning struct {
+	net.Conn
+	client *pipeEnd
+}
+
+// Ended says that the client has closed its end, read or not: see mtserver.
+func (b *pipeBeginning) Ended() bool { return b.client.closed.Load() }
 
 type pipeAddr string
 

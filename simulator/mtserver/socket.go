@@ -48,4 +48,8 @@ func (p *pipe) SetLinger(int) error { return nil }
 
 func (p *pipe) arrived() int64 { return p.read.Load() }
 
-func (p *pipe) ended() bool { return p.eof.Load() }
+// ended asks the connection itself, if it can tell: its end may not have been read yet.
+func (p *pipe) ended() bool {
+	c, tells := p.Conn.(interface{ Ended() bool })
+	return p.eof.Load() || tells && c.Ended()
+}
