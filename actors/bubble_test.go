@@ -20,7 +20,7 @@ func bubbleWith(t *testing.T, cfg simulator.Config, change func(*Deps), run func
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		pipes := simulator.NewPipes()
-		cfg.Server.ListenOn = pipes.Listen
+		cfg.Server.ListenOn, cfg.Server.Housekeeping = pipes.Listen, time.Second
 		t.Cleanup(func() { time.Sleep(actortest.Linger) }) // runs last
 		run(t, newRig(t, cfg, func(d *Deps) { d.Transport.Dial = pipes.Dial }, change))
 	})

@@ -195,13 +195,13 @@ func TestF17MigrationOfACallOnly(t *testing.T) {
 	}
 }
 
-// TestF17BadSaltEveryTenthMessage over hours: no call notices.
+// TestF17BadSaltEveryTenthMessage over an hour: no call notices.
 func TestF17BadSaltEveryTenthMessage(t *testing.T) {
 	bubble(t, simulator.Config{Seed: 327}, func(t *testing.T, r *rig) {
 		r.pair(t)
 		r.sim.Faults().SetBadSaltEvery(10)
 		for range 6 {
-			time.Sleep(20 * time.Minute)
+			time.Sleep(10 * time.Minute)
 			r.chatter(t, 5)
 		}
 		r.verify(t)

@@ -86,7 +86,7 @@ func Start(ctx context.Context, cfg Config) (*Simulator, error) {
 	}
 	late.server = server
 	close(late.ready)
-	sim.wg.Go(func() { sim.tick(ctx) })
+	sim.wg.Go(func() { sim.tick(ctx, max(tickEvery, s.Housekeeping)) })
 	return sim, nil
 }
 
@@ -98,8 +98,8 @@ func (s *Simulator) Close() error {
 	return err
 }
 
-func (s *Simulator) tick(ctx context.Context) {
-	ticker := time.NewTicker(tickEvery)
+func (s *Simulator) tick(ctx context.Context, every time.Duration) {
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		select {

@@ -28,15 +28,14 @@ const (
 
 // Numbers of ours.
 const (
-	maxGunzip         = 16 << 20         // a client's gzip_packed may unpack to this much
-	rememberedIDs     = 2048             // client msg_ids remembered per session
-	sessionsPerKey    = 64               // more: the oldest one without a connection is forgotten
-	queuedCalls       = 4096             // more waiting calls in a session: -429
-	unackedAnswers    = 4096             // more answers without an ack: the oldest are forgotten
-	queuedFrameBytes  = 64 << 20         // more unwritten bytes on a connection: it is cut
-	writeTimeout      = 10 * time.Second // a client that does not read for so long is cut
-	exchangesPerDC    = 8192             // unfinished and remembered key exchanges
-	housekeepingEvery = 50 * time.Millisecond
+	maxGunzip         = 16 << 20               // a client's gzip_packed may unpack to this much
+	rememberedIDs     = 2048                   // client msg_ids remembered per session
+	sessionsPerKey    = 64                     // more: the oldest one without a connection is forgotten
+	queuedCalls       = 4096                   // more waiting calls in a session: -429
+	unackedAnswers    = 4096                   // more answers without an ack: the oldest are forgotten
+	queuedFrameBytes  = 64 << 20               // more unwritten bytes on a connection: it is cut
+	writeTimeout      = 10 * time.Second       // a client that does not read for so long is cut
+	exchangesPerDC    = 8192                   // unfinished and remembered key exchanges
 	heldAtMost        = 300 * time.Millisecond // a push held back for the next one
 	containerMessages = 100
 	containerBytes    = 512 << 10
@@ -72,6 +71,9 @@ type Config struct {
 	// its own, and that a compressible one is gzipped. Default 0.25; negative: never.
 	// Messages that wait together always leave together.
 	Pack float64
+	// Housekeeping is how often the server looks for what is due: acknowledgements, repetitions,
+	// delayed pushes, cuts. Default 50 ms; more where hours of fake time pass.
+	Housekeeping time.Duration
 	// Uninitialised lets a key that never sent initConnection make queries.
 	// Strict servers answer CONNECTION_NOT_INITED.
 	Uninitialised bool
@@ -115,6 +117,7 @@ func (c *Config) fill() error {
 	setDefault(&c.SaltPeriod, 30*time.Minute)
 	setDefault(&c.AckDelay, time.Second)
 	setDefault(&c.ResendAfter, time.Minute)
+	setDefault(&c.Housekeeping, 50*time.Millisecond)
 	setDefault(&c.PushQueue, 1000)
 	setDefault(&c.Pack, 0.25)
 	return nil

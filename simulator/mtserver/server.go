@@ -340,7 +340,7 @@ func (s *Server) allKeys() []*authKey {
 
 // keepHouse does what is due by time: late acknowledgements, repetitions, held pushes, cuts.
 func (s *Server) keepHouse() {
-	ticker := time.NewTicker(housekeepingEvery)
+	ticker := time.NewTicker(s.cfg.Housekeeping)
 	defer ticker.Stop()
 	for {
 		select {
