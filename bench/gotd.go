@@ -6,24 +6,28 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gotd/td/crypto"
 	"github.com/gotd/td/exchange"
 	"github.com/gotd/td/session"
 	"github.com/gotd/td/telegram"
 	gotddcs "github.com/gotd/td/telegram/dcs"
+	"github.com/gotd/td/telegram/updates"
 	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/telegram/dcs"
 )
 
-// gotd is the peer: its telegram.Client without an update manager.
+// gotd is the peer: its telegram.Client, with its update manager where updates are measured.
 type gotd struct {
-	list    dcs.List
-	keys    []storedKey
-	clients []*tg.Client
-	stop    context.CancelFunc
-	wg      sync.WaitGroup
+	list     dcs.List
+	keys     []storedKey
+	clients  []*tg.Client
+	updates  bool
+	messages atomic.Int64
+	stop     context.CancelFunc
+	wg       sync.WaitGroup
 }
 
 func newGotd(t job) (*gotd, error) {
@@ -32,7 +36,7 @@ func newGotd(t job) (*gotd, error) {
 		return nil, err
 	}
 	keys, err := loadKeys(t.Server.Keys)
-	return &gotd{list: list, keys: keys, stop: func() {}}, err
+	return &gotd{list: list, keys: keys, updates: t.What == "updates1" || t.What == "updates500", stop: func() {}}, err
 }
 
 func (g *gotd) options() (telegram.Options, error) {
@@ -72,14 +76,21 @@ func (g *gotd) connect(ctx context.Context, n int, resume bool) error {
 			}
 		}
 		o.SessionStorage = storage
+		manage := func(context.Context, updates.API, func()) error { return nil }
+		if g.updates {
+			manage = g.manage(&o, g.keys[i].UserID)
+		}
 		c := telegram.NewClient(1, "bench", o)
 		limit <- struct{}{}
 		g.wg.Go(func() {
 			err := c.Run(run, func(ctx context.Context) error {
 				g.clients[i] = tg.NewClient(c)
 				_, err := g.clients[i].HelpGetNearestDC(ctx)
-				ready <- err
-				<-limit
+				started := func() { ready <- err; <-limit }
+				if g.updates && err == nil {
+					return manage(ctx, g.clients[i], started)
+				}
+				started()
 				<-ctx.Done()
 				return nil
 			})

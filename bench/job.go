@@ -75,6 +75,10 @@ func (t job) run(role string) (numbers, error) {
 		return t.idle(ctx, c)
 	case "rpc1x64":
 		return t.rpc(ctx, c, "rpc_cpu_us_1x64", 64)
+	case "updates1", "updates500":
+		return t.updates(ctx, c)
+	case "channels":
+		return t.channels(ctx, role)
 	case "rpc500x1":
 		return t.rpc(ctx, c, "rpc_cpu_us_500x1", t.N)
 	}

@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gotd/td/tg"
@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/telefleet/orchestrator/actors"
-	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/backoff"
 	"github.com/telefleet/orchestrator/mtproto/transport"
@@ -27,11 +26,12 @@ import (
 )
 
 // ours is accounts as a node runs them: all actors and policy, with sessions in memory and
-// without an event log, which gotd's client has not either.
+// with an event log that keeps nothing, as gotd's client has none.
 type ours struct {
 	fleet    *actors.Fleet
 	sessions *sessionstore.Memory
 	keys     []storedKey
+	messages atomic.Int64 // new ones, as the event log gets them
 	envs     []*actors.Env
 	online   chan fleet.AccountID
 }
@@ -51,7 +51,7 @@ func newOurs(t job) (*ours, error) {
 		return nil, err
 	}
 	o.fleet, err = actors.Start(actors.Deps{
-		Sessions: o.sessions, Events: noEvents{}, Peers: peers.NewMemory(), Report: o.report,
+		Sessions: o.sessions, Events: countedEvents{&o.messages, t.Channels}, Peers: peers.NewMemory(), Report: o.report,
 		DCs: list, DefaultDC: 2,
 		App: telegram.AppProfile{
 			APIID: 1, APIHash: "bench", DeviceModel: "bench", SystemVersion: "1", AppVersion: "1", SystemLangCode: "en", LangCode: "en",
@@ -159,23 +159,4 @@ func (o *ours) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	_ = o.fleet.Shutdown(ctx) // the process ends
-}
-
-// noEvents is an event log that keeps nothing.
-type noEvents struct{}
-
-func (noEvents) Claim(context.Context, fleet.AccountID, fleet.FencingToken) (actors.EventWriter, error) {
-	return noWriter{}, nil
-}
-func (noEvents) Durable() eventlog.Cursor                           { return eventlog.Cursor{} }
-func (noEvents) PublishLive(context.Context, eventlog.Record) error { return nil }
-
-type noWriter struct{}
-
-func (noWriter) Claimed() eventlog.Cursor { return eventlog.Cursor{Epoch: 1, Seq: 1} }
-func (noWriter) Replay(context.Context, eventlog.Cursor) iter.Seq2[eventlog.Record, error] {
-	return func(func(eventlog.Record, error) bool) {}
-}
-func (noWriter) Append(_ context.Context, recs ...eventlog.Record) (uint64, error) {
-	return uint64(len(recs)), nil
 }

@@ -10,6 +10,8 @@ import (
 	"os/exec"
 
 	"github.com/telefleet/orchestrator/simulator"
+	"github.com/telefleet/orchestrator/simulator/model"
+	"github.com/telefleet/orchestrator/simulator/mtserver"
 )
 
 // numbers are what a child measured, by key.
@@ -17,9 +19,11 @@ type numbers map[string]float64
 
 // job is what a child is asked for.
 type job struct {
-	What   string     `json:"what"`
-	N      int        `json:"n"`
-	Server serverInfo `json:"server"`
+	What string `json:"what"`
+	N    int    `json:"n"`
+	// Channels that each account tracks to begin with.
+	Channels int        `json:"channels"`
+	Server   serverInfo `json:"server"`
 }
 
 // serverInfo tells clients where the server is and who may log in.
@@ -27,6 +31,8 @@ type serverInfo struct {
 	DCFile string   `json:"dc_file"`
 	Tokens []string `json:"tokens"`
 	Keys   string   `json:"keys"` // file of logged-in sessions
+	// Control is where a client asks for messages: POST /say?n=1000&bots=1.
+	Control string `json:"control"`
 }
 
 const bots = 1000
@@ -80,18 +86,32 @@ func (s *serverProcess) stop() {
 
 // serve is the server's part.
 func serve() error {
-	sim, err := simulator.Start(context.Background(), simulator.Config{DCs: []int{2}, Seed: 1})
+	sim, err := simulator.Start(context.Background(), simulator.Config{
+		DCs: []int{2}, Seed: 1, Model: model.Config{Plain: true}, Server: mtserver.Config{PushQueue: 1 << 20},
+	})
 	if err != nil {
 		return err
 	}
 	var info serverInfo
+	var ids []int64
 	for i := range bots {
 		b, err := sim.AddBot(simulator.BotSpec{Name: "bench", Username: fmt.Sprintf("bench%04d_bot", i), HomeDC: 2})
 		if err != nil {
 			return err
 		}
 		info.Tokens = append(info.Tokens, b.Token)
+		ids = append(ids, b.ID)
 	}
+	talker, err := sim.AddUser(simulator.UserSpec{Phone: "+15550000001", FirstName: "talker", HomeDC: 2})
+	if err != nil {
+		return err
+	}
+	listener, err := control(sim, talker.ID, ids)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	info.Control = listener.Addr().String()
 	if err := sim.WriteDCFile("dcs.json"); err != nil {
 		return err
 	}
