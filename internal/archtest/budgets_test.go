@@ -71,7 +71,7 @@ func TestTestsDoNotSleep(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range files {
-		if !f.test || hasImport(f, "testing/synctest") || strings.Contains(f.text, "bubble(t, ") || under(f.dir, "internal/archtest") {
+		if !f.test || hasImport(f, "testing/synctest") || strings.Contains(f.text, "bubble(t, ") || strings.Contains(f.text, "bubbleWith(t, ") || under(f.dir, "internal/archtest") {
 			continue // bubble of actors is a synctest bubble
 		}
 		if strings.Contains(f.text, "time.Sleep(") {
