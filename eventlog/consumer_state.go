@@ -345,6 +345,17 @@ func (c *Consumer) ownSave(ctx context.Context, data []byte) (uint64, error) {
 	return 0, fmt.Errorf("%w: another dispatcher took the consumer over", ErrInUse)
 }
 
+// Save saves the cursor if it has moved, at most once a second. Fetch and Ack do so too; a
+// dispatcher calls it while nobody calls them.
+func (c *Consumer) Save(ctx context.Context) error {
+	done, err := c.log.enter()
+	if err != nil {
+		return c.fail(err)
+	}
+	defer done()
+	return c.fail(c.saveIfDue(ctx))
+}
+
 // Flush saves the cursor now.
 func (c *Consumer) Flush(ctx context.Context) error {
 	done, err := c.log.enter()
