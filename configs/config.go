@@ -14,6 +14,7 @@ package configs
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -51,6 +52,7 @@ type Config struct {
 	API      API      `yaml:"api"`
 	Etcd     Etcd     `yaml:"etcd"`
 	Events   Events   `yaml:"events"`
+	Webhooks Webhooks `yaml:"webhooks"`
 	Cluster  Cluster  `yaml:"cluster"`
 	Security Security `yaml:"security"`
 	Pace     Pace     `yaml:"pace"`
@@ -154,6 +156,25 @@ type Events struct {
 	// MaxPerAccount bounds the records kept of one account; 0 means no bound.
 	MaxPerAccount int64 `yaml:"max_per_account"`
 	MinFree       int64 `yaml:"min_free_bytes"`
+}
+
+// Webhooks says where webhooks may lead. Without it they need https and a public address.
+type Webhooks struct {
+	// AllowHTTP also takes URLs that begin with http.
+	AllowHTTP bool `yaml:"allow_http"`
+	// AllowNetworks are networks, such as 10.1.0.0/16, that are no public ones and may be called.
+	AllowNetworks []string `yaml:"allow_networks"`
+}
+
+// Networks are AllowNetworks; Validate has checked them.
+func (w Webhooks) Networks() []netip.Prefix {
+	var out []netip.Prefix
+	for _, text := range w.AllowNetworks {
+		if n, err := netip.ParsePrefix(text); err == nil {
+			out = append(out, n.Masked())
+		}
+	}
+	return out
 }
 
 // Security says how records are sealed.

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,13 +77,21 @@ func TestPublicBindWithTLSAndTokensIsAccepted(t *testing.T) {
 	}
 }
 
-func TestBoundOfOneAccountsEventsIsChecked(t *testing.T) {
-	cfg, err := Parse([]byte(head + "events: {max_per_account: 1000}\n"))
-	if err != nil || cfg.Events.MaxPerAccount != 1000 {
-		t.Fatalf("got %+v, %v", cfg.Events, err)
+func TestBoundsOfEventsAndWebhooksAreChecked(t *testing.T) {
+	cfg, err := Parse([]byte(head + "events: {max_per_account: 1000}\nwebhooks: {allow_http: true, allow_networks: [10.1.2.3/16, 'fd00::/8']}\n"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	_, err = Parse([]byte(head + "events: {max_per_account: 5}\n"))
-	if want := `events.max_per_account: must be 0 for no bound, or at least 1000 (got "5")`; err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("missing %q in:\n%v", want, err)
+	if got := fmt.Sprint(cfg.Webhooks.Networks()); got != "[10.1.0.0/16 fd00::/8]" || cfg.Events.MaxPerAccount != 1000 {
+		t.Errorf("got %s, %+v", got, cfg.Events)
+	}
+	_, err = Parse([]byte(head + "events: {max_per_account: 5}\nwebhooks: {allow_networks: [10.1.2.3, localhost]}\n"))
+	for _, want := range []string{
+		`events.max_per_account: must be 0 for no bound, or at least 1000 (got "5")`,
+		`webhooks.allow_networks: must hold networks such as 10.1.0.0/16 or 127.0.0.1/32 (got "10.1.2.3")`, `(got "localhost")`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("missing %q in:\n%v", want, err)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"regexp"
 	"strconv"
@@ -146,6 +147,11 @@ func (c *Config) validate(p *Problems) {
 	}
 	if n := c.Events.MaxPerAccount; n != 0 && n < minPerAccount {
 		p.add("events.max_per_account", "must be 0 for no bound, or at least "+strconv.Itoa(minPerAccount), n)
+	}
+	for _, text := range c.Webhooks.AllowNetworks {
+		if _, err := netip.ParsePrefix(text); err != nil {
+			p.add("webhooks.allow_networks", "must hold networks such as 10.1.0.0/16 or 127.0.0.1/32", text)
+		}
 	}
 	c.validateCluster(p)
 }
