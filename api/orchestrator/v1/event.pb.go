@@ -36,7 +36,9 @@ type SubscribeRequest struct {
 	// them.
 	Raw bool `protobuf:"varint,4,opt,name=raw,proto3" json:"raw,omitempty"`
 	// True ends the stream when the last event of now was sent, instead of waiting for more.
-	UntilNow      bool `protobuf:"varint,5,opt,name=until_now,json=untilNow,proto3" json:"until_now,omitempty"`
+	UntilNow bool `protobuf:"varint,5,opt,name=until_now,json=untilNow,proto3" json:"until_now,omitempty"`
+	// Only events of accounts whose labels match at that moment, as in ListAccounts; empty = of all.
+	Selector      string `protobuf:"bytes,6,opt,name=selector,proto3" json:"selector,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -104,6 +106,13 @@ func (x *SubscribeRequest) GetUntilNow() bool {
 		return x.UntilNow
 	}
 	return false
+}
+
+func (x *SubscribeRequest) GetSelector() string {
+	if x != nil {
+		return x.Selector
+	}
+	return ""
 }
 
 // SubscribeReply is one item of the stream.
@@ -884,13 +893,14 @@ var File_orchestrator_v1_event_proto protoreflect.FileDescriptor
 
 const file_orchestrator_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x1borchestrator/v1/event.proto\x12\x0forchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1borchestrator/v1/fleet.proto\x1a\x1dorchestrator/v1/message.proto\x1a\x1aorchestrator/v1/peer.proto\x1a\x1corchestrator/v1/update.proto\"\x8f\x01\n" +
+	"\x1borchestrator/v1/event.proto\x12\x0forchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1borchestrator/v1/fleet.proto\x1a\x1dorchestrator/v1/message.proto\x1a\x1aorchestrator/v1/peer.proto\x1a\x1corchestrator/v1/update.proto\"\xab\x01\n" +
 	"\x10SubscribeRequest\x12\x1a\n" +
 	"\baccounts\x18\x01 \x03(\tR\baccounts\x12\x14\n" +
 	"\x05kinds\x18\x02 \x03(\tR\x05kinds\x12\x1a\n" +
 	"\bposition\x18\x03 \x01(\tR\bposition\x12\x10\n" +
 	"\x03raw\x18\x04 \x01(\bR\x03raw\x12\x1b\n" +
-	"\tuntil_now\x18\x05 \x01(\bR\buntilNow\"\x8a\x01\n" +
+	"\tuntil_now\x18\x05 \x01(\bR\buntilNow\x12\x1a\n" +
+	"\bselector\x18\x06 \x01(\tR\bselector\"\x8a\x01\n" +
 	"\x0eSubscribeReply\x12.\n" +
 	"\x05event\x18\x01 \x01(\v2\x16.orchestrator.v1.EventH\x00R\x05event\x12@\n" +
 	"\astarted\x18\x02 \x01(\v2$.orchestrator.v1.SubscriptionStartedH\x00R\astartedB\x06\n" +
