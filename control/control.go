@@ -53,6 +53,16 @@ type (
 	Events = methods.Events
 	// Requests knows the commands of the last day by their request_id.
 	Requests = methods.Requests
+	// Consumers keeps consumers as resources.
+	Consumers = methods.Consumers
+	// Deliveries hands out the events of the consumers that this node works on.
+	Deliveries = methods.Deliveries
+	// Webhooks keeps webhooks as resources.
+	Webhooks = methods.Webhooks
+	// WebhookTools is what else can be done with webhooks.
+	WebhookTools = methods.WebhookTools
+	// Labels finds an account's labels.
+	Labels = methods.Labels
 	// SubscribeOptions selects events.
 	SubscribeOptions = methods.SubscribeOptions
 	// Subscription is a place in the event log and what follows it.

@@ -175,14 +175,14 @@ func peerError(ctx context.Context, owner Owner, err error) error {
 	}
 	var dial *dialError
 	if errors.As(err, &dial) {
-		return fleet.Errorf(fleet.CodeUnavailable, reasonUnreachable, "node %s, which owns the account, cannot be reached at %s: %v", owner.Node, owner.Address, dial.err).
+		return fleet.Errorf(fleet.CodeUnavailable, reasonUnreachable, "node %s, which owns it, cannot be reached at %s: %v", owner.Node, owner.Address, dial.err).
 			WithRetryAfter(ownerWait).WithRemedy("repeat the call: nothing was carried out; if it stays so, see cluster.advertise and the certificate of that node")
 	}
 	why := err.Error()
 	if errors.As(err, &answer) { // not wrapped: it is no answer that could be handed on
 		why = answer.Message()
 	}
-	return fleet.Errorf(fleet.CodeUnavailable, reasonLost, "the connection to node %s, which owns the account, broke during the call: %s", owner.Node, why).
+	return fleet.Errorf(fleet.CodeUnavailable, reasonLost, "the connection to node %s, which owns it, broke during the call: %s", owner.Node, why).
 		WithRetryAfter(ownerWait).WithRemedy("a command may have been carried out: look before repeating it, or repeat it with the same request_id")
 }
 

@@ -23,9 +23,9 @@ var errDraining = fleet.Errorf(fleet.CodeUnavailable, "SHUTTING_DOWN", "the node
 // caught and errors typed.
 type dispatcher struct {
 	host     *methods.Host
-	joined   func() error // an error: no calls are taken
-	router   *router
-	forward  *forwarder // nil without a cluster
+	joined   func() error       // an error: no calls are taken
+	routers  map[string]*router // by what requests name; see routeOf
+	forward  *forwarder         // nil without a cluster
 	log      hclog.Logger
 	timeout  time.Duration
 	draining <-chan struct{}
@@ -78,15 +78,21 @@ func (d *dispatcher) unary(ctx context.Context, m methods.Method, requestID stri
 		out.message, out.repeated, err = m.Call(ctx, d.host, requestID, req)
 		return err
 	}
-	id, ok := methods.AccountOf(req)
-	if !ok {
+	what, id := routeOf(req)
+	router := d.routers[what]
+	if router == nil {
 		err = here(ctx)
 		return out, err
 	}
-	err = d.router.route(ctx, id, routed{
+	if what == byConsumer { // one that waits for events would hold up the end
+		waiting, stop := d.untilDrain(ctx)
+		defer stop()
+		ctx = waiting
+	}
+	err = router.route(ctx, id, routed{
 		local: here,
 		remote: func(ctx context.Context, owner Owner) error {
-			data, err := d.outgoing(id, owner, in, req)
+			data, err := d.outgoing(router.what, id, owner, in, req)
 			if err == nil {
 				out, err = d.forward.unary(ctx, owner, m, requestID, data)
 			}
@@ -98,10 +104,10 @@ func (d *dispatcher) unary(ctx context.Context, m methods.Method, requestID stri
 }
 
 // outgoing is a request for another node: as it came, or as Protobuf when it came as JSON.
-func (d *dispatcher) outgoing(id fleet.AccountID, owner Owner, in *payload, req proto.Message) ([]byte, error) {
+func (d *dispatcher) outgoing(what string, id fleet.AccountID, owner Owner, in *payload, req proto.Message) ([]byte, error) {
 	switch {
 	case d.forward == nil:
-		return nil, notOwner(id, owner.Node)
+		return nil, notOwner(what, id, owner.Node)
 	case !in.json:
 		return in.data, nil
 	}
@@ -110,19 +116,8 @@ func (d *dispatcher) outgoing(id fleet.AccountID, owner Owner, in *payload, req 
 
 // stream answers a server-streaming call with items; see unary.
 func (d *dispatcher) stream(ctx context.Context, m methods.Method, in *payload, to func(proto.Message) error) (err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stop := make(chan struct{})
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		select {
-		case <-d.draining:
-			cancel(errDraining)
-		case <-stop:
-		}
-	}()
-	defer func() { close(stop); <-watched }()
+	ctx, stop := d.untilDrain(ctx)
+	defer stop()
 	start := time.Now()
 	defer func() { err = d.finish(ctx, m, start, recover(), err) }()
 	if err := d.joined(); err != nil {
@@ -137,14 +132,15 @@ func (d *dispatcher) stream(ctx context.Context, m methods.Method, in *payload, 
 		sent = true
 		return to(message)
 	}
-	id, ok := methods.AccountOf(req)
-	if !ok {
+	what, id := routeOf(req)
+	router := d.routers[what]
+	if router == nil {
 		return m.Stream(ctx, d.host, req, send)
 	}
-	return d.router.route(ctx, id, routed{
+	return router.route(ctx, id, routed{
 		local: func(ctx context.Context) error { return m.Stream(ctx, d.host, req, send) },
 		remote: func(ctx context.Context, owner Owner) error {
-			data, err := d.outgoing(id, owner, in, req)
+			data, err := d.outgoing(router.what, id, owner, in, req)
 			if err == nil {
 				err = d.forward.stream(ctx, owner, m, data, send)
 			}
@@ -152,6 +148,26 @@ func (d *dispatcher) stream(ctx context.Context, m methods.Method, in *payload, 
 		},
 		again: func() bool { return !sent && m.Repeatable() },
 	})
+}
+
+// untilDrain makes a context that ends when the server shuts down, and a function that ends it and
+// what watches.
+func (d *dispatcher) untilDrain(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-d.draining:
+			cancel(errDraining)
+		case <-stop:
+		}
+	}()
+	return ctx, func() {
+		close(stop)
+		<-watched
+		cancel(nil)
+	}
 }
 
 // finish types the outcome of a call and logs it, without any of its content.

@@ -6,6 +6,10 @@ import (
 	"net/http"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/telegram"
 )
@@ -60,12 +64,12 @@ func isReason(err error, reasons ...string) bool {
 	return false
 }
 
-func notOwner(id fleet.AccountID, owner fleet.NodeID) *fleet.Error {
-	err := fleet.Errorf(fleet.CodeUnavailable, reasonNotOwner, "account %s is owned by node %s", id, owner)
+func notOwner(what string, id fleet.AccountID, owner fleet.NodeID) *fleet.Error {
+	err := fleet.Errorf(fleet.CodeUnavailable, reasonNotOwner, "%s %s is owned by node %s", what, id, owner)
 	if owner == "" {
-		err = fleet.Errorf(fleet.CodeUnavailable, reasonNotOwner, "account %s is not owned by this node", id)
+		err = fleet.Errorf(fleet.CodeUnavailable, reasonNotOwner, "%s %s is not owned by this node", what, id)
 	}
-	return err.WithRetryAfter(ownerWait).WithRemedy("repeat the call in a moment: the account is moving")
+	return err.WithRetryAfter(ownerWait).WithRemedy("repeat the call in a moment: the " + what + " is moving")
 }
 
 // NodeFenced is the answer of a node that has lost its place in the cluster: its accounts may have
@@ -93,13 +97,37 @@ func fromPeer(next http.Handler) http.Handler {
 
 func isForwarded(ctx context.Context) bool { return ctx.Value(forwardedKey{}) != nil }
 
-// router brings the call of an account to the node that owns it.
+// What requests can be routed by: a string field of this name with the number 1.
+const (
+	byAccount  = "account"
+	byConsumer = "consumer"
+	byWebhook  = "webhook"
+)
+
+// routeOf is what a request is routed by, and the name of it.
+func routeOf(req proto.Message) (what string, id fleet.AccountID) {
+	m := req.ProtoReflect()
+	f := m.Descriptor().Fields().ByNumber(1)
+	if f == nil || f.Kind() != protoreflect.StringKind || f.IsList() {
+		return "", ""
+	}
+	switch what = string(f.Name()); what {
+	case byAccount, byConsumer, byWebhook:
+		return what, fleet.AccountID(m.Get(f).String())
+	}
+	return "", ""
+}
+
+// router brings calls of an account, or of a consumer or webhook, to the node that owns it.
 type router struct {
-	fleet    Fleet
-	accounts Accounts
-	owners   Owners
-	node     string
-	wait     time.Duration
+	what string // byAccount, …
+	// local says whether this node owns it now.
+	local func(id fleet.AccountID) bool
+	// exists is nil, or why there is none of this name.
+	exists func(ctx context.Context, id fleet.AccountID) error
+	owners Owners
+	node   string
+	wait   time.Duration
 }
 
 // routed is a call of one account, carried out here or by another node.
@@ -119,7 +147,10 @@ const maxMoves = 10
 // since.
 func (r *router) route(ctx context.Context, id fleet.AccountID, c routed) error {
 	if err := id.Validate(); err != nil {
-		return err
+		if r.what == byAccount {
+			return err
+		}
+		return methods.CheckName(r.what, string(id))
 	}
 	var waited time.Duration
 	moves, repeated := 0, false
@@ -149,7 +180,7 @@ func (r *router) route(ctx context.Context, id fleet.AccountID, c routed) error 
 
 // once makes one attempt and says at which owner.
 func (r *router) once(ctx context.Context, id fleet.AccountID, c routed) (Owner, error) {
-	if r.fleet.Local(id) {
+	if r.local(id) {
 		return Owner{Node: fleet.NodeID(r.node)}, c.local(ctx)
 	}
 	if isForwarded(ctx) {
@@ -159,10 +190,10 @@ func (r *router) once(ctx context.Context, id fleet.AccountID, c routed) (Owner,
 	switch {
 	case err != nil:
 		return owner, err
-	case string(owner.Node) == r.node && r.fleet.Local(id):
+	case string(owner.Node) == r.node && r.local(id):
 		return owner, c.local(ctx)
 	case string(owner.Node) == r.node || owner.Address == "":
-		return owner, notOwner(id, owner.Node)
+		return owner, notOwner(r.what, id, owner.Node)
 	}
 	return owner, c.remote(ctx, owner)
 }
@@ -173,7 +204,7 @@ func (r *router) claimed(ctx context.Context, id fleet.AccountID, c routed) (Own
 	self := Owner{Node: fleet.NodeID(r.node)}
 	for waited := time.Duration(0); waited < r.wait/4 && ctx.Err() == nil; {
 		waited += pause(ctx, ownerPoll)
-		if r.fleet.Local(id) {
+		if r.local(id) {
 			return self, c.local(ctx)
 		}
 	}
@@ -181,7 +212,7 @@ func (r *router) claimed(ctx context.Context, id fleet.AccountID, c routed) (Own
 	if err != nil || string(owner.Node) == r.node {
 		owner.Node = ""
 	}
-	return self, notOwner(id, owner.Node)
+	return self, notOwner(r.what, id, owner.Node)
 }
 
 // owner finds the owner of an account that exists, waiting for one.
@@ -189,7 +220,7 @@ func (r *router) owner(ctx context.Context, id fleet.AccountID) (Owner, error) {
 	if owner, err := r.owners.Owner(id); err == nil {
 		return owner, nil
 	}
-	if _, err := r.accounts.Get(ctx, id); err != nil {
+	if err := r.exists(ctx, id); err != nil {
 		return Owner{}, err
 	}
 	wait, cancel := context.WithTimeout(ctx, r.wait)
@@ -201,8 +232,8 @@ func (r *router) owner(ctx context.Context, id fleet.AccountID) (Owner, error) {
 	case ctx.Err() != nil:
 		return Owner{}, ctx.Err()
 	}
-	return Owner{}, fleet.Errorf(fleet.CodeUnavailable, reasonNoOwner, "account %s has no owner yet", id).
-		WithRetryAfter(ownerWait).WithRemedy("repeat in a moment; if it stays so, see the account's status and the node's log")
+	return Owner{}, fleet.Errorf(fleet.CodeUnavailable, reasonNoOwner, "%s %s has no owner yet", r.what, id).
+		WithRetryAfter(ownerWait).WithRemedy("repeat in a moment; if it stays so, see its status and the node's log")
 }
 
 // movedSince tells a failure that comes from losing the owner from any other one.
@@ -222,28 +253,31 @@ func (r *router) moved(id fleet.AccountID, was Owner) bool {
 	return err != nil || is.Node != was.Node
 }
 
+// homes are the accounts that this node runs.
+type homes struct{ fleet Fleet }
+
 // env is the environment of an account that this node owns. Losing the account before that is
 // NOT_OWNER, and nothing was done.
-func (r *router) env(ctx context.Context, id fleet.AccountID) (telegram.Env, error) {
+func (h *homes) env(ctx context.Context, id fleet.AccountID) (telegram.Env, error) {
 	if err := id.Validate(); err != nil {
 		return nil, err
 	}
-	if !r.fleet.Local(id) {
-		return nil, notOwner(id, "")
+	if !h.fleet.Local(id) {
+		return nil, notOwner(byAccount, id, "")
 	}
-	env, err := r.fleet.Env(ctx, id)
-	if err != nil && ctx.Err() == nil && !r.fleet.Local(id) {
-		return nil, notOwner(id, "")
+	env, err := h.fleet.Env(ctx, id)
+	if err != nil && ctx.Err() == nil && !h.fleet.Local(id) {
+		return nil, notOwner(byAccount, id, "")
 	}
 	return env, err
 }
 
 // peers are those of an account that this node owns, else nil.
-func (r *router) peers(ctx context.Context, id fleet.AccountID) telegram.Peers {
-	if !r.fleet.Local(id) {
+func (h *homes) peers(ctx context.Context, id fleet.AccountID) telegram.Peers {
+	if !h.fleet.Local(id) {
 		return nil
 	}
-	env, err := r.fleet.Env(ctx, id)
+	env, err := h.fleet.Env(ctx, id)
 	if err != nil {
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/telefleet/orchestrator/api/orchestrator/v1/orchestratorv1connect"
+	"github.com/telefleet/orchestrator/control/consuming"
 	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/sessionstore"
@@ -68,7 +69,11 @@ type Config struct {
 	// KeyHolder names the account that has an auth key, empty for none; nil: InspectSession does
 	// not tell.
 	KeyHolder func(ctx context.Context, key sessionstore.KeyID) (fleet.AccountID, error)
-	Log       hclog.Logger
+	// Dispatch is what runs consumers and webhooks; nil: their methods answer UNIMPLEMENTED.
+	Dispatch *Dispatch
+	// Labels finds accounts' labels, for subscriptions with a selector; nil: they are refused.
+	Labels Labels
+	Log    hclog.Logger
 	// MaxMessage is the largest request in bytes; 0 = DefaultMaxMessage.
 	MaxMessage int
 	// Timeout bounds unary calls; 0 = DefaultTimeout.
@@ -78,6 +83,16 @@ type Config struct {
 
 	wait  time.Duration // ownerWait; shorter in tests
 	links links         // defaultLinks; shorter in tests
+}
+
+// Dispatch is what runs consumers and webhooks. All fields are needed.
+type Dispatch struct {
+	Consumers  Consumers
+	Deliveries Deliveries
+	Webhooks   Webhooks
+	Tools      WebhookTools
+	// ConsumerOwners and WebhookOwners know which node works on which, by name.
+	ConsumerOwners, WebhookOwners Owners
 }
 
 // Cluster is how the nodes reach each other: the same API on a second listener, which takes only
@@ -142,7 +157,7 @@ func NewServer(cfg Config) (*Server, error) {
 		cfg.Timeout = DefaultTimeout
 	}
 	if cfg.Methods == nil {
-		cfg.Methods = methods.All()
+		cfg.Methods = slices.Concat(methods.All(), consuming.All())
 	}
 	if cfg.Owners == nil {
 		cfg.Owners = reported{fleet: cfg.Fleet, accounts: cfg.Accounts, node: cfg.Node}
@@ -188,14 +203,17 @@ func (s *Server) endpoint(handler http.Handler, config *tls.Config, http2 http.H
 
 // mux mounts the methods, health and reflection.
 func (s *Server) mux() *http.ServeMux {
-	route := &router{fleet: s.cfg.Fleet, accounts: s.cfg.Accounts, owners: s.cfg.Owners, node: s.cfg.Node, wait: s.cfg.wait}
+	home := &homes{s.cfg.Fleet}
 	d := &dispatcher{
 		host: &methods.Host{
-			Env: route.env, Peers: route.peers, Accounts: s.cfg.Accounts, Watcher: s.cfg.Watcher, Nodes: s.cfg.Nodes,
-			Events: s.cfg.Events, Requests: s.cfg.Requests, KeyHolder: s.cfg.KeyHolder,
+			Env: home.env, Peers: home.peers, Accounts: s.cfg.Accounts, Watcher: s.cfg.Watcher, Nodes: s.cfg.Nodes,
+			Events: s.cfg.Events, Requests: s.cfg.Requests, Labels: s.cfg.Labels, KeyHolder: s.cfg.KeyHolder,
 		},
-		joined: s.cfg.Joined, router: route, forward: s.forward,
+		joined: s.cfg.Joined, routers: s.routers(), forward: s.forward,
 		log: s.cfg.Log, timeout: s.cfg.Timeout, draining: s.draining,
+	}
+	if x := s.cfg.Dispatch; x != nil {
+		d.host.Consumers, d.host.Deliveries, d.host.Webhooks, d.host.Tools = x.Consumers, x.Deliveries, x.Webhooks, x.Tools
 	}
 	opts := []connect.HandlerOption{connect.WithReadMaxBytes(s.cfg.MaxMessage), connect.WithSendMaxBytes(maxReply)}
 	for _, c := range codecs {
@@ -218,6 +236,34 @@ func (s *Server) mux() *http.ServeMux {
 	mux.Handle(grpcreflect.NewHandlerV1Alpha(reflector))
 	mux.HandleFunc("/", unknown)
 	return mux
+}
+
+// routers are what brings calls to the nodes that own what they name.
+func (s *Server) routers() map[string]*router {
+	add := func(what string, local func(fleet.AccountID) bool, exists func(context.Context, fleet.AccountID) error, owners Owners) *router {
+		return &router{what: what, local: local, exists: exists, owners: owners, node: s.cfg.Node, wait: s.cfg.wait}
+	}
+	here := func(owners Owners) func(fleet.AccountID) bool {
+		return func(id fleet.AccountID) bool {
+			owner, err := owners.Owner(id)
+			return err == nil && string(owner.Node) == s.cfg.Node
+		}
+	}
+	routers := map[string]*router{byAccount: add(byAccount, s.cfg.Fleet.Local, func(ctx context.Context, id fleet.AccountID) error {
+		_, err := s.cfg.Accounts.Get(ctx, id)
+		return err
+	}, s.cfg.Owners)}
+	if x := s.cfg.Dispatch; x != nil {
+		routers[byConsumer] = add(byConsumer, here(x.ConsumerOwners), func(ctx context.Context, id fleet.AccountID) error {
+			_, err := x.Consumers.Get(ctx, string(id))
+			return err
+		}, x.ConsumerOwners)
+		routers[byWebhook] = add(byWebhook, here(x.WebhookOwners), func(ctx context.Context, id fleet.AccountID) error {
+			_, err := x.Webhooks.Get(ctx, string(id))
+			return err
+		}, x.WebhookOwners)
+	}
+	return routers
 }
 
 // unknown answers calls of methods that do not exist.

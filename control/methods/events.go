@@ -26,6 +26,10 @@ func subscribe(ctx context.Context, host *Host, req *v1.SubscribeRequest, send f
 	if n := max(len(req.GetAccounts()), len(req.GetKinds())); n > maxFilters {
 		return invalid("accounts, kinds", "subscribe to all and drop what is not wanted", "must have at most %d entries (got %d)", maxFilters, n)
 	}
+	match, err := labelled(host, req.GetSelector())
+	if err != nil {
+		return err
+	}
 	for _, id := range req.GetAccounts() {
 		account := fleet.AccountID(id)
 		if err := account.Validate(); err != nil {
@@ -46,6 +50,12 @@ func subscribe(ctx context.Context, host *Host, req *v1.SubscribeRequest, send f
 		return err
 	}
 	for event, err := range subscription.Events {
+		if err == nil && match != nil && event.Account != "" {
+			var wanted bool
+			if wanted, err = match(ctx, event.Account); err == nil && !wanted {
+				continue
+			}
+		}
 		if err != nil {
 			return err
 		}

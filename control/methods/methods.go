@@ -128,6 +128,20 @@ func repeatable(m Method, again func(proto.Message) bool) Method {
 
 func always(proto.Message) bool { return true }
 
+// Hosted registers a method that any node answers, for packages that hold further ones.
+func Hosted[Req, Rep any, PReq request[Req], PRep request[Rep]](
+	fn func(context.Context, *Host, PReq) (PRep, error),
+) Method {
+	return hosted(fn)
+}
+
+// Streamed registers a method that answers with a stream, for packages that hold further ones.
+func Streamed[Req, Rep any, PReq request[Req], PRep request[Rep]](
+	fn func(context.Context, *Host, PReq, func(PRep) error) error,
+) Method {
+	return streamed(fn)
+}
+
 // hosted registers a method that any node answers.
 func hosted[Req, Rep any, PReq request[Req], PRep request[Rep]](
 	fn func(context.Context, *Host, PReq) (PRep, error),

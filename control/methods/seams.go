@@ -27,6 +27,12 @@ type Host struct {
 	KeyHolder func(ctx context.Context, key sessionstore.KeyID) (fleet.AccountID, error)
 	// Requests is nil on a server that keeps no requests: a request_id is then refused.
 	Requests Requests
+	// Consumers, Deliveries, Webhooks, Tools and Labels are nil on a server that does not offer them.
+	Consumers  Consumers
+	Deliveries Deliveries
+	Webhooks   Webhooks
+	Tools      WebhookTools
+	Labels     Labels
 }
 
 // Accounts keeps the accounts as resources. Its errors are *fleet.Error where the caller can act:
