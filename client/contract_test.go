@@ -29,7 +29,19 @@ var sdk = map[string]string{
 	"RawService/Invoke": "Account.InvokeJSON", "SessionService/SyncUpdates": "Account.Sync",
 	"SessionService/InspectSession": "Client.InspectSession", "SessionService/ImportSession": "Account.ImportSession",
 	"SessionService/ExportSession": "Account.ExportSession", "SessionService/SaveSession": "Account.SaveSession",
-	"EventService/Subscribe": "Client.Events",
+	"EventService/Subscribe":         "Client.Events",
+	"ConsumerService/CreateConsumer": "Client.CreateConsumer", "ConsumerService/GetConsumer": "Client.GetConsumer",
+	"ConsumerService/ListConsumers": "Client.Consumers", "ConsumerService/UpdateConsumer": "Client.UpdateConsumer",
+	"ConsumerService/DeleteConsumer": "Client.DeleteConsumer", "ConsumerService/FetchEvents": "Client.Consume",
+	"ConsumerService/AckEvents": "Delivery.Ack", "ConsumerService/NakEvents": "Delivery.Nak", "ConsumerService/KeepEvents": "Delivery.Keep",
+	"ConsumerService/ReplayConsumer": "Client.ReplayConsumer", "ConsumerService/ListDeadLetters": "Client.DeadLetters",
+	// Client.Consume asks for a few events at a time, so that none waits longer than it may.
+	"ConsumerService/ConsumeEvents": "",
+	"WebhookService/CreateWebhook":  "Client.CreateWebhook", "WebhookService/GetWebhook": "Client.GetWebhook",
+	"WebhookService/ListWebhooks": "Client.Webhooks", "WebhookService/UpdateWebhook": "Client.UpdateWebhook",
+	"WebhookService/DeleteWebhook": "Client.DeleteWebhook", "WebhookService/EnableWebhook": "Client.EnableWebhook",
+	"WebhookService/RotateWebhookSecret": "Client.RotateWebhookSecret", "WebhookService/TestWebhook": "Client.TestWebhook",
+	"WebhookService/ListDeliveries": "Client.WebhookDeliveries", "WebhookService/ReplayWebhook": "Client.ReplayWebhook",
 	// Calls of this package share one connection as they are; Exchange is for callers that have
 	// one stream only.
 	"ControlService/Exchange": "",
@@ -38,6 +50,7 @@ var sdk = map[string]string{
 func TestEveryMethodOfTheContractHasOneHere(t *testing.T) {
 	types := map[string]reflect.Type{
 		"Client": reflect.TypeFor[*client.Client](), "Account": reflect.TypeFor[*client.Account](), "CodeSent": reflect.TypeFor[*client.CodeSent](),
+		"Delivery": reflect.TypeFor[*client.Delivery](),
 	}
 	seen := map[string]bool{}
 	for rpc := range methods.RPCs() {

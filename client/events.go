@@ -20,6 +20,9 @@ const Begin = "begin"
 type EventOptions struct {
 	// Accounts whose events are wanted; empty = all.
 	Accounts []string
+	// Selector selects accounts by their labels at the moment of each event, as Client.Accounts
+	// does; empty = all.
+	Selector string
 	// Kinds that are wanted, such as message_new; a trailing * matches the rest (message_*);
 	// empty = all.
 	Kinds []string
@@ -73,7 +76,7 @@ func (c *Client) Events(ctx context.Context, o EventOptions) iter.Seq2[*Event, e
 			client: c, ends: o.UntilNow, interrupted: o.Interrupted,
 			open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.SubscribeReply], error) {
 				return n.events.Subscribe(ctx, &v1.SubscribeRequest{
-					Accounts: o.Accounts, Kinds: o.Kinds, Position: position, Raw: o.Raw, UntilNow: o.UntilNow,
+					Accounts: o.Accounts, Selector: o.Selector, Kinds: o.Kinds, Position: position, Raw: o.Raw, UntilNow: o.UntilNow,
 				})
 			},
 			take: func(reply *v1.SubscribeReply) bool {
@@ -94,9 +97,9 @@ func (c *Client) Events(ctx context.Context, o EventOptions) iter.Seq2[*Event, e
 	}
 }
 
-// Events yields what happens to this account, see Client.Events; o.Accounts has no effect.
+// Events yields what happens to this account, see Client.Events; o.Accounts and o.Selector have no effect.
 func (a *Account) Events(ctx context.Context, o EventOptions) iter.Seq2[*Event, error] {
-	o.Accounts = []string{a.id}
+	o.Accounts, o.Selector = []string{a.id}, ""
 	return a.client.Events(ctx, o)
 }
 

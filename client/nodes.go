@@ -24,7 +24,11 @@ type node struct {
 	raw      orchestratorv1connect.RawServiceClient
 	events   orchestratorv1connect.EventServiceClient
 	sessions orchestratorv1connect.SessionServiceClient
-	health   *connect.Client[wrapperspb.StringValue, wrapperspb.Int32Value]
+
+	consumers orchestratorv1connect.ConsumerServiceClient
+	webhooks  orchestratorv1connect.WebhookServiceClient
+
+	health *connect.Client[wrapperspb.StringValue, wrapperspb.Int32Value]
 
 	// Guarded by pool.mu.
 	failures int       // in a row
@@ -47,6 +51,9 @@ func newNode(h connect.HTTPClient, address string) *node {
 		raw:      orchestratorv1connect.NewRawServiceClient(h, address, opts),
 		events:   orchestratorv1connect.NewEventServiceClient(h, address, opts),
 		sessions: orchestratorv1connect.NewSessionServiceClient(h, address, opts),
+
+		consumers: orchestratorv1connect.NewConsumerServiceClient(h, address, opts),
+		webhooks:  orchestratorv1connect.NewWebhookServiceClient(h, address, opts),
 		// HealthCheckRequest{string service = 1} and HealthCheckResponse{ServingStatus status = 1}
 		// of grpc.health.v1 have the wire form of these two.
 		health: connect.NewClient[wrapperspb.StringValue, wrapperspb.Int32Value](h, address+"/grpc.health.v1.Health/Check", opts),
