@@ -53,6 +53,7 @@ waits for more, from now on unless --from says otherwise, and goes on by itself 
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for further events")
 	cmd.Flags().StringSliceVar(&o.Accounts, "account", nil, "only events of this account, may be repeated")
+	cmd.Flags().StringVarP(&o.Selector, "selector", "l", "", "only events of accounts whose labels match, such as team=support")
 	cmd.Flags().StringSliceVar(&o.Kinds, "type", nil, "only events of this type, such as message_new or message_*")
 	cmd.Flags().StringVar(&o.From, "from", "", "begin, or the cursor of the last event seen")
 	cmd.Flags().BoolVar(&o.Raw, "raw", false, "with the bytes and JSON of every update")

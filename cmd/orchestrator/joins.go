@@ -2,17 +2,15 @@ package main
 
 import (
 	"context"
-	"path"
-	"slices"
 	"time"
 
 	"github.com/telefleet/orchestrator/actors"
 	"github.com/telefleet/orchestrator/control"
+	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/dispatch"
 	"github.com/telefleet/orchestrator/telegram"
-	"github.com/telefleet/orchestrator/telegram/tlupdates"
-	"github.com/telefleet/orchestrator/updates"
 )
 
 // eventLog is the event log as the actors want it.
@@ -58,6 +56,14 @@ func (f localFleet) Local(id fleet.AccountID) bool {
 	return err == nil && owner.Node == f.n.member.Node()
 }
 
+// peers are those of an account that runs here, else nil.
+func (f localFleet) peers(ctx context.Context, id fleet.AccountID) telegram.Peers {
+	if env, ok := f.n.fleet.Running(ctx, id); ok {
+		return env.Peers()
+	}
+	return nil
+}
+
 // feed is the event log as the API wants it.
 type feed struct{ log *eventlog.Log }
 
@@ -65,7 +71,7 @@ type feed struct{ log *eventlog.Log }
 func (f feed) Subscribe(ctx context.Context, o control.SubscribeOptions) (control.Subscription, error) {
 	position, from := o.From, eventlog.FromBeginning()
 	if position != control.Begin {
-		cursor, err := f.cursor(ctx, position)
+		cursor, err := dispatch.CursorOf(ctx, f.log, position)
 		if err != nil {
 			return control.Subscription{}, err
 		}
@@ -78,51 +84,11 @@ func (f feed) Subscribe(ctx context.Context, o control.SubscribeOptions) (contro
 				yield(control.Event{}, err)
 				return
 			}
-			e := eventOf(r, err)
-			if wanted(e.Kind, o.Kinds) && !yield(e, nil) {
+			e := dispatch.EventOf(r, err)
+			if methods.KindMatches(e.Kind, o.Kinds) && !yield(e, nil) {
 				return
 			}
 		}
 	}
 	return control.Subscription{Position: position, Events: events}, nil
-}
-
-// cursor is a position's place in the log; the end of now for none.
-func (f feed) cursor(ctx context.Context, position string) (eventlog.Cursor, error) {
-	if position == "" {
-		return f.log.Last(ctx)
-	}
-	cursor, err := eventlog.ParseCursor(position)
-	if err != nil {
-		return cursor, fleet.Errorf(fleet.CodeInvalidArgument, "POSITION_INVALID", "position: must be %q or the cursor of an event (got %q)", control.Begin, position).
-			WithRemedy("give back the cursor of the last event exactly as it was sent")
-	}
-	return cursor, nil
-}
-
-// eventOf converts a record; one that cannot be read is a gap of its own.
-func eventOf(r eventlog.Record, unreadable error) control.Event {
-	e := control.Event{Cursor: r.Cursor().String(), Account: r.Account, Kind: r.Kind, ID: r.ID, Time: r.Time, Payload: r.Payload}
-	var gap *updates.Gap
-	switch {
-	case r.Gap != nil:
-		gap = &updates.Gap{From: int(r.Gap.From), To: int(r.Gap.To), Reason: "these events are no longer retained"}
-	case unreadable != nil:
-		gap = &updates.Gap{From: int(r.Seq), To: int(r.Seq), Reason: "this event cannot be read"}
-	}
-	if gap != nil {
-		e.Kind, e.ID = updates.KindGap, "log:"+e.Cursor
-		if payload, err := tlupdates.Encode(tlupdates.Payload{Gap: gap}); err == nil {
-			e.Payload = payload
-		}
-	}
-	return e
-}
-
-// wanted matches a kind against names and patterns such as message_*; gaps are always wanted.
-func wanted(kind string, patterns []string) bool {
-	return len(patterns) == 0 || kind == updates.KindGap || slices.ContainsFunc(patterns, func(p string) bool {
-		ok, err := path.Match(p, kind)
-		return err == nil && ok
-	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/telefleet/orchestrator/internal/eventcli"
 	"github.com/telefleet/orchestrator/internal/fleetcli"
 )
 
@@ -102,6 +103,7 @@ Talk to a running node:               orchestrator account list`,
 		newAccount(g), newSend(g), newHistory(g), newEvents(g), newCall(g), newContext(),
 	)
 	root.AddCommand(commands(g).Commands()...)
+	root.AddCommand(eventcli.Commands(commands(g), g.printEvent)...)
 	return root
 }
 

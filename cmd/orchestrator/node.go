@@ -21,9 +21,11 @@ import (
 	"github.com/telefleet/orchestrator/configs"
 	"github.com/telefleet/orchestrator/control"
 	"github.com/telefleet/orchestrator/control/requests"
+	"github.com/telefleet/orchestrator/control/webhooks"
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/backoff"
+	"github.com/telefleet/orchestrator/internal/dispatch"
 	"github.com/telefleet/orchestrator/internal/pacer"
 	"github.com/telefleet/orchestrator/mtproto/transport"
 	"github.com/telefleet/orchestrator/sessionstore"
@@ -58,6 +60,9 @@ type node struct {
 	run      context.Context // ends when the node stops
 	stop     context.CancelFunc
 	keys     *storeetcd.Keyring
+	// hookKeys seal the secrets of webhooks.
+	hookKeys *storeetcd.Keyring
+	dispatch *dispatch.Dispatch
 	sessions sessionstore.Store
 	requests *requests.Ledger
 	// peerStore keeps the accounts' peers.
@@ -120,9 +125,9 @@ func (n *node) openStores(ctx context.Context, cfg configs.Config, o nodeOptions
 	if err != nil {
 		return err
 	}
-	n.keys = storeetcd.NewKeyring(n.client, storeetcd.KeyringConfig{
-		ClusterID: cfg.ClusterID, Masters: sessionstore.Masters{Current: master},
-	})
+	masters := sessionstore.Masters{Current: master}
+	n.keys = storeetcd.NewKeyring(n.client, storeetcd.KeyringConfig{ClusterID: cfg.ClusterID, Masters: masters})
+	n.hookKeys = storeetcd.NewKeyring(n.client, storeetcd.KeyringConfig{Prefix: hookKeys, ClusterID: cfg.ClusterID, Masters: masters})
 	n.sessions = storeetcd.NewStore(n.client, "", sessionstore.Sealer{Keyring: n.keys, ClusterID: cfg.ClusterID})
 	n.events, err = n.openEvents(ctx, cfg, o)
 	return err
@@ -154,8 +159,16 @@ func (n *node) startFleet(ctx context.Context, cfg configs.Config, o nodeOptions
 	n.stop = stop
 	n.group, n.run = errgroup.WithContext(run)
 	n.group.Go(func() error { return n.member.Run(n.run, n.handler()) })
+	n.dispatch = dispatch.New(dispatch.Config{
+		Log: n.events, Client: n.client, Member: n.member, Keys: n.hookKeys, Peers: localFleet{n}.peers,
+		Policy: webhooks.Policy{AllowHTTP: cfg.Webhooks.AllowHTTP, Allow: cfg.Webhooks.Networks()}, Logger: n.log.Named("dispatch"),
+	})
+	n.group.Go(func() error { return n.dispatch.Run(n.run) })
 	return nil
 }
+
+// hookKeys is the prefix of the keys in etcd that seal the secrets of webhooks.
+const hookKeys = "secrets/"
 
 // actorDeps is what the configuration says about connections.
 func actorDeps(cfg configs.Config, profile cluster.Profile, o nodeOptions) actors.Deps {
@@ -260,7 +273,7 @@ func (n *node) serveAPI(cfg configs.Config) error {
 		Fleet: localFleet{n}, Accounts: resources{n.accounts}, Watcher: resources{n.accounts},
 		Nodes: steering{n.member}, Events: feed{n.events}, Requests: n.requests, Joined: n.joined,
 		KeyHolder: n.sessions.Holder,
-		Cluster:   n.peers.control(), Owners: owners{n.member},
+		Cluster:   n.peers.control(), Owners: owners{n.member}, Dispatch: n.dispatch.API(), Labels: n.dispatch.Labels(),
 	}
 	if cfg.API.TLSCert != "" {
 		cert, err := tls.LoadX509KeyPair(cfg.API.TLSCert, cfg.API.TLSKey)

@@ -74,6 +74,9 @@ type UsageError struct {
 
 type usageError = UsageError
 
+// Usage makes a mistake in the command line and the next step.
+func Usage(err error, hint string) error { return UsageError{err, hint} }
+
 func (e UsageError) Error() string { return e.err.Error() }
 func (e UsageError) Unwrap() error { return e.err }
 
