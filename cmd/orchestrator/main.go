@@ -100,7 +100,7 @@ Talk to a running node:               orchestrator account list`,
 	})
 	root.AddCommand(
 		newDemo(g), newSimulate(g), newServe(), newInfra(), newCert(), newCheckConfig(), newVersion(g),
-		newAccount(g), newSend(g), newHistory(g), newEvents(g), newCall(g), newContext(),
+		newAccount(g), newSend(g), newHistory(g), newEvents(g), newCall(g), newContext(), newBench(g),
 	)
 	root.AddCommand(commands(g).Commands()...)
 	root.AddCommand(eventcli.Commands(commands(g), g.printEvent)...)

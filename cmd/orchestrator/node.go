@@ -78,7 +78,9 @@ type nodeOptions struct {
 	redialMax time.Duration
 	// acceptRestored says that an operator has confirmed an etcd or machine that is not the known one.
 	acceptRestored bool
-	log            hclog.Logger
+	// events may stand between the accounts and the event log; nil for nothing.
+	events func(actors.EventLog) actors.EventLog
+	log    hclog.Logger
 }
 
 // startNode starts everything below the API, then the API. ctx bounds the start only.
@@ -151,6 +153,9 @@ func (n *node) startFleet(ctx context.Context, cfg configs.Config, o nodeOptions
 	}
 	deps := actorDeps(cfg, join.Profile, o)
 	deps.Sessions, deps.Events, deps.Peers = n.sessions, eventLog{n.events}, n.peerStore
+	if o.events != nil {
+		deps.Events = o.events(deps.Events)
+	}
 	deps.Report = n.report
 	if n.fleet, err = actors.Start(deps); err != nil {
 		return err
