@@ -265,8 +265,17 @@ func (m *Member) RenewedAfter(ctx context.Context, t time.Time) error {
 
 // revoke ends a lease; that it is gone already is fine.
 func (m *Member) revoke(ctx context.Context, lease clientv3.LeaseID) error {
-	if _, err := m.client.Revoke(ctx, lease); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
+	resp, err := m.client.Revoke(ctx, lease)
+	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("revoke lease %x: %w", int64(lease), err)
+	}
+	if m.cfg.Witness != nil {
+		if err := m.cfg.Witness.last(resp.Header); err != nil {
+			m.log.Warn("witness not written", "error", err)
+		}
 	}
 	return nil
 }

@@ -153,6 +153,17 @@ func (w *Witness) observe(h *pb.ResponseHeader) error {
 	return w.store(h)
 }
 
+// last notes the revision at which a node leaves.
+func (w *Witness) last(h *pb.ResponseHeader) error {
+	w.mu.Lock()
+	newer := h.Revision > w.known.Revision
+	w.mu.Unlock()
+	if !newer {
+		return nil
+	}
+	return w.store(h)
+}
+
 func (w *Witness) store(h *pb.ResponseHeader) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -15,13 +15,14 @@ type services struct {
 	etcd, nats    string // URLs
 	certs, master string // files
 	dcFile        string
+	infra         backends
 }
 
 func startServices(t *testing.T, dcFile string) services {
 	t.Helper()
 	root := t.TempDir()
 	shared := startInfra(t, filepath.Join(root, "infra"))
-	s := services{t, root, shared.etcd, shared.nats, filepath.Join(root, "certs"), filepath.Join(root, "master.key"), dcFile}
+	s := services{t, root, shared.etcd, shared.nats, filepath.Join(root, "certs"), filepath.Join(root, "master.key"), dcFile, shared}
 	runCLI(t, nil, "cert", "init", "--dir", s.certs).ok()
 	secret := make([]byte, 32)
 	if _, err := rand.Read(secret); err != nil {
