@@ -153,10 +153,10 @@ func (w *Witness) observe(h *pb.ResponseHeader) error {
 	return w.store(h)
 }
 
-// last notes the revision at which a node leaves.
+// last notes the revision at which a node leaves the etcd that it knows.
 func (w *Witness) last(h *pb.ResponseHeader) error {
 	w.mu.Lock()
-	newer := h.Revision > w.known.Revision
+	newer := w.known.Etcd == fmt.Sprintf("%x", h.ClusterId) && h.Revision > w.known.Revision
 	w.mu.Unlock()
 	if !newer {
 		return nil

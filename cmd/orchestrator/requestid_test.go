@@ -18,6 +18,7 @@ var nameless = map[string]string{
 	"demo": "runs a node", "simulate": "runs a simulator", "serve": "runs a node", "infra": "runs etcd and NATS", "cert": "writes files",
 	"check-config": "reads a file", "version": "reads", "completion": "prints a script", "help": "prints", "__complete": "completes",
 	// They are several commands of the API, or streams.
+	"session import": "several commands; a session that is there already is told", "session export": "reads",
 	"login": "several steps, each a command", "apply": "several commands; giving it again is safe as it is",
 }
 

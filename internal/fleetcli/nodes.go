@@ -230,7 +230,7 @@ func newNetworkRestored(g *CLI) *cobra.Command {
 				return err
 			}
 			return g.Print(cmd.OutOrStdout(), &v1.NetworkRestoredReply{Accounts: int32(told)}, func() Table {
-				return Table{Rows: [][]string{{fmt.Sprintf("%d accounts told", told)}}}
+				return Table{Rows: [][]string{{counted(told, "account") + " told"}}}
 			})
 		},
 	}
@@ -279,4 +279,12 @@ func newSync(g *CLI) *cobra.Command {
 	cmd.Flags().DurationVar(&keep, "for", 0, "ask the channel again and again for so long, at most 24h")
 	cmd.MarkFlagsMutuallyExclusive("skip", "channel")
 	return TakesRequestID(cmd)
+}
+
+// counted is a number of things.
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -73,7 +73,7 @@ func newSessionSave(g *CLI) *cobra.Command {
 		},
 	}
 	t.flags(cmd)
-	return cmd
+	return TakesRequestID(cmd)
 }
 
 // exporting is what `session export` was asked for.
