@@ -23,8 +23,8 @@
 //
 // # Concurrency
 //
-// One goroutine may call ReadFrame. WriteFrame serialises its callers. Close and Abort may be called by anybody at any
-// time and end a blocked read or write.
+// One goroutine may call ReadFrame; with Sleep there is none while nothing arrives. WriteFrame serialises its callers.
+// Close and Abort may be called by anybody at any time and end a blocked read or write, and a sleep.
 //
 // # Errors
 //
@@ -122,6 +122,8 @@ type Options struct {
 	Rand io.Reader
 	// Now is the server's time, which an MTProxy with FakeTLS compares with its own; nil means time.Now.
 	Now func() time.Time
+	// Poller lets connections sleep; see Conn.Sleep. Nil: they never do.
+	Poller *Poller
 	// Dial replaces the dialler of TCP connections, to the proxy if one is set; nil means a net.Dialer without
 	// keep-alive.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -160,11 +162,15 @@ type Conn struct {
 	// the proxy took the secret. Nil otherwise. It belongs to the reader.
 	unproven *ProxyError
 
-	wmu   sync.Mutex
-	out   writer
-	werr  error
-	close sync.Once
-	cerr  error
+	poller *Poller
+	nap    nap
+
+	wmu      sync.Mutex
+	out      writer
+	werr     error
+	deadline time.Time // of writes, as it is set
+	close    sync.Once
+	cerr     error
 }
 
 // Dial connects to addr ("host:port", IPv6 hosts in brackets) and returns a connection on which nothing has been sent
@@ -214,7 +220,7 @@ func newConn(nc net.Conn, o Options, via *tunnel) (*Conn, error) {
 	if err := setSocketOptions(nc, o.UserTimeout); err != nil {
 		return nil, fmt.Errorf("set socket options: %w", err)
 	}
-	c := &Conn{nc: nc, framing: f, max: o.MaxFrame, timeout: o.WriteTimeout, check: o.Check}
+	c := &Conn{nc: nc, framing: f, max: o.MaxFrame, timeout: o.WriteTimeout, check: o.Check, poller: o.Poller}
 	c.out.header, c.out.rand = f.tag[:f.tagLen], o.Rand
 	var secret []byte
 	if via != nil {
@@ -291,7 +297,7 @@ func (c *Conn) doubt(err error) error {
 }
 
 // WriteFrame sends one packet by exactly one Write on the stream. It returns when the kernel has taken all of it, or
-// after Options.WriteTimeout. The payload is neither changed nor kept.
+// after Options.WriteTimeout, of which a busy connection may lose a tenth. The payload is neither changed nor kept.
 func (c *Conn) WriteFrame(payload []byte) error {
 	if err := c.framing.checkLength(len(payload), c.max); err != nil {
 		return fmt.Errorf("write packet: %w", err)
@@ -306,7 +312,7 @@ func (c *Conn) WriteFrame(payload []byte) error {
 		return c.fail(err)
 	}
 	defer Recycle(buf)
-	if err := c.nc.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
+	if err := c.setDeadline(); err != nil {
 		return c.fail(err)
 	}
 	if c.check != nil {
@@ -321,6 +327,17 @@ func (c *Conn) WriteFrame(payload []byte) error {
 	return nil
 }
 
+// setDeadline leaves a deadline as it is that is not yet a tenth of the timeout old: setting one costs a busy connection
+// more than encrypting a packet.
+func (c *Conn) setDeadline() error {
+	now := time.Now()
+	if c.deadline.Sub(now) > c.timeout-c.timeout/10 {
+		return nil
+	}
+	c.deadline = now.Add(c.timeout)
+	return c.nc.SetWriteDeadline(c.deadline)
+}
+
 func (c *Conn) fail(err error) error {
 	c.werr = fmt.Errorf("write packet: %w", err)
 	return c.werr
@@ -329,7 +346,7 @@ func (c *Conn) fail(err error) error {
 // Close closes the connection in the ordinary way: the kernel still delivers what it has taken. Further calls return
 // what the first one returned.
 func (c *Conn) Close() error {
-	c.close.Do(func() { c.cerr = c.nc.Close() })
+	c.close.Do(c.end)
 	return c.cerr
 }
 
@@ -351,9 +368,14 @@ func (c *Conn) Abort() error {
 		if l, ok := c.nc.(interface{ SetLinger(sec int) error }); ok {
 			_ = l.SetLinger(0)
 		}
-		c.cerr = c.nc.Close()
+		c.end()
 	})
 	return c.cerr
+}
+
+func (c *Conn) end() {
+	c.cerr = c.nc.Close()
+	c.poller.forget(c)
 }
 
 // LocalAddr returns the local address of the stream.

@@ -1,0 +1,62 @@
+package transport
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// pollSet is an epoll descriptor that the runtime's own poller watches, so that waiting for it occupies no thread.
+type pollSet struct {
+	fd   int
+	file *os.File
+	raw  syscall.RawConn
+}
+
+func (s *pollSet) open() error {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		_ = unix.Close(fd)
+		return os.NewSyscallError("fcntl", err)
+	}
+	s.fd, s.file = fd, os.NewFile(uintptr(fd), "epoll")
+	s.raw, err = s.file.SyscallConn()
+	return err
+}
+
+func (s *pollSet) close() error { return s.file.Close() }
+
+// watch calls ready for each slot that has an event, until the set is closed.
+func (s *pollSet) watch(ready func(slot int32)) {
+	const batch = 128
+	events := make([]unix.EpollEvent, batch)
+	for {
+		var n int
+		var werr error
+		err := s.raw.Read(func(fd uintptr) bool {
+			n, werr = unix.EpollWait(int(fd), events, 0)
+			return n > 0 || werr != nil && werr != unix.EINTR
+		})
+		if err != nil || werr != nil {
+			return
+		}
+		for _, e := range events[:n] {
+			ready(e.Fd)
+		}
+	}
+}
+
+// add puts a connection's descriptor into the set; it leaves the set by being closed. An event is told once, and again
+// after arm.
+func (s *pollSet) add(fd uintptr, slot int32) error { return s.control(unix.EPOLL_CTL_ADD, fd, slot) }
+
+func (s *pollSet) arm(fd uintptr, slot int32) error { return s.control(unix.EPOLL_CTL_MOD, fd, slot) }
+
+func (s *pollSet) control(op int, fd uintptr, slot int32) error {
+	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: slot}
+	return unix.EpollCtl(s.fd, op, int(fd), &event)
+}
