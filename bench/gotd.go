@@ -24,8 +24,10 @@ type gotd struct {
 	list     dcs.List
 	keys     []storedKey
 	clients  []*tg.Client
+	stored   []session.StorageMemory
 	updates  bool
 	messages atomic.Int64
+	run      context.Context
 	stop     context.CancelFunc
 	wg       sync.WaitGroup
 }
@@ -36,7 +38,9 @@ func newGotd(t job) (*gotd, error) {
 		return nil, err
 	}
 	keys, err := loadKeys(t.Server.Keys)
-	return &gotd{list: list, keys: keys, updates: t.What == "updates1" || t.What == "updates500", stop: func() {}}, err
+	g := &gotd{list: list, keys: keys, updates: t.What == "updates1" || t.What == "updates500"}
+	g.run, g.stop = context.WithCancel(context.Background())
+	return g, err
 }
 
 func (g *gotd) options() (telegram.Options, error) {
@@ -58,24 +62,30 @@ func (g *gotd) options() (telegram.Options, error) {
 	return o, nil
 }
 
-func (g *gotd) connect(ctx context.Context, n int, resume bool) error {
-	run, stop := context.WithCancel(context.WithoutCancel(ctx))
-	g.stop = stop
-	g.clients = make([]*tg.Client, n)
-	ready := make(chan error, 2*n)
-	limit := make(chan struct{}, 64)
+// room makes room for n clients without sessions.
+func (g *gotd) room(n int) {
+	g.clients, g.stored = make([]*tg.Client, n), make([]session.StorageMemory, n)
+}
+
+func (g *gotd) seed(ctx context.Context, n int) error {
+	g.room(n)
 	for i := range n {
+		if err := g.store(ctx, &g.stored[i], i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *gotd) connect(ctx context.Context, from, to int) error {
+	ready := make(chan error, 2*(to-from))
+	limit := make(chan struct{}, 64)
+	for i := from; i < to; i++ {
 		o, err := g.options()
 		if err != nil {
 			return err
 		}
-		storage := &session.StorageMemory{}
-		if resume {
-			if err := g.store(ctx, storage, i); err != nil {
-				return err
-			}
-		}
-		o.SessionStorage = storage
+		o.SessionStorage = &g.stored[i]
 		manage := func(context.Context, updates.API, func()) error { return nil }
 		if g.updates {
 			manage = g.manage(&o, g.keys[i].UserID)
@@ -83,7 +93,7 @@ func (g *gotd) connect(ctx context.Context, n int, resume bool) error {
 		c := telegram.NewClient(1, "bench", o)
 		limit <- struct{}{}
 		g.wg.Go(func() {
-			err := c.Run(run, func(ctx context.Context) error {
+			err := c.Run(g.run, func(ctx context.Context) error {
 				g.clients[i] = tg.NewClient(c)
 				_, err := g.clients[i].HelpGetNearestDC(ctx)
 				started := func() { ready <- err; <-limit }
@@ -94,12 +104,12 @@ func (g *gotd) connect(ctx context.Context, n int, resume bool) error {
 				<-ctx.Done()
 				return nil
 			})
-			if err != nil && run.Err() == nil {
+			if err != nil && g.run.Err() == nil {
 				ready <- err
 			}
 		})
 	}
-	for range n {
+	for range to - from {
 		select {
 		case err := <-ready:
 			if err != nil {

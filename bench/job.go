@@ -19,9 +19,13 @@ import (
 
 // client is one of the two that are compared.
 type client interface {
-	// connect makes n clients: fresh ones with a new key, or resumed ones. It returns when all
-	// are ready for calls.
-	connect(ctx context.Context, n int, resume bool) error
+	// seed makes room for n clients and stores their sessions, as a store that is no part of the
+	// client would hold them.
+	seed(ctx context.Context, n int) error
+	// room makes room for n clients without sessions.
+	room(n int)
+	// connect starts the clients [from, to). It returns when all are ready for calls.
+	connect(ctx context.Context, from, to int) error
 	// call makes one help.getNearestDc on client i.
 	call(ctx context.Context, i int) error
 	close()
@@ -66,6 +70,11 @@ func (t job) run(role string) (numbers, error) {
 		return nil, err
 	}
 	defer c.close()
+	done, err := t.profile()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	switch t.What {
 	case "prepare":
 		return numbers{}, prepare(ctx, c, t)
@@ -94,23 +103,43 @@ func prepare(ctx context.Context, c client, t job) error {
 }
 
 func (t job) exchange(ctx context.Context, c client) (numbers, error) {
+	c.room(t.N)
 	before := cpuTime()
-	if err := c.connect(ctx, t.N, false); err != nil {
+	if err := c.connect(ctx, 0, t.N); err != nil {
 		return nil, err
 	}
 	return numbers{"key_exchange_cpu_ms": float64((cpuTime() - before).Microseconds()) / 1000 / float64(t.N)}, nil
 }
 
-// idle measures what a connected client costs that does nothing.
+// resume starts all clients with stored sessions.
+func (t job) resume(ctx context.Context, c client) error {
+	if err := c.seed(ctx, t.N); err != nil {
+		return err
+	}
+	return c.connect(ctx, 0, t.N)
+}
+
+// warm is how many clients run before the memory of further ones is measured: the process has
+// then touched its code and made what all clients share.
+const warm = 100
+
+// idle measures what one more connected client costs that does nothing.
 func (t job) idle(ctx context.Context, c client) (numbers, error) {
+	if err := c.seed(ctx, warm+t.N); err != nil {
+		return nil, err
+	}
+	if err := c.connect(ctx, 0, warm); err != nil {
+		return nil, err
+	}
 	rss, goroutines := settled(), runtime.NumGoroutine()
 	began := time.Now()
-	if err := c.connect(ctx, t.N, true); err != nil {
+	if err := c.connect(ctx, warm, warm+t.N); err != nil {
 		return nil, err
 	}
 	took := time.Since(began)
+	after := settled()
 	return numbers{
-		"idle_bytes_per_account":      float64(settled()-rss) / float64(t.N),
+		"idle_bytes_per_account":      float64(after-rss) / float64(t.N),
 		"idle_goroutines_per_account": float64(runtime.NumGoroutine()-goroutines) / float64(t.N),
 		"resume_per_s":                float64(t.N) / took.Seconds(),
 	}, nil
@@ -142,7 +171,7 @@ func settled() int64 {
 
 // rpc measures calls with so many in flight, spread over the clients.
 func (t job) rpc(ctx context.Context, c client, key string, inFlight int) (numbers, error) {
-	if err := c.connect(ctx, t.N, true); err != nil {
+	if err := t.resume(ctx, c); err != nil {
 		return nil, err
 	}
 	if err := t.flood(ctx, c, inFlight, warmUp); err != nil {

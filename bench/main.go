@@ -79,18 +79,25 @@ func main() {
 	runs := flag.Int("runs", 5, "interleaved runs of each figure")
 	only := flag.String("only", "", "measure only this key")
 	out := flag.String("out", "", "file for the JSON report")
+	profile := flag.String("profile", "", "directory for ours' profiles: heap of idle tasks, CPU of calls")
 	flag.Parse()
-	err := dispatch(*role, *task, *runs, *only, *out)
+	err := dispatch(*role, *task, plan{*runs, *only, *out, *profile})
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "bench: error: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func dispatch(role, task string, runs int, only, out string) error {
+// plan is what the command line asks for.
+type plan struct {
+	runs               int
+	only, out, profile string
+}
+
+func dispatch(role, task string, p plan) error {
 	switch role {
 	case "":
-		return compare(runs, only, out)
+		return compare(p)
 	case "server":
 		return serve()
 	}
@@ -105,26 +112,26 @@ func dispatch(role, task string, runs int, only, out string) error {
 	return json.NewEncoder(os.Stdout).Encode(numbers)
 }
 
-func compare(runs int, only, out string) error {
+func compare(p plan) error {
 	var chosen []figure
 	for _, f := range figures {
-		if only == "" || f.key == only {
+		if p.only == "" || f.key == p.only {
 			chosen = append(chosen, f)
 		}
 	}
 	if len(chosen) == 0 {
-		return fmt.Errorf("-only: there is no key %q", only)
+		return fmt.Errorf("-only: there is no key %q", p.only)
 	}
 	server, err := startServer()
 	if err != nil {
 		return err
 	}
 	defer server.stop()
-	rep := report{Commit: commit(), Go: runtime.Version(), CPU: cpuModel(), CPUs: runtime.NumCPU(), Runs: runs, Date: time.Now().UTC(), Results: map[string]result{}}
+	rep := report{Commit: commit(), Go: runtime.Version(), CPU: cpuModel(), CPUs: runtime.NumCPU(), Runs: p.runs, Date: time.Now().UTC(), Results: map[string]result{}}
 	done := map[string]map[string][]numbers{}
 	for _, f := range chosen {
 		if done[f.what] == nil {
-			if done[f.what], err = measure(server, f, runs); err != nil {
+			if done[f.what], err = measure(server, f, p); err != nil {
 				return err
 			}
 		}
@@ -135,23 +142,27 @@ func compare(runs int, only, out string) error {
 	if err != nil {
 		return err
 	}
-	if out == "" {
+	if p.out == "" {
 		_, err = fmt.Printf("%s\n", b)
 		return err
 	}
-	return os.WriteFile(out, append(b, '\n'), 0o644)
+	return os.WriteFile(p.out, append(b, '\n'), 0o644)
 }
 
 // measure runs a task in turn for both clients: ours, gotd, ours, gotd, …
-func measure(s *serverProcess, f figure, runs int) (map[string][]numbers, error) {
+func measure(s *serverProcess, f figure, p plan) (map[string][]numbers, error) {
 	all := map[string][]numbers{}
-	for range runs {
+	for range p.runs {
 		for _, role := range []string{"ours", "gotd"} {
 			n := f.n
 			if f.what == "exchange" && role == "gotd" {
 				n = 2 // each costs it most of a second
 			}
-			got, err := child(role, job{What: f.what, N: n, Server: s.info})
+			j := job{What: f.what, N: n, Server: s.info}
+			if role == "ours" {
+				j.Profile = p.profile
+			}
+			got, err := child(role, j)
 			if err != nil {
 				return nil, err
 			}

@@ -74,42 +74,51 @@ func (o *ours) report(_ context.Context, _ fleet.Fence, s actors.Status) error {
 
 func account(i int) fleet.AccountID { return fleet.AccountID(fmt.Sprintf("bench-%d", i)) }
 
-func (o *ours) connect(ctx context.Context, n int, resume bool) error {
-	fence := fleet.Fence{Key: "own", CreateRevision: 1}
+func fence(i int) fleet.Fence {
+	return fleet.Fence{Key: "own/" + string(account(i)), CreateRevision: 1}
+}
+
+func (o *ours) room(n int) { o.envs = make([]*actors.Env, n) }
+
+func (o *ours) seed(ctx context.Context, n int) error {
+	o.room(n)
 	for i := range n {
-		id := account(i)
-		f := fleet.Fence{Key: "own/" + string(id), CreateRevision: fence.CreateRevision}
-		o.sessions.Advance(f)
-		if resume {
-			rec := &sessionstore.Record{Account: id, HomeDC: 2, UserID: o.keys[i].UserID, Bot: true, Keys: map[int]sessionstore.DCKey{
-				2: {Key: sessionstore.AuthKey(o.keys[i].Key), Salts: []sessionstore.Salt{{Value: o.keys[i].Salt}}},
-			}}
-			if err := o.sessions.Save(ctx, f, rec); err != nil {
-				return err
-			}
+		o.sessions.Advance(fence(i))
+		rec := &sessionstore.Record{Account: account(i), HomeDC: 2, UserID: o.keys[i].UserID, Bot: true, Keys: map[int]sessionstore.DCKey{
+			2: {Key: sessionstore.AuthKey(o.keys[i].Key), Salts: []sessionstore.Salt{{Value: o.keys[i].Salt}}},
+		}}
+		if err := o.sessions.Save(ctx, fence(i), rec); err != nil {
+			return err
 		}
-		o.fleet.Owned(actors.Grant{
-			Account: id, Fence: f, Check: func() error { return nil }, Renewed: func(context.Context) error { return nil },
-		})
 	}
-	o.envs = nil
+	return nil
+}
+
+func (o *ours) connect(ctx context.Context, from, to int) error {
 	var group errgroup.Group
 	group.SetLimit(64)
-	envs := make([]*actors.Env, n)
-	for i := range n {
+	for i := from; i < to; i++ {
+		o.sessions.Advance(fence(i))
+		o.fleet.Owned(actors.Grant{
+			Account: account(i), Fence: fence(i), Check: may, Renewed: renewed,
+		})
+	}
+	for i := from; i < to; i++ {
 		group.Go(func() error {
 			env, ok := o.fleet.Running(ctx, account(i))
 			if !ok {
 				return errors.New("account is not running")
 			}
-			envs[i] = env
+			o.envs[i] = env
 			var dc tg.NearestDC
 			return env.Invoke(ctx, &tg.HelpGetNearestDCRequest{}, &dc)
 		})
 	}
-	o.envs = envs
 	return group.Wait()
 }
+
+func may() error                    { return nil }
+func renewed(context.Context) error { return nil }
 
 func (o *ours) call(ctx context.Context, i int) error {
 	var dc tg.NearestDC
@@ -118,7 +127,8 @@ func (o *ours) call(ctx context.Context, i int) error {
 
 // prepare logs every bot in once and stores the sessions for both clients.
 func (o *ours) prepare(ctx context.Context, t job) error {
-	if err := o.connect(ctx, t.N, false); err != nil {
+	o.room(t.N)
+	if err := o.connect(ctx, 0, t.N); err != nil {
 		return err
 	}
 	var mu sync.Mutex

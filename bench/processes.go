@@ -24,6 +24,8 @@ type job struct {
 	// Channels that each account tracks to begin with.
 	Channels int        `json:"channels"`
 	Server   serverInfo `json:"server"`
+	// Profile is where ours writes its profiles; empty: nowhere.
+	Profile string `json:"profile,omitempty"`
 }
 
 // serverInfo tells clients where the server is and who may log in.
@@ -35,7 +37,7 @@ type serverInfo struct {
 	Control string `json:"control"`
 }
 
-const bots = 1000
+const bots = 1100
 
 // serverProcess is the one server of a comparison.
 type serverProcess struct {

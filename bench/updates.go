@@ -42,7 +42,7 @@ func (t job) updates(ctx context.Context, c client) (numbers, error) {
 	if !ok {
 		return nil, errors.New("it counts no messages")
 	}
-	if err := r.connect(ctx, t.N, true); err != nil {
+	if err := t.resume(ctx, r); err != nil {
 		return nil, err
 	}
 	if err := t.push(ctx, r, pushedFirst); err != nil {
@@ -221,7 +221,8 @@ func (t job) trackOurs(ctx context.Context, accounts, channels int) (func(), err
 	if err != nil {
 		return nil, err
 	}
-	return o.close, o.connect(ctx, accounts, true)
+	t.N = accounts
+	return o.close, t.resume(ctx, o)
 }
 
 // trackGotd runs gotd's manager alone, without a client: its channels are what is measured.
