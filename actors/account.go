@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -88,11 +89,12 @@ type delayed struct {
 }
 
 func newAccount(s *shared) actor.Actor {
-	return &account{shared: s, state: StateNew, sides: map[int]*sideConn{}, observing: map[*connection.Call][]byte{}, syncs: map[*syncUpdates]func(error){}}
+	return &account{shared: s, state: StateNew}
 }
 
 // Receive implements actor.Actor.
 func (a *account) Receive(ctx actor.Context) {
+	defer a.logPanic()
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		a.started(ctx)
@@ -108,8 +110,8 @@ func (a *account) Receive(ctx actor.Context) {
 		if m.gen == a.tickGen {
 			a.tick(ctx)
 		}
-	case *connection.Invoke:
-		a.admit(ctx, m.Call)
+	case *connection.Call:
+		a.admit(ctx, m)
 	case *connection.Cancel:
 		a.cancelCall(ctx, m.Call)
 	case *networkRestored:
@@ -125,12 +127,20 @@ func (a *account) Receive(ctx actor.Context) {
 	}
 }
 
+// logPanic writes the stack of a panic before supervision hears of it.
+func (a *account) logPanic() {
+	if r := recover(); r != nil {
+		a.log().Error("panic in account", "error", panicError(r).Error(), "stack", string(debug.Stack()))
+		panic(r)
+	}
+}
+
 func (a *account) receiveFromChildren(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *connection.KeyMade:
 		a.keyMade(ctx, m.DC, m.Key)
 	case *connection.SaltsChanged:
-		a.keyMade(ctx, m.DC, m.Key)
+		a.saltsChanged(ctx, m)
 	case *connection.Ready:
 		a.connectionReady(ctx, m.DC)
 	case *connection.Closed:
@@ -144,7 +154,7 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 			m.Call.Done(m.Result, nil)
 			return
 		}
-		a.observing[m.Call] = m.Result
+		put(&a.observing, m.Call, m.Result)
 		ctx.Send(a.stream, m)
 	case *resultObserved:
 		if result, ok := a.observing[m.call]; ok {
@@ -210,6 +220,14 @@ func (a *account) updatesArrived(ctx actor.Context, m *connection.UpdatesArrived
 	default:
 		ctx.Send(a.stream, m)
 	}
+}
+
+// put sets a value in a map that is made when it is needed: idle accounts have none.
+func put[K comparable, V any](m *map[K]V, k K, v V) {
+	if *m == nil {
+		*m = map[K]V{}
+	}
+	(*m)[k] = v
 }
 
 func (a *account) toStream(ctx actor.Context, m any) {
@@ -302,7 +320,7 @@ func (a *account) setState(ctx actor.Context, s State, reason, message, remedy s
 	a.state = s
 	a.status.Account, a.status.State, a.status.Since = a.id, s, a.deps.Now()
 	a.status.Reason, a.status.Message, a.status.Remedy = reason, message, remedy
-	a.log.Info("account state", "state", string(s), "reason", reason)
+	a.log().Info("account state", "state", string(s), "reason", reason)
 	a.reportSoon(ctx)
 }
 

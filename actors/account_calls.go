@@ -52,7 +52,7 @@ func (a *account) invoke(ctx actor.Context, c *connection.Call) {
 		return
 	}
 	if a.home != nil && a.home.ready {
-		ctx.Send(a.home.pid, &connection.Invoke{Call: c})
+		ctx.Send(a.home.pid, c)
 		return
 	}
 	if len(a.queue) >= maxQueued {

@@ -34,8 +34,8 @@ func keyIf(key sessionstore.DCKey, known bool) *sessionstore.DCKey {
 }
 
 func (a *account) spawnConnection(ctx actor.Context, l *connection.Link, prefix string) *actor.PID {
-	conn := a.conn
-	props := actor.PropsFromProducer(func() actor.Actor { return connection.New(conn, l) })
+	conn := &a.conn
+	props := propsOf(conn.Workers, func() actor.Actor { return connection.New(conn, l) })
 	return ctx.SpawnPrefix(props, fmt.Sprintf("%s%d-", prefix, l.DC()))
 }
 
@@ -77,7 +77,7 @@ func (a *account) HandleFailure(system *actor.ActorSystem, sup actor.Supervisor,
 	isHome := a.home != nil && a.home.pid.Equal(child)
 	switch {
 	case !errors.As(err, &end) && !errors.As(err, new(*storeError)):
-		a.log.Error("panic", "actor", child.Id, "error", panicError(reason).Error())
+		a.log().Error("panic", "actor", child.Id, "error", panicError(reason).Error())
 		if a.overBudget() {
 			a.failure = &failure{child, StateQuarantined, "RESTART_BUDGET", "it failed too often: " + panicError(reason).Error(),
 				"read the log, then restart the node or move the account"}
@@ -139,7 +139,7 @@ func (a *account) homeFailed(system *actor.ActorSystem, sup actor.Supervisor, ch
 		a.parkHome(system, sup, child)
 		return
 	case end.End == connection.KeyUnknown && a.record.Authorised():
-		a.log.Warn("server does not know the auth key; the key is kept and tried again", "dc", h.link.DC())
+		a.log().Warn("server does not know the auth key; the key is kept and tried again", "dc", h.link.DC())
 	case end.End == connection.KeyUnknown:
 		// A key that nobody has signed in with: make another. Nothing of a user's hangs on the
 		// calls that were sent under it.
@@ -156,7 +156,7 @@ func (a *account) homeFailed(system *actor.ActorSystem, sup actor.Supervisor, ch
 	}
 	h.attempts++
 	h.retry = now.Add(wait)
-	a.log.Debug("connection ended", "dc", h.link.DC(), "reason", end.Err.Error(), "retry_in", wait)
+	a.log().Debug("connection ended", "dc", h.link.DC(), "reason", end.Err.Error(), "retry_in", wait)
 	system.Root.Send(a.self, &homeBackoff{err: end})
 }
 
@@ -297,7 +297,7 @@ func (a *account) migrate(ctx actor.Context, dc int) {
 	if a.home == nil || a.home.closing || a.home.link.DC() == dc {
 		return
 	}
-	a.log.Info("home DC changes", "from", a.home.link.DC(), "to", dc)
+	a.log().Info("home DC changes", "from", a.home.link.DC(), "to", dc)
 	a.record.HomeDC, a.status.HomeDC = dc, dc
 	a.replaceKey = true // Telegram moved the user: the key of the new DC takes over
 	a.save(ctx, nil)
@@ -319,4 +319,15 @@ func (a *account) keyMade(ctx actor.Context, dc int, key sessionstore.DCKey) {
 	}
 	a.record.Keys[dc] = key
 	a.save(ctx, nil)
+}
+
+func (a *account) saltsChanged(ctx actor.Context, m *connection.SaltsChanged) {
+	if a.record == nil {
+		return
+	}
+	if key, ok := a.record.Keys[m.DC]; ok { // else the session has ended meanwhile
+		key.Salts, key.TimeOffset = m.Salts, m.TimeOffset
+		a.record.Keys[m.DC] = key
+		a.save(ctx, nil)
+	}
 }

@@ -180,7 +180,7 @@ func (a *account) forgetUpdates() {
 	at := a.loaded.log.Writer.Claimed()
 	var err error
 	if a.record.Checkpoint, err = updatelog.EncodeCheckpoint(updates.State{}, at); err != nil {
-		a.log.Error("checkpoint is not encoded", "error", err.Error())
+		a.log().Error("checkpoint is not encoded", "error", err.Error())
 	}
 }
 

@@ -140,7 +140,7 @@ func (a *account) storeImport(ctx actor.Context) {
 	go func() {
 		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
-		root.Send(self, &importStored{inc: inc, err: s.stores().Import(c, s.grant.Fence, old, in)})
+		root.Send(self, &importStored{inc: inc, err: s.stores().Import(c, s.fence, old, in)})
 	}()
 }
 
@@ -201,7 +201,7 @@ func (a *account) verified(ctx actor.Context, m *verified) {
 		return
 	}
 	if m.err != nil { // asked again on the next connection
-		a.log.Warn("it is not known whose the imported session is", "error", m.err.Error())
+		a.log().Warn("it is not known whose the imported session is", "error", m.err.Error())
 		return
 	}
 	a.signedIn(ctx, &signedIn{userID: m.user.ID, bot: m.user.Bot, saved: func(error) {}})
@@ -256,7 +256,7 @@ func (a *account) peersFlushed(ctx actor.Context, m *peersFlushed) {
 	}
 	a.flushing, a.peersAgain = false, time.Time{}
 	if m.err != nil {
-		a.log.Warn("peers are not stored; they will be tried again", "error", m.err.Error())
+		a.log().Warn("peers are not stored; they will be tried again", "error", m.err.Error())
 		a.peersAgain = a.deps.Now().Add(time.Second)
 	}
 	waiting := a.saveAfter
@@ -313,7 +313,7 @@ func (e *Env) Export(ctx context.Context, whileOnline bool) (*sessionstore.Recor
 	if err := e.await(ctx, func(done func(error)) any { return &saveSession{done} }); err != nil {
 		return nil, nil, err
 	}
-	if err := e.stores().Place(ctx, e.grant.Fence, rec, whileOnline); err != nil {
+	if err := e.stores().Place(ctx, e.fence, rec, whileOnline); err != nil {
 		return nil, nil, err
 	}
 	known, err := e.deps.Peers.Load(ctx, e.id)

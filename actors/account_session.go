@@ -43,7 +43,7 @@ func load(ctx context.Context, s *shared) (*loaded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load peers: %w", err)
 	}
-	pos, err := updatelog.Claim(ctx, s.deps.Events, s.id, s.grant.Fence.Token(), rec.Checkpoint)
+	pos, err := updatelog.Claim(ctx, s.deps.Events, s.id, s.fence.Token(), rec.Checkpoint)
 	if errors.Is(err, updatelog.ErrCheckpoint) {
 		err = fmt.Errorf("%w: %w", sessionstore.ErrCorrupt, err)
 	}
@@ -74,7 +74,7 @@ func (a *account) save(ctx actor.Context, then func(error)) {
 	go func() {
 		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
-		root.Send(self, &sessionSaved{inc: inc, err: save(c, s.grant.Fence, rec)})
+		root.Send(self, &sessionSaved{inc: inc, err: save(c, s.fence, rec)})
 	}()
 }
 
@@ -96,7 +96,7 @@ func (a *account) sessionSaved(ctx actor.Context, m *sessionSaved) {
 	case errors.Is(m.err, sessionstore.ErrKeyReplaced), errors.Is(m.err, sessionstore.ErrCorrupt), errors.Is(m.err, sessionstore.ErrTooLarge):
 		a.refusedBy(ctx, m.err)
 	case m.err != nil:
-		a.log.Warn("session is not stored; it will be tried again", "error", m.err.Error())
+		a.log().Warn("session is not stored; it will be tried again", "error", m.err.Error())
 		a.dirty, a.replaceKey = true, a.replaceKey || a.savingReplace
 		a.saveAgain = a.deps.Now().Add(time.Second)
 		a.plan(ctx)

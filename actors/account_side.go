@@ -39,7 +39,7 @@ func (a *account) invokeSide(ctx actor.Context, c *connection.Call) {
 		side = a.startSide(ctx, c.DC)
 	}
 	if side.ready && !side.closing {
-		ctx.Send(side.pid, &connection.Invoke{Call: c})
+		ctx.Send(side.pid, c)
 		return
 	}
 	side.queue = append(side.queue, c)
@@ -50,7 +50,7 @@ func (a *account) startSide(ctx actor.Context, dc int) *sideConn {
 	l := connection.NewLink(dc, true, keyIf(key, known))
 	side := &sideConn{dc: dc, link: l, known: known}
 	side.pid = a.spawnConnection(ctx, l, "side-")
-	a.sides[dc] = side
+	put(&a.sides, dc, side)
 	return side
 }
 
@@ -124,7 +124,7 @@ func (a *account) authorizationExported(ctx actor.Context, m *authorizationExpor
 		root.Send(self, &authorizationImported{m.dc, err})
 	})
 	c.DC = m.dc
-	ctx.Send(side.pid, &connection.Invoke{Call: c})
+	ctx.Send(side.pid, c)
 }
 
 func (a *account) authorizationImported(ctx actor.Context, m *authorizationImported) {
@@ -152,7 +152,7 @@ func (a *account) sideOpen(ctx actor.Context, side *sideConn) {
 	queue := side.queue
 	side.queue = nil
 	for _, c := range queue {
-		ctx.Send(side.pid, &connection.Invoke{Call: c})
+		ctx.Send(side.pid, c)
 	}
 }
 

@@ -120,8 +120,8 @@ func (a *account) sendReport(ctx actor.Context) {
 	go func() {
 		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
-		if err := acc.deps.Report(c, acc.grant.Fence, status); err != nil {
-			acc.log.Debug("status is not stored", "error", err.Error())
+		if err := acc.deps.Report(c, acc.fence, status); err != nil {
+			acc.log().Debug("status is not stored", "error", err.Error())
 		}
 		root.Send(self, &statusReported{})
 	}()

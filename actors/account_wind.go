@@ -74,7 +74,7 @@ func (a *account) windStream(ctx actor.Context, w *winding) bool {
 		return true
 	}
 	if a.deps.Now().Sub(w.until) > logGrace && !a.streamClosing {
-		a.log.Warn("the event log does not answer; the account stops without its last events")
+		a.log().Warn("the event log does not answer; the account stops without its last events")
 		a.streamClosing = true
 		ctx.Stop(a.stream)
 	}

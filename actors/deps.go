@@ -42,7 +42,7 @@ type Deps struct {
 	DCs       dcs.List
 	DefaultDC int
 	App       telegram.AppProfile
-	Transport transport.Options // Check and DC are set by the actors
+	Transport transport.Options // Check, DC and Poller are set by the actors
 	Ping      Ping
 	// Pace waits until a connection to a DC may be dialled.
 	Pace func(ctx context.Context, dc int) error
@@ -81,9 +81,8 @@ const (
 type shared struct {
 	deps    *Deps
 	id      fleet.AccountID
-	grant   Grant
-	conn    *connection.Account
-	log     hclog.Logger
+	fence   fleet.Fence
+	conn    connection.Account
 	running atomic.Int64 // calls of users that have no answer yet
 	// desired outlives restarts of the account; the node changes it.
 	desired atomic.Pointer[Desired]
@@ -92,3 +91,7 @@ type shared struct {
 	// peers is what the account knows of users and chats.
 	peers peerview.View
 }
+
+// log is made when there is something to say: a logger of its own for every idle account would
+// take more memory than its connection.
+func (s *shared) log() hclog.Logger { return s.deps.Log.With("account", string(s.id)) }

@@ -61,7 +61,7 @@ func (e *Env) InvokeOn(ctx context.Context, dc int, in bin.Encoder, out bin.Deco
 			reply <- answer{result, err}
 		},
 	}
-	e.send(&connection.Invoke{Call: c})
+	e.send(c)
 	select {
 	case a := <-reply:
 		return e.finish(ctx, method, a, out)

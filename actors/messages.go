@@ -38,7 +38,7 @@ type (
 	restoreNetwork struct{ id fleet.AccountID }
 )
 
-// Commands to an account, besides connection.Invoke and connection.Cancel.
+// Commands to an account, besides *connection.Call, which asks for the call, and connection.Cancel.
 type (
 	// drain stops the account gracefully: new calls are refused, running ones may end until deadline.
 	drain struct{ deadline time.Time }

@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/mailbox"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/sockets"
 	"github.com/telefleet/orchestrator/internal/tlcall"
+	"github.com/telefleet/orchestrator/mtproto/transport"
 )
 
 // node is the root of one process: it supervises the accounts that the process owns.
@@ -73,32 +74,17 @@ func (n *node) start(ctx actor.Context, m *startAccount) {
 	}
 	id := m.grant.Account
 	s := &shared{
-		deps: n.deps, id: id, grant: m.grant, log: n.deps.Log.With("account", string(id)),
-		conn: &connection.Account{
+		deps: n.deps, id: id, fence: m.grant.Fence,
+		conn: connection.Account{
 			Config: n.conns, Check: m.grant.Check, NotBefore: m.grant.NotBefore, Renewed: m.grant.Renewed,
 		},
 	}
-	s.desired.Store(&m.grant.Desired)
-	props := actor.PropsFromProducer(func() actor.Actor { return newAccount(s) },
-		actor.WithReceiverMiddleware(logPanics(s)))
+	desired := m.grant.Desired
+	s.desired.Store(&desired)
+	props := propsOf(n.conns.Workers, func() actor.Actor { return newAccount(s) })
 	pid := ctx.SpawnPrefix(props, "account-"+string(id)+"-")
 	r := &resident{id: id, pid: pid, shared: s, gone: make(chan struct{}), started: n.deps.Now()}
 	n.accounts[id], n.byPID[pid.Id] = r, r
-}
-
-// logPanics writes the stack of a panic before supervision hears of it.
-func logPanics(s *shared) actor.ReceiverMiddleware {
-	return func(next actor.ReceiverFunc) actor.ReceiverFunc {
-		return func(ctx actor.ReceiverContext, envelope *actor.MessageEnvelope) {
-			defer func() {
-				if r := recover(); r != nil {
-					s.log.Error("panic in account", "error", panicError(r).Error(), "stack", string(debug.Stack()))
-					panic(r)
-				}
-			}()
-			next(ctx, envelope)
-		}
-	}
 }
 
 func (n *node) desire(ctx actor.Context, m *desireAccount) {
@@ -187,10 +173,10 @@ func (n *node) HandleFailure(system *actor.ActorSystem, sup actor.Supervisor, ch
 	r.attempts++
 	err, _ := reason.(error)
 	if errors.As(err, new(*storeError)) {
-		r.shared.log.Warn("account starts again", "reason", err.Error(), "in", wait)
+		r.shared.log().Warn("account starts again", "reason", err.Error(), "in", wait)
 	} else {
 		r.panics++
-		r.shared.log.Error("account failed", "error", panicError(reason).Error(), "restart_in", wait)
+		r.shared.log().Error("account failed", "error", panicError(reason).Error(), "restart_in", wait)
 		if r.panics > restartBudget {
 			n.quarantine(r, panicError(reason))
 			sup.StopChildren(child)
@@ -210,8 +196,8 @@ func (n *node) quarantine(r *resident, err error) {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
-		if err := s.deps.Report(ctx, s.grant.Fence, status); err != nil {
-			s.log.Error("status is not stored", "error", err.Error())
+		if err := s.deps.Report(ctx, s.fence, status); err != nil {
+			s.log().Error("status is not stored", "error", err.Error())
 		}
 	}()
 }
@@ -221,6 +207,8 @@ type Fleet struct {
 	system  *actor.ActorSystem
 	node    *actor.PID
 	sockets *sockets.Set
+	poller  *transport.Poller
+	workers *mailbox.Workers
 	deps    *Deps
 }
 
@@ -232,11 +220,14 @@ func Start(deps Deps) (*Fleet, error) {
 	}
 	system := newSystem(deps.Log)
 	set := &sockets.Set{}
+	workers := &mailbox.Workers{}
+	poller := &transport.Poller{Go: workers.Go}
+	deps.Transport.Poller = poller
 	conns := &connection.Config{
 		DCs: deps.DCs, Transport: deps.Transport, Ping: deps.Ping, InitBody: body, Pace: deps.Pace,
-		Sockets: set, Rand: deps.Rand, Now: deps.Now,
+		Sockets: set, Workers: workers, Rand: deps.Rand, Now: deps.Now,
 	}
-	props := actor.PropsFromProducer(func() actor.Actor {
+	props := propsOf(workers, func() actor.Actor {
 		return &node{
 			deps: &deps, conns: conns,
 			accounts: map[fleet.AccountID]*resident{}, byPID: map[string]*resident{},
@@ -246,7 +237,7 @@ func Start(deps Deps) (*Fleet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start node actor: %w", err)
 	}
-	return &Fleet{system: system, node: pid, sockets: set, deps: &deps}, nil
+	return &Fleet{system: system, node: pid, sockets: set, poller: poller, workers: workers, deps: &deps}, nil
 }
 
 // Owned runs an account that this process has come to own.
@@ -303,6 +294,10 @@ func (f *Fleet) Shutdown(ctx context.Context) error {
 	}
 	stopActor(f.system, f.node)
 	f.system.Shutdown()
+	f.workers.Close()
+	if perr := f.poller.Close(); perr != nil {
+		err = errors.Join(err, fmt.Errorf("close poller: %w", perr))
+	}
 	return err
 }
 

@@ -171,9 +171,9 @@ func TestCallsOnADCWaitForTheSession(t *testing.T) {
 	}
 	answers := make(chan result, 2)
 	for _, dc := range []int{2, 3} {
-		env.send(&connection.Invoke{Call: &connection.Call{Method: method, TypeID: tlcall.Constructor(body), Body: body, Idempotent: true, DC: dc, Done: func(body []byte, err error) {
+		env.send(&connection.Call{Method: method, TypeID: tlcall.Constructor(body), Body: body, Idempotent: true, DC: dc, Done: func(body []byte, err error) {
 			answers <- result{dc, body, err}
-		}}})
+		}})
 	}
 	if err := env.Sync(bounded(t)); err == nil { // the account has seen the calls by now
 		t.Error("an account without a session synced")

@@ -42,7 +42,7 @@ func newStreamBench(t *testing.T) *streamBench {
 	b := &streamBench{log: newJournal(), pts: 1}
 	b.answer = func(string) (bin.Encoder, error) { return &tg.UpdatesDifferenceEmpty{Date: 1}, nil }
 	h.deps.Events = b.log
-	s := &shared{deps: &h.deps, id: "a", grant: testGrant("a"), log: h.deps.Log}
+	s := &shared{deps: &h.deps, id: "a", fence: testGrant("a").Fence}
 	w, err := b.log.Claim(t.Context(), "a", 7)
 	if err != nil {
 		t.Fatal(err)
@@ -54,8 +54,8 @@ func newStreamBench(t *testing.T) *streamBench {
 		switch m := ctx.Message().(type) {
 		case *actor.Started:
 			ctx.Spawn(child)
-		case *connection.Invoke:
-			b.called(m.Call)
+		case *connection.Call:
+			b.called(m)
 		case *connection.UpdatesArrived, *syncUpdates, *connection.SessionCreated, *drainStream, *homeUp:
 			ctx.Send(ctx.Children()[0], m)
 		case *connection.Processed, *streamEnded, *checkpointDue, *unwell:

@@ -5,7 +5,9 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/hashicorp/go-hclog"
+	cmap "github.com/orcaman/concurrent-map"
 
+	"github.com/telefleet/orchestrator/actors/mailbox"
 	"github.com/telefleet/orchestrator/internal/slogbridge"
 )
 
@@ -21,9 +23,35 @@ func newSystem(log hclog.Logger) *actor.ActorSystem {
 			quiet.SetLevel(before)
 		}
 	}
-	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(slogbridge.New(quiet))
 	}))
+	compactRegistry(system.ProcessRegistry)
+	return system
+}
+
+// registryShards times 32 maps hold the process registry.
+const registryShards = 16
+
+// compactRegistry gives the process registry fewer maps: it comes with 32,768, each with room
+// for eight processes and a node has a handful for each account, so that nearly all of it would
+// stay empty. It must come before the first actor of ours.
+func compactRegistry(registry *actor.ProcessRegistryValue) {
+	old := registry.LocalPIDs.LocalPIDs
+	registry.LocalPIDs.LocalPIDs = make([]cmap.ConcurrentMap, registryShards)
+	for i := range registry.LocalPIDs.LocalPIDs {
+		registry.LocalPIDs.LocalPIDs[i] = cmap.New()
+	}
+	for _, shard := range old {
+		for id, process := range shard.Items() {
+			registry.LocalPIDs.GetBucket(id).Set(id, process)
+		}
+	}
+}
+
+// propsOf describes an actor of ours.
+func propsOf(workers *mailbox.Workers, producer actor.Producer) *actor.Props {
+	return actor.PropsFromProducer(producer, actor.WithMailbox(mailbox.New), actor.WithDispatcher(workers))
 }
 
 // stopActor stops an actor and waits for its end.

@@ -92,7 +92,7 @@ func newUpdateStream(s *shared, pos *updatelog.Position, self int64, peers *peer
 	}
 	return &updateStream{
 		shared: s, machine: m, writer: pos.Writer, durable: pos.State.Clone(), last: pos.Last,
-		src:   tlupdates.Source{Self: self, Token: strconv.FormatInt(int64(s.grant.Fence.Token()), 10)},
+		src:   tlupdates.Source{Self: self, Token: strconv.FormatInt(int64(s.fence.Token()), 10)},
 		peers: peers,
 		watch: newWatchdog(s.deps),
 	}
@@ -157,7 +157,7 @@ func (s *updateStream) push(ctx actor.Context, m *connection.UpdatesArrived) {
 	src.MsgID = m.MsgID
 	u, err := tg.DecodeUpdates(&bin.Buffer{Buf: m.Body})
 	if err != nil { // the stream lives on: the bytes are an event, the difference brings the rest
-		s.log.Warn("undecodable updates", "constructor", tlcall.Constructor(m.Body))
+		s.log().Warn("undecodable updates", "constructor", tlcall.Constructor(m.Body))
 		s.step(ctx, tlupdates.Raw(src, m.Body))
 		s.step(ctx, updates.TooLong{})
 		return
@@ -169,7 +169,7 @@ func (s *updateStream) ingest(ctx actor.Context, u tg.UpdatesClass, src tlupdate
 	s.learn(u)
 	in, err := tlupdates.FromUpdates(u, src, s.peers)
 	if err != nil {
-		s.log.Warn("updates cannot be read", "error", err.Error())
+		s.log().Warn("updates cannot be read", "error", err.Error())
 		in = updates.TooLong{MsgID: src.MsgID}
 	}
 	s.step(ctx, in)
@@ -242,14 +242,14 @@ func (s *updateStream) emit(ctx actor.Context, e updates.Emit) {
 		}
 		payload, err := tlupdates.Encode(ev.Payload)
 		if err != nil {
-			s.log.Error("event payload is not encoded", "kind", ev.Kind, "error", err.Error())
+			s.log().Error("event payload is not encoded", "kind", ev.Kind, "error", err.Error())
 		}
 		records = append(records, eventlog.Record{Account: s.id, Kind: ev.Kind, ID: ev.ID, Time: now, Payload: payload})
 	}
 	if !e.Durable() {
 		for _, r := range records {
 			if err := s.deps.Events.PublishLive(context.Background(), r); err != nil {
-				s.log.Debug("live event is not published", "kind", r.Kind, "error", err.Error())
+				s.log().Debug("live event is not published", "kind", r.Kind, "error", err.Error())
 			}
 		}
 	} else {
@@ -273,7 +273,7 @@ type stateChanged struct {
 func (s *updateStream) stateEvent(m *stateChanged) {
 	payload, err := json.Marshal(m)
 	if err != nil {
-		s.log.Error("state event is not encoded", "error", err.Error())
+		s.log().Error("state event is not encoded", "error", err.Error())
 		return
 	}
 	now := s.deps.Now()
@@ -325,7 +325,7 @@ func (s *updateStream) appended(ctx actor.Context, m *appended) {
 		n = 0
 	}
 	if err := updatelog.Apply(&s.durable, s.pending[:n]); err != nil { // the positions are our own
-		s.log.Error("positions are not applied", "error", err.Error())
+		s.log().Error("positions are not applied", "error", err.Error())
 	}
 	covered := n > 0 && len(s.pending[n-1].Positions) > 0
 	s.pending = append([]eventlog.Record(nil), s.pending[n:]...)
@@ -339,14 +339,14 @@ func (s *updateStream) appended(ctx actor.Context, m *appended) {
 		s.acknowledge(ctx, ids)
 		s.append(ctx)
 	case errors.Is(m.err, eventlog.ErrLowSpace), errors.Is(m.err, eventlog.ErrBusy):
-		s.log.Error("events are not stored; the stream waits", "error", m.err.Error())
+		s.log().Error("events are not stored; the stream waits", "error", m.err.Error())
 		s.msgIDs = append(s.ackNext, s.msgIDs...)
 		s.ackNext = nil
 		s.resting = true
 		self, root := ctx.Self(), ctx.ActorSystem().Root
 		time.AfterFunc(lowSpaceRetry, func() { root.Send(self, &retryAppend{}) })
 	case errors.Is(m.err, eventlog.ErrTooLarge) && len(s.pending) > 0:
-		s.log.Error("event is too large for the log; its payload is dropped", "kind", s.pending[0].Kind)
+		s.log().Error("event is too large for the log; its payload is dropped", "kind", s.pending[0].Kind)
 		s.pending[0].Payload = nil
 		s.msgIDs = append(s.ackNext, s.msgIDs...)
 		s.ackNext = nil
@@ -394,7 +394,7 @@ func (s *updateStream) end(ctx actor.Context, err error) {
 	m := &streamEnded{err: err}
 	if err == nil && covers(s.deps.Events.Durable(), s.last) && s.durable.Known() {
 		if m.checkpoint, err = updatelog.EncodeCheckpoint(s.durable.Clone(), s.last); err != nil {
-			s.log.Error("checkpoint is not encoded", "error", err.Error())
+			s.log().Error("checkpoint is not encoded", "error", err.Error())
 		}
 	}
 	ctx.Send(ctx.Parent(), m)
@@ -412,7 +412,7 @@ func (s *updateStream) checkpoint(ctx actor.Context) {
 	}
 	data, err := updatelog.EncodeCheckpoint(s.durable, s.last)
 	if err != nil {
-		s.log.Error("checkpoint is not encoded", "error", err.Error())
+		s.log().Error("checkpoint is not encoded", "error", err.Error())
 		return
 	}
 	s.candidate = &candidate{data: data, at: s.last}

@@ -7,7 +7,6 @@ import (
 	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
 
-	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/telegram/tlupdates"
 	"github.com/telefleet/orchestrator/updates"
 )
@@ -52,10 +51,7 @@ func (s *updateStream) judge(in updates.Input) {
 }
 
 func (s *updateStream) fail(box updates.Box) {
-	if s.failing == nil {
-		s.failing = map[updates.Box]struct{}{}
-	}
-	s.failing[box] = struct{}{}
+	put(&s.failing, box, struct{}{})
 }
 
 // call makes one call of the machine; the answer comes back as an input.
@@ -74,7 +70,7 @@ func (s *updateStream) call(ctx actor.Context, req bin.Encoder, convert func([]b
 			return failed(kind, wait)
 		}})
 	})
-	ctx.Send(ctx.Parent(), &connection.Invoke{Call: c})
+	ctx.Send(ctx.Parent(), c)
 }
 
 func differenceFailed(kind updates.FailureKind, wait time.Duration) updates.Input {
@@ -127,7 +123,11 @@ func (s *updateStream) askChannel(ctx actor.Context, e updates.GetChannelDiffere
 // startStream starts the account's update stream from what the log and the checkpoint say.
 func (a *account) startStream(ctx actor.Context) {
 	s, pos, self, peers := a.shared, a.loaded.log, a.record.UserID, &a.peers
-	props := actor.PropsFromProducer(func() actor.Actor { return newUpdateStream(s, pos, self, peers) })
+	props := propsOf(s.conn.Workers, func() actor.Actor {
+		stream := newUpdateStream(s, pos, self, peers)
+		pos.Seen = nil // the machine has them; supervision never restarts a stream
+		return stream
+	})
 	a.stream = ctx.SpawnPrefix(props, "updatestream-")
 	for _, m := range a.early {
 		ctx.Send(a.stream, m)
@@ -140,7 +140,7 @@ func (a *account) sync(ctx actor.Context, m *syncUpdates) {
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	given := *m
 	given.done = func(err error) { root.Send(self, &synced{&given, err}) }
-	a.syncs[&given] = m.done
+	put(&a.syncs, &given, m.done)
 	ctx.Send(a.stream, &given)
 }
 
@@ -162,7 +162,7 @@ func (a *account) streamEnded(ctx actor.Context, m *streamEnded) {
 		a.save(ctx, nil)
 	}
 	if m.err != nil {
-		a.log.Warn("update stream ended", "error", m.err.Error())
+		a.log().Warn("update stream ended", "error", m.err.Error())
 		a.streamErr = m.err
 	}
 	if a.stream != nil && !a.streamClosing {

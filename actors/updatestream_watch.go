@@ -49,7 +49,7 @@ func (s *updateStream) look(ctx actor.Context) {
 	case watchdog.Probe:
 		self, root := ctx.Self(), ctx.ActorSystem().Root
 		c := internalCall(&tg.UpdatesGetStateRequest{}, func(result []byte, err error) { root.Send(self, &probed{result, err}) })
-		ctx.Send(ctx.Parent(), &connection.Invoke{Call: c})
+		ctx.Send(ctx.Parent(), c)
 	case watchdog.Reconnect:
 		ctx.Send(ctx.Parent(), &unwell{connection.Reconnect, "the connection lives, but brings no updates"})
 	case watchdog.NewSession:
@@ -92,6 +92,6 @@ func (a *account) unwell(ctx actor.Context, m *unwell) {
 	if a.home == nil || !a.home.ready {
 		return
 	}
-	a.log.Warn("connected, but no updates come", "reason", m.reason)
+	a.log().Warn("connected, but no updates come", "reason", m.reason)
 	ctx.Send(a.home.pid, &connection.Replace{End: m.end, Err: errors.New(m.reason)})
 }

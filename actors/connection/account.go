@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/telefleet/orchestrator/actors/mailbox"
 	"github.com/telefleet/orchestrator/internal/dcdial"
 	"github.com/telefleet/orchestrator/internal/sockets"
 	"github.com/telefleet/orchestrator/mtproto/transport"
@@ -28,6 +29,8 @@ type Config struct {
 	// Pace waits until a connection to a DC may be dialled.
 	Pace    func(ctx context.Context, dc int) error
 	Sockets *sockets.Set
+	// Workers run the actors, their readers and writers.
+	Workers *mailbox.Workers
 	Rand    io.Reader
 	Now     func() time.Time
 }
@@ -43,17 +46,15 @@ type Account struct {
 	// Renewed returns once a lease renewal sent after the call was acknowledged.
 	Renewed func(ctx context.Context) error
 
-	reader atomic.Pointer[chan struct{}] // closed when the reader of the last home socket has ended
+	reader atomic.Pointer[reader] // of the last home socket
 }
 
 // dial opens a socket to a DC. It waits for the reader of the previous socket, for the former
 // owner's sockets to die, for the pacer, and for a lease renewal sent after that.
 func (a *Account) dial(ctx context.Context, dc int, side bool) (*transport.Conn, error) {
 	if previous := a.reader.Load(); previous != nil && !side {
-		select {
-		case <-*previous:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if err := previous.ended(ctx); err != nil {
+			return nil, err
 		}
 	}
 	if err := dcdial.SleepUntil(ctx, a.Now, a.NotBefore); err != nil {

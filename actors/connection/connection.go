@@ -31,9 +31,6 @@ const (
 	phaseEnded
 )
 
-// maxFramesAhead bounds the frames that a reader has read and the actor not yet taken.
-const maxFramesAhead = 64
-
 // connection owns one socket to one DC. docs/states/connection.md draws it.
 type connection struct {
 	acc  *Account
@@ -46,11 +43,14 @@ type connection struct {
 	machine  *exchange.Machine
 	initID   mtproto.CallID
 	outbox   [][]byte
-	credits  chan struct{} // one per frame that the reader may be ahead
-	quit     chan struct{} // closed when the reader's frames are no longer wanted
+	spare    [][]byte // an empty outbox to reuse
+	reader   *reader
 	writing  bool
 	reading  bool
-	flush    bool            // a flushDue is under way
+	writer   func()          // writes the frames of wrote
+	wrote    framesWritten   // the writer's one message
+	flush    bool            // flushed is under way
+	flushed  flushDue        // the one message of flushSoon
 	inputs   []mtproto.Input // for the engine, while stepping
 	stepping bool
 	timer    *time.Timer
@@ -94,8 +94,8 @@ func (c *connection) Receive(ctx actor.Context) {
 			c.flush = false
 			c.step(ctx, mtproto.Flush{})
 		}
-	case *Invoke:
-		c.invoke(ctx, m.Call)
+	case *Call:
+		c.invoke(ctx, m)
 	case *Cancel:
 		c.cancelCall(ctx, m.Call)
 	case *Processed:
@@ -156,6 +156,7 @@ func (c *connection) halfClose(ctx actor.Context) {
 func (c *connection) started(ctx actor.Context) {
 	c.link.gen++
 	c.gen = c.link.gen
+	c.wrote.gen, c.flushed.gen = c.gen, c.gen
 	if c.link.parked {
 		return
 	}
@@ -172,6 +173,7 @@ func (c *connection) started(ctx actor.Context) {
 
 func (c *connection) dialled(ctx actor.Context, m *dialled) {
 	c.cancel()
+	c.cancel = nil
 	if m.gen != c.gen || c.phase != phaseDialling {
 		if m.conn != nil {
 			_ = m.conn.Close() // nothing was sent on it
@@ -190,8 +192,9 @@ func (c *connection) dialled(ctx actor.Context, m *dialled) {
 	}
 	c.conn = m.conn
 	c.acc.Sockets.Add(m.conn)
+	c.writer = writeFrames(ctx, c.conn, &c.wrote)
 	c.startReader(ctx)
-	if c.link.key == nil {
+	if !c.link.hasKey() {
 		c.phase = phaseExchanging
 		c.machine = exchange.New(exchange.Config{
 			Keys: c.acc.DCs.Keys, DC: exchange.DCField(c.link.dc, c.acc.DCs.Test, false), Rand: c.acc.Rand,
@@ -210,12 +213,13 @@ func (c *connection) exchange(ctx actor.Context, in exchange.Input) {
 		return
 	}
 	for _, f := range effects.Write {
-		c.write(ctx, f)
+		c.write(f)
 	}
 	if r := effects.Result; r != nil {
 		c.machine = nil
-		c.link.key = keyOf(r, c.acc.Now())
-		ctx.Send(ctx.Parent(), &KeyMade{DC: c.link.dc, Key: *c.link.key})
+		key := keyOf(r, c.acc.Now())
+		c.link.key = &key
+		ctx.Send(ctx.Parent(), &KeyMade{DC: c.link.dc, Key: key})
 		c.open(ctx)
 	}
 }
@@ -292,7 +296,7 @@ func (c *connection) cancelCall(ctx actor.Context, call *Call) {
 func (c *connection) flushSoon(ctx actor.Context) {
 	if !c.flush && c.conn != nil {
 		c.flush = true
-		ctx.Send(ctx.Self(), &flushDue{gen: c.gen})
+		ctx.Send(ctx.Self(), &c.flushed)
 	}
 }
 

@@ -5,7 +5,7 @@
 //
 //	link := connection.NewLink(dc, side, key)
 //	pid := ctx.Spawn(actor.PropsFromProducer(func() actor.Actor { return connection.New(account, link) }))
-//	ctx.Send(pid, &connection.Invoke{Call: call})
+//	ctx.Send(pid, call)
 //	ctx.Send(pid, &connection.Close{}) // answered by Closed
 //
 // The parent is the account. It gets Ready, Closed and the other events of messages.go, answers

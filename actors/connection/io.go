@@ -9,86 +9,39 @@ import (
 
 	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/mtproto"
-	"github.com/telefleet/orchestrator/mtproto/exchange"
 	"github.com/telefleet/orchestrator/mtproto/transport"
 	"github.com/telefleet/orchestrator/telegram/tlupdates"
 )
-
-// startReader starts the one goroutine of an idle connection: it reads until the socket ends.
-func (c *connection) startReader(ctx actor.Context) {
-	c.reading = true
-	c.credits, c.quit = make(chan struct{}, maxFramesAhead), make(chan struct{})
-	ended := make(chan struct{})
-	if !c.link.side {
-		c.acc.reader.Store(&ended)
-	}
-	self, root := ctx.Self(), ctx.ActorSystem().Root
-	conn, credits, quit, gen := c.conn, c.credits, c.quit, c.gen
-	go func() {
-		defer close(ended)
-		for {
-			data, err := conn.ReadFrame()
-			if err != nil {
-				root.Send(self, &readerEnded{gen: gen, err: err})
-				return
-			}
-			select {
-			case credits <- struct{}{}:
-				root.Send(self, &frameRead{gen: gen, data: data})
-			case <-quit: // read on until the end of the socket
-				transport.Recycle(data)
-			}
-		}
-	}()
-}
-
-// stopReader lets the reader run to the end of its socket without delivering.
-func (c *connection) stopReader() {
-	if c.quit != nil {
-		close(c.quit)
-		c.quit = nil
-	}
-}
-
-func (c *connection) frameRead(ctx actor.Context, m *frameRead) {
-	if m.gen != c.gen {
-		return // the reader of an incarnation that was abandoned
-	}
-	<-c.credits
-	switch c.phase {
-	case phaseExchanging:
-		c.exchange(ctx, exchange.Frame{Data: m.data})
-	case phaseOpening, phaseReady:
-		c.step(ctx, mtproto.FrameReceived{Data: m.data})
-		c.flushSoon(ctx)
-	}
-	transport.Recycle(m.data)
-}
 
 // step gives one input to the engine and carries out its effects in order. An input that comes
 // up while effects are carried out waits for the last of them. The engine takes inputs without
 // a socket too: calls wait in it, and what was processed must not be forgotten.
 func (c *connection) step(ctx actor.Context, in mtproto.Input) {
-	if c.link.engine == nil {
-		return
+	switch {
+	case c.link.engine == nil:
+	case c.stepping:
+		c.inputs = append(c.inputs, in)
+	default:
+		c.stepping = true
+		c.carryOut(ctx, in)
+		c.drainInputs(ctx)
 	}
-	c.inputs = append(c.inputs, in)
-	c.drainInputs(ctx)
 }
 
+// drainInputs steps with the inputs that have come up meanwhile; stepping is set.
 func (c *connection) drainInputs(ctx actor.Context) {
-	if c.stepping {
-		return
-	}
-	c.stepping = true
 	for len(c.inputs) > 0 {
 		next := c.inputs[0]
 		c.inputs = c.inputs[1:]
-		for _, effect := range c.link.engine.Step(c.acc.Now(), next) {
-			c.effect(ctx, effect)
-		}
+		c.carryOut(ctx, next)
 	}
 	c.inputs, c.stepping = nil, false
+}
+
+func (c *connection) carryOut(ctx actor.Context, in mtproto.Input) {
+	for _, effect := range c.link.engine.Step(c.acc.Now(), in) {
+		c.effect(ctx, effect)
+	}
 }
 
 // detach tells the engine that its socket is gone, before anything else.
@@ -97,13 +50,16 @@ func (c *connection) detach(ctx actor.Context) {
 		return
 	}
 	c.inputs = append([]mtproto.Input{mtproto.SocketDown{}}, c.inputs...)
-	c.drainInputs(ctx)
+	if !c.stepping {
+		c.stepping = true
+		c.drainInputs(ctx)
+	}
 }
 
 func (c *connection) effect(ctx actor.Context, effect mtproto.Effect) {
 	switch e := effect.(type) {
 	case mtproto.Write:
-		c.write(ctx, e.Frame)
+		c.write(e.Frame)
 	case mtproto.SetTimer:
 		c.setTimer(ctx, e.At)
 	case mtproto.CallDone:
@@ -196,10 +152,7 @@ func (c *connection) processed(ctx actor.Context, m *Processed) {
 
 // remember takes over what the engine wants to survive the process.
 func (c *connection) remember(ctx actor.Context, e mtproto.Persist) {
-	key := *c.link.key
-	key.Salts, key.TimeOffset = saltsOf(e.Salts), e.TimeOffset
-	c.link.key = &key
-	ctx.Send(ctx.Parent(), &SaltsChanged{DC: c.link.dc, Key: key})
+	ctx.Send(ctx.Parent(), &SaltsChanged{DC: c.link.dc, Salts: saltsOf(e.Salts), TimeOffset: e.TimeOffset})
 }
 
 func (c *connection) setTimer(ctx actor.Context, at time.Time) {
@@ -216,32 +169,42 @@ func (c *connection) setTimer(ctx actor.Context, at time.Time) {
 	c.timer = time.AfterFunc(wait, func() { root.Send(self, &timerFired{gen: gen}) })
 }
 
-// write queues a frame; a writer goroutine lives only while bytes are queued.
-func (c *connection) write(ctx actor.Context, frame []byte) {
+// usualFrames: a longer outbox is not kept for reuse.
+const usualFrames = 8
+
+// write queues a frame; a writer works only while bytes are queued.
+func (c *connection) write(frame []byte) {
 	if c.conn == nil || c.phase == phaseClosing || c.phase == phaseEnded {
 		return
 	}
 	c.outbox = append(c.outbox, frame)
-	c.startWriter(ctx)
+	c.startWriter()
 }
 
-func (c *connection) startWriter(ctx actor.Context) {
+func (c *connection) startWriter() {
 	if c.writing || len(c.outbox) == 0 {
 		return
 	}
 	c.writing = true
-	frames, conn, gen := c.outbox, c.conn, c.gen
-	c.outbox = nil
+	c.wrote.frames = c.outbox
+	c.outbox, c.spare = c.spare, nil
+	c.acc.Workers.Go(c.writer)
+}
+
+// writeFrames returns the writer of one socket; what it writes and its outcome lie in wrote.
+func writeFrames(ctx actor.Context, conn *transport.Conn, wrote *framesWritten) func() {
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	go func() {
-		var err error
-		for _, f := range frames {
-			if err = conn.WriteFrame(f); err != nil {
+	return func() {
+		wrote.err = nil
+		for _, f := range wrote.frames {
+			if wrote.err = conn.WriteFrame(f); wrote.err != nil {
 				break
 			}
 		}
-		root.Send(self, &framesWritten{gen: gen, err: err})
-	}()
+		clear(wrote.frames)
+		wrote.frames = wrote.frames[:0]
+		root.Send(self, wrote)
+	}
 }
 
 func (c *connection) written(ctx actor.Context, m *framesWritten) {
@@ -249,6 +212,10 @@ func (c *connection) written(ctx actor.Context, m *framesWritten) {
 		return
 	}
 	c.writing = false
+	if cap(m.frames) <= usualFrames {
+		c.spare = m.frames
+	}
+	m.frames = nil
 	if m.err != nil && c.phase != phaseClosing {
 		c.close(ctx, &EndError{c.link.dc, actionOf(m.err), m.err})
 		return
@@ -257,7 +224,7 @@ func (c *connection) written(ctx actor.Context, m *framesWritten) {
 		c.finish(ctx)
 		return
 	}
-	c.startWriter(ctx)
+	c.startWriter()
 	if c.asked && !c.writing {
 		c.halfClose(ctx)
 	}

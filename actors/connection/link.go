@@ -15,8 +15,8 @@ import (
 // is alive, that actor is its only user.
 type Link struct {
 	dc     int
-	side   bool // not the home DC
-	key    *sessionstore.DCKey
+	side   bool                // not the home DC
+	key    *sessionstore.DCKey // while there is no engine, which holds it too
 	engine *mtproto.Engine
 	calls  map[mtproto.CallID]*Call // given to the engine
 	held   []*Call                  // waiting for initConnection
@@ -55,7 +55,7 @@ func (l *Link) start(entropy io.Reader, ping Ping) error {
 	if err != nil {
 		return err
 	}
-	l.engine, l.inited, l.stale = e, false, false
+	l.key, l.engine, l.inited, l.stale = nil, e, false, false
 	return nil
 }
 
@@ -94,9 +94,21 @@ func (l *Link) collect(all bool) []*Call {
 		c.Done(nil, UnknownOutcome(c.Method, errSessionReplaced))
 	}
 	again = append(again, l.held...)
+	l.takeKey()
 	l.held, l.engine, l.inited = nil, nil, false
 	return again
 }
+
+// takeKey takes the key back from an engine that is about to be given up.
+func (l *Link) takeKey() {
+	if l.engine == nil {
+		return
+	}
+	cfg := l.engine.SuccessorConfig()
+	l.key = &sessionstore.DCKey{Key: cfg.Key, Salts: saltsOf(cfg.Salts), TimeOffset: cfg.TimeOffset}
+}
+
+func (l *Link) hasKey() bool { return l.key != nil || l.engine != nil }
 
 // drop removes a call that has not been given to the engine; false if it is not held.
 func (l *Link) drop(c *Call) bool {
@@ -122,8 +134,8 @@ func (l *Link) RenewSession() { l.stale = true }
 // RenewKey makes the next incarnation exchange a new auth key. The server refused to read what
 // was sent under the former one, so every unanswered call is sent again.
 func (l *Link) RenewKey() {
-	l.key, l.stale = nil, true
 	l.held = l.collect(true)
+	l.key, l.stale = nil, true
 }
 
 // Orphans empties the link: calls that may be repeated in another session are returned in the
@@ -138,8 +150,8 @@ func (l *Link) Abandon(err error) {
 }
 
 // keyOf is the stored form of a fresh auth key.
-func keyOf(r *exchange.Result, now time.Time) *sessionstore.DCKey {
-	return &sessionstore.DCKey{
+func keyOf(r *exchange.Result, now time.Time) sessionstore.DCKey {
+	return sessionstore.DCKey{
 		Key: r.Key, TimeOffset: r.TimeOffset, CreatedAt: now,
 		Salts: []sessionstore.Salt{{Value: r.Salt}},
 	}

@@ -1,13 +1,15 @@
 package connection
 
 import (
+	"time"
+
 	"github.com/telefleet/orchestrator/mtproto"
 	"github.com/telefleet/orchestrator/mtproto/transport"
 	"github.com/telefleet/orchestrator/sessionstore"
 )
 
-// Call is one RPC on its way through an account. It is answered exactly once, by Done,
-// which must not block.
+// Call is one RPC on its way through an account; sent to an account or to a connection, it asks
+// to be carried out. It is answered exactly once, by Done, which must not block.
 type Call struct {
 	Method     string // TL name, for errors and logs
 	TypeID     uint32 // constructor of the query
@@ -27,10 +29,8 @@ type Call struct {
 	id mtproto.CallID // in its link, while it is there
 }
 
-// Commands to a connection.
+// Commands to a connection, besides *Call.
 type (
-	// Invoke gives it a call; one that it cannot send yet waits in the link.
-	Invoke struct{ Call *Call }
 	// Cancel gives a call up: its caller has gone.
 	Cancel struct{ Call *Call }
 	// Processed returns credit for taken updates, and allows to acknowledge messages.
@@ -61,10 +61,11 @@ type (
 	Ready struct{ DC int }
 	// Closed says that nothing of the socket is left; the parent stops the actor.
 	Closed struct{ DC int }
-	// SaltsChanged is the key with salts or a time offset that should be stored.
+	// SaltsChanged is what should be stored with the key.
 	SaltsChanged struct {
-		DC  int
-		Key sessionstore.DCKey
+		DC         int
+		Salts      []sessionstore.Salt
+		TimeOffset time.Duration
 	}
 	// SessionCreated says that updates may be missing: the server began a new session, or the
 	// socket is not the first.
@@ -107,8 +108,9 @@ type (
 		err error
 	}
 	framesWritten struct {
-		gen uint64
-		err error
+		gen    uint64
+		err    error
+		frames [][]byte // to be written; then empty, to be reused
 	}
 	timerFired   struct{ gen uint64 }
 	flushDue     struct{ gen uint64 }
