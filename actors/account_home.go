@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/sessionstore"
 )
 
@@ -35,7 +36,7 @@ func keyIf(key sessionstore.DCKey, known bool) *sessionstore.DCKey {
 
 func (a *account) spawnConnection(ctx actor.Context, l *connection.Link, prefix string) *actor.PID {
 	conn := &a.conn
-	props := propsOf(conn.Workers, func() actor.Actor { return connection.New(conn, l) })
+	props := system.Props(conn.Workers, func() actor.Actor { return connection.New(conn, l) })
 	return ctx.SpawnPrefix(props, fmt.Sprintf("%s%d-", prefix, l.DC()))
 }
 
@@ -71,7 +72,7 @@ func (a *account) online(ctx actor.Context) {
 }
 
 // HandleFailure implements actor.SupervisorStrategy: supervision is the retry policy.
-func (a *account) HandleFailure(system *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
+func (a *account) HandleFailure(in *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
 	var end *connection.EndError
 	err, _ := reason.(error)
 	isHome := a.home != nil && a.home.pid.Equal(child)
@@ -82,7 +83,7 @@ func (a *account) HandleFailure(system *actor.ActorSystem, sup actor.Supervisor,
 			a.failure = &failure{child, StateQuarantined, "RESTART_BUDGET", "it failed too often: " + panicError(reason).Error(),
 				"read the log, then restart the node or move the account"}
 			if isHome {
-				a.parkHome(system, sup, child)
+				a.parkHome(in, sup, child)
 				return
 			}
 			sup.StopChildren(child)
@@ -96,9 +97,9 @@ func (a *account) HandleFailure(system *actor.ActorSystem, sup actor.Supervisor,
 	case a.stream != nil && a.stream.Equal(child):
 		sup.StopChildren(child) // childEnded starts it again, from the log
 	case isHome:
-		a.homeFailed(system, sup, child, end)
+		a.homeFailed(in, sup, child, end)
 	default:
-		a.sideFailed(system, sup, child)
+		a.sideFailed(in, sup, child)
 	}
 }
 
@@ -122,7 +123,7 @@ func (a *account) overBudget() bool {
 }
 
 // homeFailed plans the restart of the home connection.
-func (a *account) homeFailed(system *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, end *connection.EndError) {
+func (a *account) homeFailed(in *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, end *connection.EndError) {
 	now := a.deps.Now()
 	h := a.home
 	if h.ready && now.Sub(h.upSince) >= healthyAfter {
@@ -132,11 +133,11 @@ func (a *account) homeFailed(system *actor.ActorSystem, sup actor.Supervisor, ch
 	h.ready = false
 	switch {
 	case h.closing: // it was to be closed anyway: let the next incarnation confirm
-		a.parkHome(system, sup, child)
+		a.parkHome(in, sup, child)
 		return
 	case end.End == connection.Fenced:
 		a.failure = &failure{child, StateFenced, "FENCED", "ownership was lost", ""}
-		a.parkHome(system, sup, child)
+		a.parkHome(in, sup, child)
 		return
 	case end.End == connection.KeyUnknown && a.record.Authorised():
 		a.log().Warn("server does not know the auth key; the key is kept and tried again", "dc", h.link.DC())
@@ -157,20 +158,20 @@ func (a *account) homeFailed(system *actor.ActorSystem, sup actor.Supervisor, ch
 	h.attempts++
 	h.retry = now.Add(wait)
 	a.log().Debug("connection ended", "dc", h.link.DC(), "reason", end.Err.Error(), "retry_in", wait)
-	system.Root.Send(a.self, &homeBackoff{err: end})
+	in.Root.Send(a.self, &homeBackoff{err: end})
 }
 
-func (a *account) parkHome(system *actor.ActorSystem, sup actor.Supervisor, child *actor.PID) {
+func (a *account) parkHome(in *actor.ActorSystem, sup actor.Supervisor, child *actor.PID) {
 	a.home.closing, a.home.ready = true, false
-	park(system, sup, child, a.home.link)
+	park(in, sup, child, a.home.link)
 }
 
 // park ends a failed connection by way of an incarnation that does not dial: it takes in what
 // still waits in the mailbox, so that no call is lost with it.
-func park(system *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, l *connection.Link) {
+func park(in *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, l *connection.Link) {
 	l.Park()
 	sup.RestartChildren(child)
-	system.Root.Send(child, &connection.Close{})
+	in.Root.Send(child, &connection.Close{})
 }
 
 const (

@@ -188,11 +188,11 @@ func (a *account) stopSide(ctx actor.Context, side *sideConn) {
 }
 
 // sideFailed ends a side connection; it is made again when it is needed.
-func (a *account) sideFailed(system *actor.ActorSystem, sup actor.Supervisor, child *actor.PID) {
+func (a *account) sideFailed(in *actor.ActorSystem, sup actor.Supervisor, child *actor.PID) {
 	for _, side := range a.sides {
 		if side.pid.Equal(child) {
 			side.closing, side.ready = true, false
-			park(system, sup, child, side.link)
+			park(in, sup, child, side.link)
 			return
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/actors/mailbox"
+	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/sockets"
 	"github.com/telefleet/orchestrator/internal/tlcall"
@@ -81,7 +82,7 @@ func (n *node) start(ctx actor.Context, m *startAccount) {
 	}
 	desired := m.grant.Desired
 	s.desired.Store(&desired)
-	props := propsOf(n.conns.Workers, func() actor.Actor { return newAccount(s) })
+	props := system.Props(n.conns.Workers, func() actor.Actor { return newAccount(s) })
 	pid := ctx.SpawnPrefix(props, "account-"+string(id)+"-")
 	r := &resident{id: id, pid: pid, shared: s, gone: make(chan struct{}), started: n.deps.Now()}
 	n.accounts[id], n.byPID[pid.Id] = r, r
@@ -204,12 +205,10 @@ func (n *node) quarantine(r *resident, err error) {
 
 // Fleet is the running accounts of one process.
 type Fleet struct {
-	system  *actor.ActorSystem
-	node    *actor.PID
-	sockets *sockets.Set
-	poller  *transport.Poller
-	workers *mailbox.Workers
-	deps    *Deps
+	system *actor.ActorSystem
+	node   *actor.PID
+	conns  *connection.Config
+	deps   *Deps
 }
 
 // Start starts the node's actors; no account runs yet.
@@ -218,26 +217,25 @@ func Start(deps Deps) (*Fleet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("app profile: %w", err)
 	}
-	system := newSystem(deps.Log)
-	set := &sockets.Set{}
 	workers := &mailbox.Workers{}
 	poller := &transport.Poller{Go: workers.Go}
 	deps.Transport.Poller = poller
 	conns := &connection.Config{
 		DCs: deps.DCs, Transport: deps.Transport, Ping: deps.Ping, InitBody: body, Pace: deps.Pace,
-		Sockets: set, Workers: workers, Rand: deps.Rand, Now: deps.Now,
+		Sockets: &sockets.Set{}, Workers: workers, Rand: deps.Rand, Now: deps.Now,
 	}
-	props := propsOf(workers, func() actor.Actor {
+	props := system.Props(workers, func() actor.Actor {
 		return &node{
 			deps: &deps, conns: conns,
 			accounts: map[fleet.AccountID]*resident{}, byPID: map[string]*resident{},
 		}
 	})
-	pid, err := system.Root.SpawnNamed(props, "node")
+	s := system.New(deps.Log)
+	pid, err := s.Root.SpawnNamed(props, "node")
 	if err != nil {
 		return nil, fmt.Errorf("start node actor: %w", err)
 	}
-	return &Fleet{system: system, node: pid, sockets: set, poller: poller, workers: workers, deps: &deps}, nil
+	return &Fleet{system: s, node: pid, conns: conns, deps: &deps}, nil
 }
 
 // Owned runs an account that this process has come to own.
@@ -254,10 +252,10 @@ func (f *Fleet) SetDesired(id fleet.AccountID, d Desired) {
 }
 
 // Fenced closes every socket at once and directly: ownership is lost.
-func (f *Fleet) Fenced() int { return f.sockets.AbortAll() }
+func (f *Fleet) Fenced() int { return f.conns.Sockets.AbortAll() }
 
 // Sockets is the number of open sockets.
-func (f *Fleet) Sockets() int { return f.sockets.Len() }
+func (f *Fleet) Sockets() int { return f.conns.Sockets.Len() }
 
 // NetworkRestored ends running backoffs of one account, or of all when id is empty.
 func (f *Fleet) NetworkRestored(id fleet.AccountID) { f.system.Root.Send(f.node, &restoreNetwork{id}) }
@@ -290,12 +288,12 @@ func (f *Fleet) Shutdown(ctx context.Context) error {
 	case <-done:
 	case <-ctx.Done():
 		err = fmt.Errorf("drain accounts: %w", ctx.Err())
-		f.sockets.AbortAll()
+		f.conns.Sockets.AbortAll()
 	}
-	stopActor(f.system, f.node)
+	system.Stop(f.system, f.node)
 	f.system.Shutdown()
-	f.workers.Close()
-	if perr := f.poller.Close(); perr != nil {
+	f.conns.Workers.Close()
+	if perr := f.conns.Transport.Poller.Close(); perr != nil {
 		err = errors.Join(err, fmt.Errorf("close poller: %w", perr))
 	}
 	return err

@@ -14,6 +14,7 @@ import (
 	"github.com/gotd/td/tgerr"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/actortest"
@@ -48,7 +49,7 @@ func newStreamBench(t *testing.T) *streamBench {
 		t.Fatal(err)
 	}
 	pos := &updatelog.Position{Writer: w, Last: w.Claimed(), State: updates.State{Pts: 1, Date: 1}}
-	b.system = newSystem(h.deps.Log)
+	b.system = system.New(h.deps.Log)
 	child := actor.PropsFromProducer(func() actor.Actor { return newUpdateStream(s, pos, 1, &s.peers) })
 	b.parent = b.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
 		switch m := ctx.Message().(type) {

@@ -7,6 +7,7 @@ import (
 	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
 
+	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/telegram/tlupdates"
 	"github.com/telefleet/orchestrator/updates"
 )
@@ -123,7 +124,7 @@ func (s *updateStream) askChannel(ctx actor.Context, e updates.GetChannelDiffere
 // startStream starts the account's update stream from what the log and the checkpoint say.
 func (a *account) startStream(ctx actor.Context) {
 	s, pos, self, peers := a.shared, a.loaded.log, a.record.UserID, &a.peers
-	props := propsOf(s.conn.Workers, func() actor.Actor {
+	props := system.Props(s.conn.Workers, func() actor.Actor {
 		stream := newUpdateStream(s, pos, self, peers)
 		pos.Seen = nil // the machine has them; supervision never restarts a stream
 		return stream

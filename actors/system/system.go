@@ -1,4 +1,21 @@
-package actors
+// Package system makes the actor library fit for many accounts in one process: its log, its
+// registry and the properties of our actors.
+//
+// # Usage
+//
+//	s := system.New(log)
+//	pid := s.Root.Spawn(system.Props(workers, producer))
+//	defer s.Shutdown()
+//	defer system.Stop(s, pid)
+//
+// # Concurrency
+//
+// All functions may be called by any goroutine.
+//
+// # Errors
+//
+// There are none.
+package system
 
 import (
 	"log/slog"
@@ -11,9 +28,9 @@ import (
 	"github.com/telefleet/orchestrator/internal/slogbridge"
 )
 
-// newSystem makes an actor system that logs through hclog. Its records never show messages:
+// New makes an actor system that logs through hclog. Its records never show messages:
 // those hold queries.
-func newSystem(log hclog.Logger) *actor.ActorSystem {
+func New(log hclog.Logger) *actor.ActorSystem {
 	quiet := log.Named("actor")
 	if !log.IsDebug() {
 		// Each restart and dead letter is an info record there. A logger whose parts share one
@@ -23,11 +40,11 @@ func newSystem(log hclog.Logger) *actor.ActorSystem {
 			quiet.SetLevel(before)
 		}
 	}
-	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+	s := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(slogbridge.New(quiet))
 	}))
-	compactRegistry(system.ProcessRegistry)
-	return system
+	compactRegistry(s.ProcessRegistry)
+	return s
 }
 
 // registryShards times 32 maps hold the process registry.
@@ -49,12 +66,12 @@ func compactRegistry(registry *actor.ProcessRegistryValue) {
 	}
 }
 
-// propsOf describes an actor of ours.
-func propsOf(workers *mailbox.Workers, producer actor.Producer) *actor.Props {
+// Props describes an actor of ours.
+func Props(workers *mailbox.Workers, producer actor.Producer) *actor.Props {
 	return actor.PropsFromProducer(producer, actor.WithMailbox(mailbox.New), actor.WithDispatcher(workers))
 }
 
-// stopActor stops an actor and waits for its end.
-func stopActor(system *actor.ActorSystem, pid *actor.PID) {
-	_ = system.Root.StopFuture(pid).Wait() // it times out by itself after 10 s
+// Stop stops an actor and waits for its end.
+func Stop(s *actor.ActorSystem, pid *actor.PID) {
+	_ = s.Root.StopFuture(pid).Wait() // it times out by itself after 10 s
 }
