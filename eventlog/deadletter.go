@@ -36,6 +36,9 @@ func (c *Consumer) bury(ctx context.Context, dead []*entry) error {
 	if len(dead) == 0 {
 		return nil
 	}
+	if err := c.log.checkSpace(); err != nil {
+		return fmt.Errorf("dead letter: %w", err)
+	}
 	s, err := c.log.deadStore(ctx, c.name)
 	if err != nil {
 		return err

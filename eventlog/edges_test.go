@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -353,4 +354,25 @@ func TestNotesAreTheLatestOfTheirSubject(t *testing.T) {
 		t.Fatalf("got %v, %v", notes, err)
 	}
 	wantErr(t, l.Note(t.Context(), "no.dots", nil), ErrInvalid)
+}
+
+// Nothing that the log keeps beside the events may fill the disk that the guard saves.
+func TestLowSpaceStopsNotesAndDeadLetters(t *testing.T) {
+	cfg := testConfig(t)
+	var free atomic.Uint64
+	free.Store(100)
+	cfg.MinFree, cfg.FreeSpace = 10, func(string) (uint64, error) { return free.Load(), nil }
+	l := openLog(t, cfg)
+	mustAppend(t, claim(t, l, "a", 1), "1", "2")
+	c := openConsumer(t, l, "c", ConsumerOptions{MaxDeliver: 1})
+	if err := c.Nak(fetchOne(t, c, "a/1").AckID, 0); err != nil {
+		t.Fatal(err)
+	}
+	free.Store(9)
+	_, err := c.Fetch(testCtx(t), 1)
+	wantErr(t, err, ErrLowSpace)
+	wantErr(t, l.Note(t.Context(), "hook", nil), ErrLowSpace)
+	free.Store(100)
+	ack(t, c, fetchOne(t, c, "a/2"))
+	diff(t, []string{"a/1"}, collect(t, -1, l.DeadLetters(testCtx(t), "c")))
 }

@@ -63,6 +63,9 @@ func (l *Log) Note(ctx context.Context, subject string, body []byte) error {
 		return err
 	}
 	defer done()
+	if err := l.checkSpace(); err != nil {
+		return fmt.Errorf("note of %s: %w", subject, err)
+	}
 	if _, err := s.js.Publish(ctx, s.prefix+subject, body, jetstream.WithExpectStream(s.name)); err != nil {
 		return fmt.Errorf("note of %s: %w", subject, err)
 	}
