@@ -121,9 +121,12 @@ func (d *Duties) step(ctx context.Context, work map[string]Resource, held map[st
 			continue
 		}
 		rev, err := d.claim(ctx, s, name)
-		if err != nil {
+		if errors.Is(err, errTaken) {
+			continue // the table will tell
+		}
+		if err != nil { // etcd is away: do not wait for it again and again
 			m.log.Debug("duty is not claimed", "duty", d.dir+name, "error", err)
-			continue
+			return
 		}
 		run, cancel := context.WithCancel(ctx)
 		held[name] = &duty{session: s, version: is.Version, rev: rev, cancel: cancel}
