@@ -28,6 +28,10 @@ var (
 	calm = backoff.Policy{Base: time.Second, Max: 30 * time.Second, Factor: 2}
 )
 
+// grace is how long posts that run may take when the pump is to end: a node that hands over should
+// not leave events of which nobody knows whether they arrived.
+const grace = 2 * time.Second
+
 // DefaultConcurrency is how many posts of a webhook run at a time.
 const DefaultConcurrency = 8
 
@@ -74,13 +78,20 @@ var errGone = errors.New("answered 410: the receiver is gone")
 // the time that the receiver asked for; the account's next events wait for it.
 func (p *Pump) Run(ctx context.Context) (disabled string, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	r := &run{Pump: p, cancel: cancel, failing: map[string]bool{}}
+	posting, cut := context.WithCancel(context.WithoutCancel(ctx))
+	r := &run{Pump: p, posting: posting, cancel: cancel, failing: map[string]bool{}}
 	if r.Hook.Concurrency <= 0 {
 		r.Hook.Concurrency = DefaultConcurrency
 	}
 	r.slots = make(chan struct{}, r.Hook.Concurrency)
 	err = r.loop(ctx)
+	if p.Check() != nil { // whoever takes over posts the same
+		cut()
+	}
+	late := time.AfterFunc(grace, cut)
 	r.posts.Wait()
+	late.Stop()
+	cut()
 	if cause := context.Cause(ctx); errors.Is(cause, errGone) {
 		cancel(nil)
 		return errGone.Error(), nil
@@ -94,9 +105,10 @@ func (p *Pump) Run(ctx context.Context) (disabled string, err error) {
 // run is one Run.
 type run struct {
 	*Pump
-	cancel context.CancelCauseFunc
-	slots  chan struct{}
-	posts  sync.WaitGroup
+	posting context.Context // of posts that run
+	cancel  context.CancelCauseFunc
+	slots   chan struct{}
+	posts   sync.WaitGroup
 
 	mu      sync.Mutex
 	failing map[string]bool // accounts whose posts failed since the last success
@@ -124,7 +136,7 @@ func (r *run) loop(ctx context.Context) error {
 			r.slots <- struct{}{} // there is one: only this loop takes them
 			r.posts.Go(func() {
 				defer func() { <-r.slots }()
-				if err := r.deliver(ctx, d); err != nil {
+				if err := r.deliver(r.posting, d); err != nil {
 					r.cancel(err)
 				}
 			})

@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,6 +129,7 @@ type endpoint struct {
 	answer func(event string) Answer
 	got    []string // bodies' event ids, in order of arrival
 	at     []time.Time
+	took   time.Duration // until the answer; 0 = 20 ms
 	now    int
 	most   int
 }
@@ -143,7 +145,7 @@ func (e *endpoint) Do(ctx context.Context, p Post) Answer {
 	e.mu.Unlock()
 	defer func() { e.mu.Lock(); e.now--; e.mu.Unlock() }()
 	select {
-	case <-time.After(20 * time.Millisecond):
+	case <-time.After(cmp.Or(e.took, 20*time.Millisecond)):
 	case <-ctx.Done():
 		return Answer{Err: ctx.Err()}
 	}
@@ -303,6 +305,28 @@ func TestAnswer410Disables(t *testing.T) {
 		}
 		if p.disabled != "answered 410: the receiver is gone" || p.q.left() != 6 {
 			t.Errorf("disabled %q, %d left", p.disabled, p.q.left())
+		}
+	})
+}
+
+// A pump that is told to end lets the posts that run arrive, so that the next node does not repeat
+// them; one that hangs is cut off.
+func TestPostsThatRunMayEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, newQueue(3, 1), &endpoint{answer: answering(http.StatusOK)}, nil)
+		synctest.Wait() // three posts run
+		p.end(t)
+		if p.q.left() != 0 || len(p.attempts) != 3 {
+			t.Errorf("%d events are left, %d attempts recorded", p.q.left(), len(p.attempts))
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, newQueue(1, 1), &endpoint{took: time.Hour}, nil)
+		synctest.Wait()
+		began := time.Now()
+		p.end(t)
+		if took := time.Since(began); took > grace || p.q.left() != 1 {
+			t.Errorf("ended after %s, %d events are left", took, p.q.left())
 		}
 	})
 }
