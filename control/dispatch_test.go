@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -147,4 +148,46 @@ func detailOf(t *testing.T, err error) *v1.ErrorDetail {
 		t.Fatal(err)
 	}
 	return v.(*v1.ErrorDetail)
+}
+
+func TestSubscriptionSelectsByLabels(t *testing.T) {
+	h := newHouse(t)
+	for i, account := range []fleet.AccountID{"a", "b", "gone", "a"} {
+		h.append(Event{Cursor: string(rune('1' + i)), Account: account, Kind: "raw", ID: string(rune('1' + i))})
+	}
+	url, _ := h.start()
+	subscribe := func(url string) (ids []string, err error) {
+		stream, err := orchestratorv1connect.NewEventServiceClient(http.DefaultClient, url).
+			Subscribe(t.Context(), &v1.SubscribeRequest{Selector: "team=red", Position: Begin, UntilNow: true})
+		if err != nil {
+			return nil, err
+		}
+		defer stream.Close() // the error that matters is stream.Err
+		for stream.Receive() {
+			if e := stream.Msg().GetEvent(); e != nil {
+				ids = append(ids, e.GetId())
+			}
+		}
+		return ids, stream.Err()
+	}
+	if _, err := subscribe(url); detailOf(t, err).GetReason() != "UNSUPPORTED" {
+		t.Errorf("got %v", err)
+	}
+	other := newHouse(t)
+	other.log = h.log
+	other.cfg.Labels = func(_ context.Context, id fleet.AccountID) (map[string]string, error) {
+		if id == "gone" {
+			return nil, fleet.Errorf(fleet.CodeNotFound, "ACCOUNT_UNKNOWN", "there is none")
+		}
+		return map[string]string{"team": map[fleet.AccountID]string{"a": "red", "b": "blue"}[id]}, nil
+	}
+	url, _ = other.start()
+	if ids, err := subscribe(url); err != nil || !slices.Equal(ids, []string{"1", "4"}) {
+		t.Errorf("got %v, %v", ids, err)
+	}
+	other.cfg.Labels = func(context.Context, fleet.AccountID) (map[string]string, error) { return nil, errors.New("etcd is away") }
+	url, _ = other.start()
+	if ids, err := subscribe(url); err == nil || len(ids) > 0 {
+		t.Errorf("got %v, %v", ids, err)
+	}
 }

@@ -13,7 +13,7 @@ import (
 
 // Limits of consumers.
 const (
-	maxConsumerHeld = 10_000
+	maxConsumerHeld = 4096 // so that a place with as many accounts behind fits into one message of NATS
 	maxDeliver      = 10_000
 	minAckWait      = time.Second
 	maxAckWait      = 12 * time.Hour

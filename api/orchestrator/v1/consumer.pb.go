@@ -96,7 +96,7 @@ type ConsumerSpec struct {
 	// Where a new consumer begins: `begin` = the oldest retained event, the cursor of an event, or
 	// empty = with the next one that happens. No effect once it has begun.
 	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
-	// How many events it may hold, delivered or waiting behind one; 0 = 256; at most 10000.
+	// How many events it may hold, delivered or waiting behind one; 0 = 256; at most 4096.
 	MaxInFlight int32 `protobuf:"varint,3,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
 	// The same of one account, so that one that is stuck does not hold up the others; 0 = 32.
 	MaxPerAccount int32 `protobuf:"varint,4,opt,name=max_per_account,json=maxPerAccount,proto3" json:"max_per_account,omitempty"`
