@@ -17,6 +17,20 @@
 //		fmt.Println(event.GetMessageNew().GetText())
 //	}
 //
+// Who must not miss an event, and handles it before it counts as handled, takes a consumer:
+//
+//	for d, err := range c.Consume(ctx, "crm", client.ConsumeOptions{}) {
+//		if err != nil {
+//			return err
+//		}
+//		if err := handle(d.Event); err != nil {
+//			err = d.Nak(ctx, time.Minute)
+//		} else {
+//			err = d.Ack(ctx)
+//		}
+//		...
+//	}
+//
 // Any node takes any call and passes it on to the node that owns the account, so the addresses
 // are interchangeable. A client stays with one node while it answers; a node that fails is left
 // alone for a while. A call goes on to the next node, at once and then after growing random
