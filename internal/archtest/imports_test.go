@@ -24,6 +24,9 @@ var walls = []wall{
 	{"sessionstore", false, []string{"ours:cluster", "ours:eventlog", "ours:actors", "ours:mtproto"}, nil, "stores and cluster do not know each other"},
 	{"eventlog", false, []string{"ours:cluster", "ours:sessionstore", "ours:actors", "ours:mtproto"}, nil, "stores and cluster do not know each other"},
 	{"control", false, []string{"ours:actors", "ours:cluster", "ours:eventlog", "ours:simulator"}, nil, "control declares what it needs; cmd joins"},
+	{"control/webhooks", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:internal/backoff", "ours:control/webhooks"}, "posting knows neither the log nor the API: its source and its rules are given to it"},
+	{"control/consuming", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:control/methods", "ours:control/consuming"}, "methods convert and check; others do"},
+	{"internal/eventcli", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:client", "ours:internal"}, "commands call the API as anybody else"},
 	{"telegram", false, []string{"ours:api", "ours:actors", "ours:control", "ours:cluster", "ours:eventlog"}, nil, "telegram is methods over Env"},
 	{"simulator", false, []string{"ours:mtproto", "ours:updates", "ours:telegram", "ours:actors"}, nil, "client and judge must not share a misreading"},
 	{"api", false, []string{"ours:"}, []string{"ours:api"}, "the contract stands alone"},
@@ -73,6 +76,22 @@ func TestLibrariesStayInTheirRooms(t *testing.T) {
 				if (imp == rule.lib || strings.HasPrefix(imp, rule.lib+"/")) && !inAny(f.dir, rule.rooms) {
 					t.Errorf("%s imports %s, which belongs to %v alone", f.path, imp, rule.rooms)
 				}
+			}
+		}
+	}
+}
+
+// TestOnlyTheCommandJoins: dispatch joins the log, ownership and the API, so nothing but the command
+// may know it.
+func TestOnlyTheCommandJoins(t *testing.T) {
+	files, err := load("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		for _, imp := range f.imports {
+			if room, ok := ours(imp); ok && under(room, "internal/dispatch") && !inAny(f.dir, []string{"cmd", "internal/dispatch"}) {
+				t.Errorf("%s imports %s, which only the command joins", f.path, imp)
 			}
 		}
 	}
