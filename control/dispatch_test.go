@@ -185,7 +185,9 @@ func TestSubscriptionSelectsByLabels(t *testing.T) {
 	if ids, err := subscribe(url); err != nil || !slices.Equal(ids, []string{"1", "4"}) {
 		t.Errorf("got %v, %v", ids, err)
 	}
-	other.cfg.Labels = func(context.Context, fleet.AccountID) (map[string]string, error) { return nil, errors.New("etcd is away") }
+	other.cfg.Labels = func(context.Context, fleet.AccountID) (map[string]string, error) {
+		return nil, errors.New("etcd is away")
+	}
 	url, _ = other.start()
 	if ids, err := subscribe(url); err == nil || len(ids) > 0 {
 		t.Errorf("got %v, %v", ids, err)
