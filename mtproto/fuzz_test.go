@@ -73,7 +73,7 @@ func endures(t *testing.T, r *rig, frame []byte) {
 	effects := r.step(FrameReceived{Data: frame})
 	effects = append(effects, r.step(Flush{})...)
 	runtime.ReadMemStats(&after)
-	if got := after.TotalAlloc - before.TotalAlloc; got > 4*maxInflatedFrame {
+	if got := after.TotalAlloc - before.TotalAlloc; got > maxStep {
 		t.Fatalf("a frame of %d bytes made it allocate %d", len(frame), got)
 	}
 	ended := map[CallID]int{}
@@ -119,57 +119,105 @@ func FuzzPlaintext(f *testing.F) {
 	})
 }
 
-// FuzzStep gives it any series of inputs, two bytes each.
+// maxStep is what one input may allocate: all that one packet may unpack to, and the copies that buffers make as they grow.
+const maxStep = 4 * maxInflatedFrame
+
+// FuzzStep gives it any series of inputs, two bytes each; extra is the content of some packets of the server. No series
+// makes it panic, write without a socket, end a call twice, or allocate without bound.
 func FuzzStep(f *testing.F) {
-	f.Add([]byte{0, 0, 2, 1, 6, 0, 3, 2, 7, 60, 1, 0, 0, 0, 6, 0})
-	f.Fuzz(func(t *testing.T, program []byte) {
-		e := newTestEngine(t)
-		server := newServerCodec(testKey(), testSession)
-		bodies := seedBodies(busyRig(t))
-		now := testStart
-		open := map[CallID]bool{}
-		isUp := false
+	f.Add([]byte{0, 0, 2, 1, 6, 0, 3, 2, 7, 60, 1, 0, 0, 0, 6, 0}, []byte{})
+	f.Add([]byte{0, 0, 2, 1, 2, 2, 6, 0, 8, 0, 6, 0, 1, 0, 9, 1, 0, 0, 6, 0, 8, 1}, packed(packed(textObject(idUpdate, "u"))))
+	for _, body := range seedBodies(busyRig(f)) {
+		f.Add([]byte{0, 0, 2, 1, 2, 2, 6, 0, 8, 0, 6, 0, 1, 0, 0, 0, 6, 0, 8, 0, 7, 70, 10, 0, 6, 0}, body)
+	}
+	f.Fuzz(func(t *testing.T, program, extra []byte) {
+		p := &fuzzed{
+			t: t, engine: newTestEngine(t), server: newServerCodec(testKey(), testSession), now: testStart,
+			bodies: seedBodies(busyRig(t)), extra: extra[:len(extra)&^3], open: map[CallID]bool{},
+		}
 		for n := 0; len(program) >= 2 && n < 200; n++ {
-			op, arg := program[0], int64(program[1])
+			p.step(p.input(n, program[0], int64(program[1])))
 			program = program[2:]
-			var in Input = Flush{}
-			switch op % 8 {
-			case 0:
-				in, isUp = SocketUp{}, true
-			case 1:
-				in, isUp = SocketDown{}, false
-			case 2:
-				in = Invoke{ID: CallID(arg), Body: textObject(idQuery, "q"), Idempotent: arg%2 == 0, Low: arg%3 == 0}
-				open[CallID(arg)] = true
-			case 3:
-				in = Cancel{ID: CallID(arg)}
-			case 4:
-				in = Processed{MsgIDs: []int64{serverID(now, int(arg), true)}}
-			case 5:
-				body := bodies[arg%int64(len(bodies))]
-				in = FrameReceived{Data: server.encrypt(proto.Message{ID: serverID(now, n, true), SeqNo: n & 1, Body: body}, flaw{})}
-			case 7:
-				now = now.Add(time.Duration(arg) * time.Second)
-				in = TimerFired{}
-			}
-			for _, effect := range e.Step(now, in) {
-				switch effect := effect.(type) {
-				case Write:
-					if !isUp {
-						t.Fatal("write without a socket")
-					}
-					if _, err := server.decrypt(effect.Frame); err != nil {
-						t.Fatal(err)
-					}
-				case CallDone:
-					if !open[effect.ID] {
-						t.Fatalf("call %d ended twice", effect.ID)
-					}
-					open[effect.ID] = false
-				}
-			}
 		}
 	})
+}
+
+// fuzzed is the user of an engine that does what a fuzzer says.
+type fuzzed struct {
+	t      *testing.T
+	engine *Engine
+	server *serverCodec
+	now    time.Time
+	bodies [][]byte
+	extra  []byte
+	open   map[CallID]bool
+	isUp   bool
+}
+
+func (p *fuzzed) input(n int, op byte, arg int64) Input {
+	switch op % 11 {
+	case 0:
+		p.isUp = true
+		return SocketUp{}
+	case 1:
+		p.isUp = false
+		return SocketDown{}
+	case 2:
+		p.open[CallID(arg)] = true
+		return Invoke{ID: CallID(arg), Body: textObject(idQuery, "q"), Idempotent: arg%2 == 0, Low: arg%3 == 0}
+	case 3:
+		return Cancel{ID: CallID(arg)}
+	case 4:
+		return Processed{MsgIDs: []int64{serverID(p.now, int(arg), true)}}
+	case 5:
+		return p.frame(n, p.bodies[arg%int64(len(p.bodies))])
+	case 7:
+		p.now = p.now.Add(time.Duration(arg) * time.Second)
+		return TimerFired{}
+	case 8:
+		return p.frame(n, p.extra)
+	case 9:
+		return FrameReceived{Data: append([]byte(nil), p.extra...)} // not encrypted
+	case 10: // in the hands of a successor
+		pending := p.engine.Unanswered()
+		engine, err := New(p.engine.SuccessorConfig())
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.engine, p.isUp, p.server.sessionID = engine, false, engine.sessionID
+		return Adopt{Calls: pending}
+	}
+	return Flush{}
+}
+
+func (p *fuzzed) frame(n int, body []byte) Input {
+	return FrameReceived{Data: p.server.encrypt(proto.Message{ID: serverID(p.now, n, true), SeqNo: n & 1, Body: body}, flaw{})}
+}
+
+func (p *fuzzed) step(in Input) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	effects := p.engine.Step(p.now, in)
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > maxStep {
+		p.t.Fatalf("%T made it allocate %d bytes", in, got)
+	}
+	for _, effect := range effects {
+		switch effect := effect.(type) {
+		case Write:
+			if !p.isUp {
+				p.t.Fatal("write without a socket")
+			}
+			if _, err := p.server.decrypt(effect.Frame); err != nil {
+				p.t.Fatal(err)
+			}
+		case CallDone:
+			if !p.open[effect.ID] {
+				p.t.Fatalf("call %d ended twice", effect.ID)
+			}
+			p.open[effect.ID] = false
+		}
+	}
 }
 
 func BenchmarkRPCRoundTrip(b *testing.B) {
