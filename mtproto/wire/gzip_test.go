@@ -35,7 +35,7 @@ func TestGzipBombOfTDLib(t *testing.T) {
 	if !errors.Is(err, ErrTooLarge) {
 		t.Errorf("got %v", err)
 	}
-	if got := after.TotalAlloc - before.TotalAlloc; got > 5*limit {
+	if got := after.TotalAlloc - before.TotalAlloc; got > 10*limit { // the copies of a growing buffer; all of it would be 13 MB, and 26 with copies
 		t.Errorf("%d bytes allocated for a limit of %d", got, limit)
 	}
 	if text, err := Gunzip(bomb, 200<<16); err != nil || len(text) != 200<<16 {
