@@ -31,6 +31,10 @@ lint: $(LINT) ## Run golangci-lint, built from the version that tools/go.mod pin
 generate: ## Generate the Go code of the message contract
 	bash tools/generate.sh
 
+.PHONY: picture
+picture: build ## Record the command line at work and draw the README's picture of it
+	$(GO) run ./scripts/picture -binary $(BIN)/orchestrator -out docs/cli.svg
+
 .PHONY: check-generate
 check-generate: ## Check that generated code is fresh, without building the generators
 	$(GO) test -run 'TestGenerated' ./api/...
