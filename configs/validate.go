@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/telefleet/orchestrator/internal/loopback"
 )
 
 // Problems is every fault found in one configuration.
@@ -197,18 +199,9 @@ func (a *API) validate(p *Problems) {
 	if (a.TLSCert == "") != (a.TLSKey == "") {
 		p.add("api.tls_cert_file, api.tls_key_file", "must be given together", a.TLSCert+", "+a.TLSKey)
 	}
-	if !IsLoopback(host) && (a.TLSCert == "" || a.TokensFile == "") {
+	if !loopback.Host(host) && (a.TLSCert == "" || a.TokensFile == "") {
 		p.add("api.listen", "a public address needs api.tls_cert_file, api.tls_key_file and api.tokens_file; or bind to 127.0.0.1", a.Listen)
 	}
-}
-
-// IsLoopback reports whether a listener on host is reachable from this machine only.
-func IsLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 func oneOf(p *Problems, field, got string, allowed ...string) {

@@ -18,6 +18,7 @@ import (
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/peertest"
 	"github.com/telefleet/orchestrator/telegram"
 )
 
@@ -43,7 +44,7 @@ func newHouse(t *testing.T) *house {
 
 // own adds an account that this node runs.
 func (h *house) own(id fleet.AccountID, on func(context.Context, bin.Encoder) (bin.Encoder, error)) {
-	env := &fakeEnv{id: id, peers: telegram.NewPeerCache(0, nil), on: on}
+	env := &fakeEnv{id: id, peers: peertest.New(), on: on}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.envs[id] = env
@@ -202,7 +203,7 @@ func (h events) Subscribe(ctx context.Context, opts SubscribeOptions) (Subscript
 // fakeEnv answers calls by a function of the test.
 type fakeEnv struct {
 	id    fleet.AccountID
-	peers *telegram.PeerCache
+	peers *peertest.Peers
 	on    func(ctx context.Context, in bin.Encoder) (bin.Encoder, error)
 }
 

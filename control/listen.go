@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/loopback"
 )
 
 // checkListen says whether the address may be bound: loopback always, others only with TLS and
@@ -22,22 +23,12 @@ func checkListen(address string, secure bool) error {
 		return fleet.Errorf(fleet.CodeInvalidArgument, "LISTEN_INVALID", "api.listen: port must be 0 to 65535 (got %q)", address).
 			WithRemedy("use 127.0.0.1:8420")
 	}
-	if isLoopback(host) || secure {
+	if loopback.Host(host) || secure {
 		return nil
 	}
 	return fleet.Errorf(fleet.CodeFailedPrecondition, "LISTEN_INSECURE",
 		"api.listen: is not a loopback address, which needs TLS and tokens (got %q)", address).
 		WithRemedy("listen on 127.0.0.1, or set api.tls_cert_file, api.tls_key_file and api.tokens_file")
-}
-
-// isLoopback tells hosts that only this machine reaches. Names other than localhost are not
-// trusted: they are resolved elsewhere.
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // Listen binds a TCP address; field is the name of the setting that errors blame.

@@ -13,6 +13,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/loopback"
 )
 
 // Tokens are the bearer tokens that open the API, by their SHA-256: the tokens themselves are
@@ -88,7 +89,7 @@ func guard(next http.Handler, tokens Tokens) http.Handler {
 		case tokens != nil && !tokens.allow(r):
 			refuse(w, r, fleet.Errorf(fleet.CodeUnauthenticated, "TOKEN_INVALID", "authorization: carries no valid token").
 				WithRemedy("send the header Authorization: Bearer <token>"))
-		case tokens == nil && !isLoopback(hostOf(r.Host)):
+		case tokens == nil && !loopback.Host(hostOf(r.Host)):
 			refuse(w, r, fleet.Errorf(fleet.CodePermissionDenied, "HOST_INVALID", "host: must be a loopback address (got %q)", r.Host).
 				WithRemedy("call the API as 127.0.0.1 or localhost"))
 		default:

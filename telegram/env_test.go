@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gotd/td/bin"
@@ -19,9 +21,30 @@ type scriptEnv struct {
 	t     *testing.T
 	steps []step
 	calls []bin.Encoder
-	peers *PeerCache
+	peers *memory
 	app   AppProfile
 }
+
+// memory is peers that are all known in full.
+type memory struct{ list []Peer }
+
+func (m *memory) find(is func(Peer) bool) (Peer, bool) {
+	i := slices.IndexFunc(m.list, is)
+	if i < 0 {
+		return Peer{}, false
+	}
+	return m.list[i], true
+}
+
+func (m *memory) Get(kind PeerKind, id int64) (Peer, bool) {
+	return m.find(func(p Peer) bool { return p.Kind == kind && (p.ID == id || id == 0 && p.Self) })
+}
+
+func (m *memory) ByUsername(name string) (Peer, bool) {
+	return m.find(func(p Peer) bool { return p.Username != "" && strings.EqualFold(p.Username, name) })
+}
+
+func (m *memory) Put(peers ...Peer) { m.list = append(slices.Clone(peers), m.list...) } // the latest first
 
 // step expects a method and answers it with a TL value or an error.
 type step struct {
@@ -31,7 +54,7 @@ type step struct {
 
 func script(t *testing.T, steps ...step) *scriptEnv {
 	t.Helper()
-	env := &scriptEnv{t: t, steps: steps, peers: NewPeerCache(0, nil), app: AppProfile{APIID: 17, APIHash: "hash"}}
+	env := &scriptEnv{t: t, steps: steps, peers: &memory{}, app: AppProfile{APIID: 17, APIHash: "hash"}}
 	t.Cleanup(func() {
 		if len(env.steps) > 0 {
 			t.Errorf("script ended early: %d calls missing, next %s", len(env.steps), env.steps[0].method)

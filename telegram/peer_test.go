@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gotd/td/tg"
 
@@ -111,38 +110,5 @@ func TestCollectPeers(t *testing.T) {
 		if got := CollectPeers(none); len(got) != 0 {
 			t.Errorf("%T: %v", none, got)
 		}
-	}
-}
-
-func TestPeerCacheRules(t *testing.T) {
-	now := time.Unix(0, 0)
-	c := NewPeerCache(2, func() time.Time { return now })
-	full := Peer{Kind: PeerUser, ID: 1, AccessHash: 9, Username: "Ann"}
-	c.Put(full, Peer{Kind: PeerUser, ID: 1, AccessHash: 1, Min: true})
-	if got, _ := c.Get(PeerUser, 1); got != full {
-		t.Errorf("min overwrote full: %+v", got)
-	}
-	if got, ok := c.ByUsername("aNN"); !ok || got != full {
-		t.Errorf("by name: %+v", got)
-	}
-	renamed := full
-	renamed.Username = "anna"
-	c.Put(renamed)
-	if _, ok := c.ByUsername("ann"); ok {
-		t.Error("the former name still leads to the peer")
-	}
-	now = now.Add(usernameTTL + time.Second)
-	if _, ok := c.ByUsername("anna"); ok {
-		t.Error("a name is trusted for ever")
-	}
-	c.Put(Peer{Kind: PeerUser, ID: 2, Self: true}, Peer{Kind: PeerChat, ID: 1})
-	if _, ok := c.Get(PeerUser, 1); ok {
-		t.Error("the limit does not hold")
-	}
-	if self, ok := c.Get(PeerUser, 0); !ok || self.ID != 2 {
-		t.Errorf("self: %+v", self)
-	}
-	if n := len(c.All()); n != 2 {
-		t.Errorf("%d peers", n)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/telefleet/orchestrator/cluster/embedded"
 	"github.com/telefleet/orchestrator/configs"
 	natsd "github.com/telefleet/orchestrator/eventlog/embedded"
+	"github.com/telefleet/orchestrator/internal/loopback"
 )
 
 // infraSync is how often the NATS of `infra` syncs to disk.
@@ -59,7 +60,7 @@ func (i *infra) check() error {
 		if err != nil {
 			return usageError{fmt.Errorf("%s: must be host:port (got %q)", l.flag, l.address), "for example " + l.flag + " 127.0.0.1:0"}
 		}
-		if !configs.IsLoopback(host) && !i.allowRemote {
+		if !loopback.Host(host) && !i.allowRemote {
 			return usageError{
 				fmt.Errorf("%s: is not a loopback address (got %q)", l.flag, l.address),
 				"there is no authentication: add --allow-remote only on a network where you trust everybody",

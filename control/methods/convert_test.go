@@ -12,14 +12,11 @@ import (
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/peertest"
 	"github.com/telefleet/orchestrator/telegram"
 )
 
-func known(peers ...telegram.Peer) *telegram.PeerCache {
-	c := telegram.NewPeerCache(0, nil)
-	c.Put(peers...)
-	return c
-}
+func known(peers ...telegram.Peer) *peertest.Peers { return peertest.New(peers...) }
 
 func TestEveryEntityTypeRoundTrips(t *testing.T) {
 	peers := known(telegram.Peer{Kind: telegram.PeerUser, ID: 7, AccessHash: 8})

@@ -10,6 +10,7 @@ import (
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/peertest"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/updates"
 )
@@ -17,7 +18,7 @@ import (
 // syncing is an account that notes what it is to catch up with.
 type syncing struct {
 	telegram.Env
-	peers *telegram.PeerCache
+	peers *peertest.Peers
 	done  []string
 	keep  time.Duration
 }
