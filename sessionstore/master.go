@@ -4,13 +4,15 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/chacha20poly1305"
@@ -25,20 +27,62 @@ const (
 	dataKeyVersion = 1
 	// masterIDSize is how much of a hash names the master key in what it wraps.
 	masterIDSize = 8
-	// Argon2id: 64 MiB and three passes take some 100 ms once at each start. They and the
-	// lanes are part of the derivation and never change.
-	argonPasses = 3
-	argonMemory = 64 << 10 // KiB
-	argonLanes  = 4
 	// MinPassphrase and SaltSize in bytes.
 	MinPassphrase = 12
 	SaltSize      = 16
+	// What a stored derivation may ask for: more is damage, or somebody who wants to exhaust us.
+	maxPasses = 64
+	maxMemory = 1 << 20 // KiB
 )
+
+// KDF says how a master key is derived from a passphrase by argon2id. It is no secret, is stored
+// beside what the key seals, and never changes for a key.
+type KDF struct {
+	Salt []byte `json:"salt"`
+	// Passes over Memory KiB by Lanes lanes.
+	Passes uint32 `json:"passes"`
+	Memory uint32 `json:"memory_kib"`
+	Lanes  uint8  `json:"lanes"`
+}
+
+// NewKDF is what new master keys are derived with: 64 MiB and three passes take some 100 ms once at
+// each start.
+func NewKDF() (KDF, error) {
+	k := KDF{Salt: make([]byte, SaltSize), Passes: 3, Memory: 64 << 10, Lanes: 4}
+	if _, err := rand.Read(k.Salt); err != nil {
+		return KDF{}, fmt.Errorf("draw a salt: %w", err)
+	}
+	return k, nil
+}
+
+func (k KDF) check() error {
+	switch {
+	case len(k.Salt) != SaltSize:
+		return fmt.Errorf("salt must have %d bytes (got %d)", SaltSize, len(k.Salt))
+	case k.Passes < 1 || k.Passes > maxPasses:
+		return fmt.Errorf("passes must be 1 to %d (got %d)", maxPasses, k.Passes)
+	case k.Lanes < 1 || k.Memory < 8*uint32(k.Lanes) || k.Memory > maxMemory:
+		return fmt.Errorf("memory must be at most %d KiB, for one lane or more (got %d KiB, %d lanes)", maxMemory, k.Memory, k.Lanes)
+	}
+	return nil
+}
 
 // MasterKey wraps the data keys of all accounts. It prints redacted.
 type MasterKey struct {
 	aead cipher.AEAD
 	id   [masterIDSize]byte
+	kdf  *KDF // nil for a key from a file
+}
+
+// ID names the key: 16 hexadecimal digits, no secret.
+func (k *MasterKey) ID() string { return hex.EncodeToString(k.id[:]) }
+
+// KDF is how the key came out of a passphrase, nil for one from a file.
+func (k *MasterKey) KDF() *KDF { return k.kdf }
+
+// MasterOf is the ID of the master key that a data key is wrapped under.
+func MasterOf(wrapped []byte) string {
+	return hex.EncodeToString(wrapped[:min(len(wrapped), masterIDSize)])
 }
 
 // NewMasterKey makes a master key from 32 secret bytes.
@@ -56,18 +100,23 @@ func NewMasterKey(secret []byte) (*MasterKey, error) {
 	return k, nil
 }
 
-// MasterKeyFromPassphrase derives a master key with argon2id. The salt has SaltSize bytes,
-// is no secret, and must be the same on every node.
-func MasterKeyFromPassphrase(passphrase, salt []byte) (*MasterKey, error) {
+// MasterKeyFromPassphrase derives a master key.
+func MasterKeyFromPassphrase(passphrase []byte, kdf KDF) (*MasterKey, error) {
 	if len(passphrase) < MinPassphrase {
-		return nil, fmt.Errorf("master passphrase: must have at least %d bytes (got %d)", MinPassphrase, len(passphrase))
+		return nil, fleet.Errorf(fleet.CodeInvalidArgument, "MASTER_PASSPHRASE_SHORT", "master passphrase: must have at least %d bytes (got %d)", MinPassphrase, len(passphrase)).
+			WithRemedy("use several random words")
 	}
-	if len(salt) != SaltSize {
-		return nil, fmt.Errorf("master passphrase: salt must have %d bytes (got %d)", SaltSize, len(salt))
+	if err := kdf.check(); err != nil {
+		return nil, fmt.Errorf("master passphrase: %w", err)
 	}
-	secret := argon2.IDKey(passphrase, salt, argonPasses, argonMemory, argonLanes, masterSize)
+	secret := argon2.IDKey(passphrase, kdf.Salt, kdf.Passes, kdf.Memory, kdf.Lanes, masterSize)
 	defer clear(secret)
-	return NewMasterKey(secret)
+	k, err := NewMasterKey(secret)
+	if err != nil {
+		return nil, err
+	}
+	k.kdf = &kdf
+	return k, nil
 }
 
 // LoadMasterKey reads the master key's file: 32 random bytes that only its owner may read.
@@ -154,6 +203,33 @@ type Masters struct {
 	Old     []*MasterKey
 }
 
+// IDs lists the keys' ids, the current one first.
+func (m Masters) IDs() []string {
+	ids := make([]string, 0, 1+len(m.Old))
+	for _, k := range append([]*MasterKey{m.Current}, m.Old...) {
+		ids = append(ids, k.ID())
+	}
+	return ids
+}
+
+// With makes the key of an id the current one; false when it is not among them.
+func (m Masters) With(id string) (Masters, bool) {
+	all := append([]*MasterKey{m.Current}, m.Old...)
+	at := slices.IndexFunc(all, func(k *MasterKey) bool { return k.ID() == id })
+	if at < 0 {
+		return m, false
+	}
+	current := all[at]
+	return Masters{Current: current, Old: slices.Delete(all, at, at+1)}, true
+}
+
+// WrongMaster is the error of a node whose keys do not include the one that is needed.
+func (m Masters) WrongMaster(what, needed string) error {
+	return fleet.Errorf(ErrMasterKey.Code, ErrMasterKey.Reason, "master key: %s wrapped under master key %s, this node has %s",
+		what, needed, strings.Join(m.IDs(), " and ")).
+		WithRemedy("give this node the fleet's master key file or passphrase; without it sessions cannot be read")
+}
+
 // NewDataKey draws a data key for an account and returns its cipher and the wrapped key.
 func (m Masters) NewDataKey(clusterID string, id fleet.AccountID) (cipher.AEAD, []byte, error) {
 	secret := make([]byte, masterSize)
@@ -194,10 +270,7 @@ func (m Masters) unwrap(clusterID string, id fleet.AccountID, wrapped []byte) ([
 		}
 		return secret, nil
 	}
-	return nil, fleet.Errorf(ErrMasterKey.Code, ErrMasterKey.Reason,
-		"master key: the data key of %s was wrapped under master key %016x, this one is %x", id,
-		binary.BigEndian.Uint64(wrapped), m.Current.id).
-		WithRemedy("give this node the fleet's master key file or passphrase; without it sessions cannot be read")
+	return nil, m.WrongMaster(fmt.Sprintf("the data key of %s is", id), MasterOf(wrapped))
 }
 
 // DataKey opens a wrapped data key as a cipher.

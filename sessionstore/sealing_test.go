@@ -197,20 +197,33 @@ func TestMasterKeyFile(t *testing.T) {
 }
 
 func TestPassphrase(t *testing.T) {
-	salt := make([]byte, SaltSize)
-	a, err := MasterKeyFromPassphrase([]byte("correct horse battery"), salt)
+	kdf, err := NewKDF()
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := MasterKeyFromPassphrase([]byte("correct horse batterz"), salt)
+	kdf.Memory, kdf.Passes = 64, 1 // quick; the rest is the same
+	a, err := MasterKeyFromPassphrase([]byte("correct horse battery"), kdf)
+	if err != nil || a.KDF() == nil {
+		t.Fatal(err)
+	}
+	again, err := MasterKeyFromPassphrase([]byte("correct horse battery"), *a.KDF())
+	if err != nil || again.ID() != a.ID() {
+		t.Errorf("derived again: %v, %v", again, err)
+	}
+	b, err := MasterKeyFromPassphrase([]byte("correct horse batterz"), kdf)
 	if err != nil || a.id == b.id {
 		t.Errorf("two passphrases, one key; %v", err)
 	}
-	if _, err := MasterKeyFromPassphrase([]byte("short"), salt); err == nil {
+	if _, err := MasterKeyFromPassphrase([]byte("short"), kdf); err == nil {
 		t.Error("a short passphrase was accepted")
 	}
-	if _, err := MasterKeyFromPassphrase([]byte("correct horse battery"), salt[:3]); err == nil {
-		t.Error("a short salt was accepted")
+	for name, bad := range map[string]KDF{
+		"salt": {Salt: kdf.Salt[:3], Passes: 1, Memory: 64, Lanes: 1}, "passes": {Salt: kdf.Salt, Memory: 64, Lanes: 1},
+		"no lane": {Salt: kdf.Salt, Passes: 1, Memory: 64}, "memory": {Salt: kdf.Salt, Passes: 1, Memory: 4 << 20, Lanes: 1},
+	} {
+		if _, err := MasterKeyFromPassphrase([]byte("correct horse battery"), bad); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
 	}
 }
 

@@ -5,11 +5,11 @@
 //	checkpoint/<id>  the record's checkpoint, sealed; written when it has changed
 //	keys/<key id>    the account that has this auth key
 //	dek/<id>         the account's data key, wrapped by the master key
-//	master/salt      the salt of the master passphrase
+//	master/...       which master key is current; see Keyring.Rotate
 //
 // # Usage
 //
-//	salt, err := etcd.PassphraseSalt(ctx, client, "")        // only with a passphrase
+//	key, err := etcd.Passphrase(ctx, client, "", passphrase) // or sessionstore.LoadMasterKey
 //	ring := etcd.NewKeyring(client, etcd.KeyringConfig{Masters: masters, ClusterID: id})
 //	store := etcd.NewStore(client, "", sessionstore.Sealer{Keyring: ring, ClusterID: id})
 //

@@ -3,7 +3,6 @@ package etcd
 import (
 	"context"
 	"crypto/cipher"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -29,8 +28,10 @@ type KeyringConfig struct {
 	Prefix string
 	// ClusterID is the cluster_id of the configuration.
 	ClusterID string
-	// Masters wrap the data keys.
+	// Masters wrap the data keys: those that the node has. Which one is current, the store says.
 	Masters sessionstore.Masters
+	// Now is the wall clock; nil: time.Now.
+	Now func() time.Time
 }
 
 // Keyring is sessionstore.Keyring on etcd.
@@ -38,8 +39,10 @@ type Keyring struct {
 	client *clientv3.Client
 	cfg    KeyringConfig
 
-	mu    sync.Mutex
-	cache map[fleet.AccountID]cached
+	mu      sync.Mutex
+	cache   map[fleet.AccountID]cached
+	masters sessionstore.Masters // the current one first, once opened
+	opened  bool
 }
 
 type cached struct {
@@ -49,7 +52,10 @@ type cached struct {
 
 // NewKeyring makes a keyring.
 func NewKeyring(client *clientv3.Client, cfg KeyringConfig) *Keyring {
-	return &Keyring{client: client, cfg: cfg, cache: make(map[fleet.AccountID]cached)}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Keyring{client: client, cfg: cfg, cache: make(map[fleet.AccountID]cached), masters: cfg.Masters}
 }
 
 func (k *Keyring) dir() string                   { return k.cfg.Prefix + "dek/" }
@@ -91,32 +97,64 @@ func (k *Keyring) DataKey(ctx context.Context, id fleet.AccountID) (cipher.AEAD,
 	if err := id.Validate(); err != nil && id != fleet.Fleetwide {
 		return nil, err
 	}
+	for range attempts {
+		wrapped, err := k.readOrMake(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if wrapped != nil {
+			return k.open(ctx, id, wrapped)
+		}
+	}
+	return nil, fmt.Errorf("make data key of %s: %w", id, errBusy)
+}
+
+// readOrMake gives the wrapped data key of an account; nil when the current master key has changed
+// meanwhile. A new one is stored only under the master key that is current in that moment: what a
+// rotation has not seen would be lost with the former one.
+func (k *Keyring) readOrMake(ctx context.Context, id fleet.AccountID) ([]byte, error) {
 	resp, err := k.client.Get(ctx, k.key(id))
 	if err != nil {
 		return nil, fmt.Errorf("read data key of %s: %w", id, err)
 	}
 	if len(resp.Kvs) > 0 {
-		return k.open(id, resp.Kvs[0].Value)
+		return resp.Kvs[0].Value, nil
 	}
-	_, wrapped, err := k.cfg.Masters.NewDataKey(k.cfg.ClusterID, id)
+	if err := k.Open(ctx); err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	masters := k.masters
+	k.mu.Unlock()
+	_, wrapped, err := masters.NewDataKey(k.cfg.ClusterID, id)
 	if err != nil {
 		return nil, err
 	}
 	txn, err := k.client.Txn(ctx).
-		If(clientv3.Compare(clientv3.CreateRevision(k.key(id)), "=", 0)).
+		If(clientv3.Compare(clientv3.CreateRevision(k.key(id)), "=", 0),
+			clientv3.Compare(clientv3.Value(k.master("current")), "=", masters.Current.ID())).
 		Then(clientv3.OpPut(k.key(id), string(wrapped))).
 		Else(clientv3.OpGet(k.key(id))).Commit()
 	if err != nil {
 		return nil, fmt.Errorf("store data key of %s: %w", id, err)
 	}
-	if !txn.Succeeded { // another node was first
-		wrapped = txn.Responses[0].GetResponseRange().Kvs[0].Value
+	if txn.Succeeded {
+		return wrapped, nil
 	}
-	return k.open(id, wrapped)
+	if kvs := txn.Responses[0].GetResponseRange().Kvs; len(kvs) > 0 { // another node was first
+		return kvs[0].Value, nil
+	}
+	return nil, nil
 }
 
-func (k *Keyring) open(id fleet.AccountID, wrapped []byte) (cipher.AEAD, error) {
-	aead, err := k.cfg.Masters.DataKey(k.cfg.ClusterID, id, wrapped)
+func (k *Keyring) open(ctx context.Context, id fleet.AccountID, wrapped []byte) (cipher.AEAD, error) {
+	if err := k.allowed(ctx, id, wrapped); err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	masters := k.masters
+	k.mu.Unlock()
+	aead, err := masters.DataKey(k.cfg.ClusterID, id, wrapped)
 	if err != nil {
 		return nil, err
 	}
@@ -135,10 +173,11 @@ func (k *Keyring) Shred(ctx context.Context, id fleet.AccountID) error {
 	return nil
 }
 
-// Rewrap wraps every data key under the current master key and returns how many it changed.
-// When it has returned without error on one node, the old master key may be taken away from
-// all.
-func (k *Keyring) Rewrap(ctx context.Context) (changed int, err error) {
+// rewrap wraps every data key under the current master key and returns how many it changed.
+func (k *Keyring) rewrap(ctx context.Context) (changed int, err error) {
+	k.mu.Lock()
+	masters := k.masters
+	k.mu.Unlock()
 	from, end := k.dir(), clientv3.GetPrefixRangeEnd(k.dir())
 	var errs []error
 	for {
@@ -148,16 +187,16 @@ func (k *Keyring) Rewrap(ctx context.Context) (changed int, err error) {
 		}
 		for _, kv := range resp.Kvs {
 			id := fleet.AccountID(strings.TrimPrefix(string(kv.Key), k.dir()))
-			wrapped, err := k.cfg.Masters.Rewrap(k.cfg.ClusterID, id, kv.Value)
+			wrapped, err := masters.Rewrap(k.cfg.ClusterID, id, kv.Value)
 			if err != nil {
 				errs = append(errs, err)
 			}
 			if wrapped == nil {
 				continue
 			}
-			_, err = k.client.Txn(ctx).
-				If(clientv3.Compare(clientv3.ModRevision(string(kv.Key)), "=", kv.ModRevision)).
-				Then(clientv3.OpPut(string(kv.Key), string(wrapped))).Commit()
+			_, err = k.client.Txn(ctx). // one that was changed meanwhile was deleted, or wrapped by another rotation
+							If(clientv3.Compare(clientv3.ModRevision(string(kv.Key)), "=", kv.ModRevision)).
+							Then(clientv3.OpPut(string(kv.Key), string(wrapped))).Commit()
 			if err != nil {
 				return changed, fmt.Errorf("store data key of %s: %w", id, err)
 			}
@@ -168,25 +207,4 @@ func (k *Keyring) Rewrap(ctx context.Context) (changed int, err error) {
 		}
 		from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
 	}
-}
-
-// PassphraseSalt reads the salt for sessionstore.MasterKeyFromPassphrase, making one the
-// first time.
-func PassphraseSalt(ctx context.Context, client *clientv3.Client, prefix string) ([]byte, error) {
-	salt := make([]byte, sessionstore.SaltSize)
-	if _, err := rand.Read(salt); err != nil {
-		return nil, fmt.Errorf("draw a salt: %w", err)
-	}
-	key := prefix + "master/salt"
-	txn, err := client.Txn(ctx).
-		If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
-		Then(clientv3.OpPut(key, string(salt))).
-		Else(clientv3.OpGet(key)).Commit()
-	if err != nil {
-		return nil, fmt.Errorf("store the passphrase's salt: %w", err)
-	}
-	if !txn.Succeeded {
-		salt = txn.Responses[0].GetResponseRange().Kvs[0].Value
-	}
-	return salt, nil
 }

@@ -216,24 +216,6 @@ func TestWrongMasterKeyIsNamed(t *testing.T) {
 	}
 }
 
-func TestRotationOfTheMasterKey(t *testing.T) {
-	w := newWorld(t)
-	rec := storetest.Record("a", 1)
-	if err := w.store.Save(t.Context(), w.own(t, "a"), rec); err != nil {
-		t.Fatal(err)
-	}
-	both := openWorld(t, w.prefix, sessionstore.Masters{Current: masterKey(t, 2), Old: []*sessionstore.MasterKey{masterKey(t, 1)}})
-	for want := 1; want >= 0; want-- {
-		if n, err := both.ring.Rewrap(t.Context()); err != nil || n != want {
-			t.Errorf("rewrapped %d, %v", n, err)
-		}
-	}
-	after := openWorld(t, w.prefix, sessionstore.Masters{Current: masterKey(t, 2)})
-	if got, err := after.store.Load(t.Context(), "a"); err != nil || got.UserID != rec.UserID {
-		t.Errorf("after rotation: %v, %v", got, err)
-	}
-}
-
 func TestShreddedKeyMakesTheSessionUnreadable(t *testing.T) {
 	w := newWorld(t)
 	if err := w.store.Save(t.Context(), w.own(t, "a"), storetest.Record("a", 1)); err != nil {
@@ -283,17 +265,6 @@ func TestFleetHasAKeyOfItsOwn(t *testing.T) {
 	}
 	if _, err := w.ring.DataKey(t.Context(), "_other"); err == nil {
 		t.Error("a key was made for a name that no account can have")
-	}
-}
-
-func TestPassphraseSaltIsMadeOnce(t *testing.T) {
-	w := newWorld(t)
-	a, err := etcd.PassphraseSalt(t.Context(), client, w.prefix)
-	if err != nil || len(a) != sessionstore.SaltSize {
-		t.Fatalf("%x, %v", a, err)
-	}
-	if b, err := etcd.PassphraseSalt(t.Context(), client, w.prefix); err != nil || !bytes.Equal(a, b) {
-		t.Errorf("%x, then %x, %v", a, b, err)
 	}
 }
 
