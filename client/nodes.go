@@ -24,6 +24,7 @@ type node struct {
 	raw      orchestratorv1connect.RawServiceClient
 	events   orchestratorv1connect.EventServiceClient
 	sessions orchestratorv1connect.SessionServiceClient
+	security orchestratorv1connect.SecurityServiceClient
 
 	consumers orchestratorv1connect.ConsumerServiceClient
 	webhooks  orchestratorv1connect.WebhookServiceClient
@@ -51,6 +52,7 @@ func newNode(h connect.HTTPClient, address string) *node {
 		raw:      orchestratorv1connect.NewRawServiceClient(h, address, opts),
 		events:   orchestratorv1connect.NewEventServiceClient(h, address, opts),
 		sessions: orchestratorv1connect.NewSessionServiceClient(h, address, opts),
+		security: orchestratorv1connect.NewSecurityServiceClient(h, address, opts),
 
 		consumers: orchestratorv1connect.NewConsumerServiceClient(h, address, opts),
 		webhooks:  orchestratorv1connect.NewWebhookServiceClient(h, address, opts),

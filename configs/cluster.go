@@ -28,8 +28,8 @@ func (c *Config) validateCluster(p *Problems) {
 	c.Etcd.validate(p)
 	c.Events.validateExternal(p)
 	c.Cluster.validate(p)
-	if c.Security.MasterKeyFile == "" {
-		p.add("security.master_key_file", "must name a file with the same 32 random bytes on every node of a cluster; `head -c 32 /dev/urandom` writes them", "")
+	if c.Security.MasterKeyFile == "" && !c.Security.ByPassphrase() {
+		p.add("security.master_key_file", "must name a file with the same 32 random bytes on every node of a cluster; `head -c 32 /dev/urandom` writes them. Or give security.passphrase_file", "")
 	}
 }
 

@@ -27,6 +27,8 @@ import (
 const (
 	EnvAPIID   = "ORCHESTRATOR_API_ID"
 	EnvAPIHash = "ORCHESTRATOR_API_HASH"
+	// EnvPassphrase is that of the master key, read when neither its file nor a key file is named.
+	EnvPassphrase = "ORCHESTRATOR_MASTER_PASSPHRASE" //nolint:gosec // the name of a variable
 )
 
 // The profiles of ownership that are chosen when none is.
@@ -177,11 +179,23 @@ func (w Webhooks) Networks() []netip.Prefix {
 	return out
 }
 
-// Security says how records are sealed.
+// Security says how records are sealed: by a master key from a file, or from a passphrase.
 type Security struct {
 	// MasterKeyFile holds 32 random bytes; made with mode 0600 at the first start. Empty means
 	// DataDir/master.key. In a cluster it must be given, and hold the same bytes on every node.
 	MasterKeyFile string `yaml:"master_key_file"`
+	// PreviousMasterKeyFile is the former key while a new one is rotated in. Empty means
+	// MasterKeyFile with .previous behind it, where there is such a file.
+	PreviousMasterKeyFile string `yaml:"previous_master_key_file"`
+	// PassphraseFile holds a passphrase instead, the same on every node; or EnvPassphrase does.
+	PassphraseFile string `yaml:"passphrase_file"`
+	// PreviousPassphraseFile is to PassphraseFile what PreviousMasterKeyFile is to MasterKeyFile.
+	PreviousPassphraseFile string `yaml:"previous_passphrase_file"`
+}
+
+// ByPassphrase reports whether the master key comes from a passphrase.
+func (s Security) ByPassphrase() bool {
+	return s.PassphraseFile != "" || s.MasterKeyFile == "" && os.Getenv(EnvPassphrase) != ""
 }
 
 // Pace bounds how fast a node opens connections.

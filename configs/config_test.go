@@ -95,3 +95,22 @@ func TestBoundsOfEventsAndWebhooksAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// TestMasterKeyComesFromOnePlace: a key file, or a passphrase.
+func TestMasterKeyComesFromOnePlace(t *testing.T) {
+	_, err := Parse([]byte(head + "security: {master_key_file: m, passphrase_file: p}"))
+	if err == nil || !strings.Contains(err.Error(), "security.master_key_file, security.passphrase_file: must not both be given") {
+		t.Errorf("got %v", err)
+	}
+	cfg, err := Parse([]byte(strings.Replace(clustered, "master_key_file: m", "passphrase_file: p", 1)))
+	if err != nil || !cfg.Security.ByPassphrase() {
+		t.Errorf("a cluster with a passphrase: %v", err)
+	}
+	t.Setenv(EnvPassphrase, "correct horse battery")
+	if cfg, err = Parse([]byte(strings.Replace(clustered, "security: {master_key_file: m}", "", 1))); err != nil || !cfg.Security.ByPassphrase() {
+		t.Errorf("by the environment: %v", err)
+	}
+	if cfg, err = Parse([]byte(clustered)); err != nil || cfg.Security.ByPassphrase() {
+		t.Errorf("a named key file decides: %v", err)
+	}
+}

@@ -155,6 +155,10 @@ func (c *Config) validate(p *Problems) {
 			p.add("webhooks.allow_networks", "must hold networks such as 10.1.0.0/16 or 127.0.0.1/32", text)
 		}
 	}
+	if c.Security.MasterKeyFile != "" && c.Security.PassphraseFile != "" {
+		p.add("security.master_key_file, security.passphrase_file", "must not both be given: the master key comes from one of them",
+			c.Security.MasterKeyFile+", "+c.Security.PassphraseFile)
+	}
 	c.validateCluster(p)
 }
 

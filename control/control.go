@@ -51,6 +51,10 @@ type (
 	NetworkTarget = methods.NetworkTarget
 	// Events reads the event log.
 	Events = methods.Events
+	// Security looks after the master key.
+	Security = methods.Security
+	// MasterRotation is how far a rotation of it is.
+	MasterRotation = methods.MasterRotation
 	// Requests knows the commands of the last day by their request_id.
 	Requests = methods.Requests
 	// Consumers keeps consumers as resources.

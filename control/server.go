@@ -66,6 +66,8 @@ type Config struct {
 	Joined func() error
 	// Requests remembers commands by their request_id; nil: a request_id is refused.
 	Requests Requests
+	// Security looks after the master key; nil: it cannot be rotated here.
+	Security Security
 	// KeyHolder names the account that has an auth key, empty for none; nil: InspectSession does
 	// not tell.
 	KeyHolder func(ctx context.Context, key sessionstore.KeyID) (fleet.AccountID, error)
@@ -207,7 +209,7 @@ func (s *Server) mux() *http.ServeMux {
 	d := &dispatcher{
 		host: &methods.Host{
 			Env: home.env, Peers: home.peers, Accounts: s.cfg.Accounts, Watcher: s.cfg.Watcher, Nodes: s.cfg.Nodes,
-			Events: s.cfg.Events, Requests: s.cfg.Requests, Labels: s.cfg.Labels, KeyHolder: s.cfg.KeyHolder,
+			Events: s.cfg.Events, Requests: s.cfg.Requests, Labels: s.cfg.Labels, KeyHolder: s.cfg.KeyHolder, Security: s.cfg.Security,
 		},
 		joined: s.cfg.Joined, routers: s.routers(), forward: s.forward,
 		log: s.cfg.Log, timeout: s.cfg.Timeout, draining: s.draining,

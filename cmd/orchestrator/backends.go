@@ -20,7 +20,6 @@ import (
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/certs"
-	"github.com/telefleet/orchestrator/sessionstore"
 )
 
 const (
@@ -78,20 +77,6 @@ func (n *node) closeEtcd() {
 	case n.client != nil:
 		_ = n.client.Close() // nobody uses it any more
 	}
-}
-
-// masterKey reads the key that wraps all others. It is made only where nothing is sealed yet: a
-// lost one is never papered over. The nodes of a cluster share one, which nobody can make for them.
-func masterKey(cfg configs.Config, fresh bool) (*sessionstore.MasterKey, error) {
-	path := cfg.Security.MasterKeyFile
-	if path == "" {
-		path = filepath.Join(cfg.DataDir, "master.key")
-	}
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && cfg.External() {
-		return nil, fleet.Errorf(fleet.CodeFailedPrecondition, "MASTER_KEY_MISSING", "security.master_key_file: there is no file %s", path).
-			WithRemedy("copy it from another node; for a new cluster make it once: (umask 077; head -c 32 /dev/urandom > " + path + ")")
-	}
-	return sessionstore.LoadMasterKey(path, fresh)
 }
 
 // openEvents opens the event log under the data directory or on the external NATS.

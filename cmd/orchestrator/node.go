@@ -123,13 +123,9 @@ func (n *node) openStores(ctx context.Context, cfg configs.Config, o nodeOptions
 	}); err != nil {
 		return err
 	}
-	master, err := masterKey(cfg, fresh)
-	if err != nil {
+	if err = n.openKeys(ctx, cfg, fresh); err != nil {
 		return err
 	}
-	masters := sessionstore.Masters{Current: master}
-	n.keys = storeetcd.NewKeyring(n.client, storeetcd.KeyringConfig{ClusterID: cfg.ClusterID, Masters: masters})
-	n.hookKeys = storeetcd.NewKeyring(n.client, storeetcd.KeyringConfig{Prefix: hookKeys, ClusterID: cfg.ClusterID, Masters: masters})
 	n.sessions = storeetcd.NewStore(n.client, "", sessionstore.Sealer{Keyring: n.keys, ClusterID: cfg.ClusterID})
 	n.events, err = n.openEvents(ctx, cfg, o)
 	return err
@@ -142,6 +138,9 @@ func (n *node) startFleet(ctx context.Context, cfg configs.Config, o nodeOptions
 	}
 	n.accounts = clusteretcd.NewAccounts(n.client, "")
 	if n.member, err = clusteretcd.Join(ctx, n.client, join); err != nil {
+		return err
+	}
+	if err = n.announceKeys(ctx); err != nil {
 		return err
 	}
 	n.peerStore, err = peers.NewKV(ctx, n.events.JetStream(), peers.Config{Keys: n.keys.DataKey})
@@ -277,8 +276,8 @@ func (n *node) serveAPI(cfg configs.Config) error {
 		Listen: cfg.API.Listen, Node: string(n.member.Node()), Log: n.log.Named("api"),
 		Fleet: localFleet{n}, Accounts: resources{n.accounts}, Watcher: resources{n.accounts},
 		Nodes: steering{n.member}, Events: feed{n.events}, Requests: n.requests, Joined: n.joined,
-		KeyHolder: n.sessions.Holder,
-		Cluster:   n.peers.control(), Owners: owners{n.member}, Dispatch: n.dispatch.API(), Labels: n.dispatch.Labels(),
+		KeyHolder: n.sessions.Holder, Security: guardian{n, cfg},
+		Cluster: n.peers.control(), Owners: owners{n.member}, Dispatch: n.dispatch.API(), Labels: n.dispatch.Labels(),
 	}
 	if cfg.API.TLSCert != "" {
 		cert, err := tls.LoadX509KeyPair(cfg.API.TLSCert, cfg.API.TLSKey)
@@ -352,6 +351,9 @@ func (n *node) Shutdown(ctx context.Context) error {
 		note("end membership", err)
 	}
 	note("close the event log", n.events.Close(ctx))
+	for _, ring := range n.rings() {
+		_ = ring.Withdraw(ctx, string(n.member.Node())) // or the next rotation does
+	}
 	n.closeEtcd()
 	note("unlock the data directory", n.lock.Close())
 	return errors.Join(errs...)

@@ -76,7 +76,7 @@ func All() []Method {
 		repeatable(hosted(updateAccount), always), hosted(deleteAccount), hosted(pauseAccount), hosted(disconnectAccount), hosted(resumeAccount), hosted(moveAccount),
 		hosted(listNodes), streamed(watchNodes), hosted(cordonNode), hosted(uncordonNode), hosted(drainNode),
 		hosted(networkRestored), routed(syncUpdates),
-		hosted(inspectSession), routed(importSession), hosted(exportSession), routed(saveSession),
+		hosted(rotateMasterKey), hosted(inspectSession), routed(importSession), hosted(exportSession), routed(saveSession),
 		routed(requestCode), routed(resendCode), routed(cancelCode), routed(signIn), routed(checkPassword),
 		routed(botSignIn), streamed(qrLogin), routed(getAuthorization), routed(logOut),
 		routed(getMe), routed(resolvePeer), sending(sendMessage), routed(getHistory), repeatable(routed(invoke), invokesAgain),

@@ -22,6 +22,8 @@ type Host struct {
 	Watcher AccountWatcher
 	Nodes   Nodes
 	Events  Events
+	// Security is nil on a server that seals nothing.
+	Security Security
 	// KeyHolder names the account that has an auth key, empty for none; nil on a server that keeps
 	// no sessions.
 	KeyHolder func(ctx context.Context, key sessionstore.KeyID) (fleet.AccountID, error)
