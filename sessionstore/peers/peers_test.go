@@ -152,3 +152,24 @@ func TestMissingKeyIsAnError(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestStoreWithoutItsServerFails: nothing is invented, and nothing is taken for damage.
+func TestStoreWithoutItsServerFails(t *testing.T) {
+	js := startJetStream(t, t.TempDir())
+	s := newKV(t, js, keys)
+	if err := s.Put(t.Context(), "contract-a", []peers.Peer{{ID: 7, Kind: peers.User, AccessHash: 7}}); err != nil {
+		t.Fatal(err)
+	}
+	js.Conn().Close()
+	for name, s := range map[string]peers.Store{"kv": s, "failing": peerstest.Failing{Err: errors.New("disk on fire")}} {
+		for _, err := range peerstest.RunFailing(t.Context(), s) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := peers.NewCache(t.Context(), s, "contract-a", 0); err == nil {
+			t.Errorf("%s: a cache that knows nothing stands in for one that cannot be read", name)
+		}
+	}
+	if len(peerstest.RunFailing(t.Context(), peers.NewMemory())) == 0 {
+		t.Error("a store that works keeps the contract of one that does not")
+	}
+}
