@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -65,10 +66,25 @@ func checkConsumerName(name string) error {
 	return nil
 }
 
+// places is where consumers' states are kept, made when it is first used.
+type places struct {
+	mu sync.Mutex
+	kv jetstream.KeyValue
+}
+
 func (l *Log) consumers(ctx context.Context) (jetstream.KeyValue, error) {
-	return l.store.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+	l.places.mu.Lock()
+	defer l.places.mu.Unlock()
+	if l.places.kv != nil {
+		return l.places.kv, nil
+	}
+	kv, err := l.store.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket: l.cfg.Name + "_CONSUMERS", Replicas: l.cfg.Replicas, History: 1,
 	})
+	if err == nil {
+		l.places.kv = kv
+	}
+	return kv, err
 }
 
 // readConsumer gives what is stored of a consumer, nil when nothing is, and the revision that the

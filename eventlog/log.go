@@ -39,6 +39,7 @@ type Log struct {
 	synced syncTracker
 	hub    *hub
 	notes  notes
+	places places
 
 	epochs      atomic.Pointer[epochTable]
 	reviewMu    sync.Mutex
