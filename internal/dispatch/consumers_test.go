@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -215,4 +216,44 @@ func TestEventThatIsGivenUpIsADeadLetter(t *testing.T) {
 	}
 	_, err = n.api.Deliveries.DeadLetters(ctx, "c", true, 10)
 	wantReason(t, err, "WEBHOOK_UNKNOWN")
+}
+
+// A node whose lease is over hands nothing out, settles nothing and moves no place, even if it was
+// over only while it waited.
+func TestNodeWithoutItsLeaseDoesNothing(t *testing.T) {
+	r := newRig(t)
+	over := errors.New("the lease is over")
+	asked, limit := 0, 0
+	o := &open{
+		log: r.log, kind: "consumer", name: "c", id: "c-1", view: methods.NewView(nil),
+		check: func() error {
+			if asked++; asked > limit {
+				return over
+			}
+			return nil
+		},
+	}
+	if _, err := r.log.SeekConsumer(t.Context(), "c-1", eventlog.FromBeginning()); err != nil {
+		t.Fatal(err)
+	}
+	r.append("a", "message_new", "1")
+	for limit = range 2 { // before, and after the event was found
+		asked = 0
+		list, err := o.fetch(t.Context(), 1)
+		if wantReason(t, err, "NOT_OWNER"); len(list) > 0 {
+			t.Errorf("handed out %v", list)
+		}
+	}
+	asked, limit = 0, 0
+	_, err := o.settle(t.Context(), methods.Ack, "1-2", 0)
+	wantReason(t, err, "NOT_OWNER")
+	_, err = o.seek(t.Context(), methods.Point{Position: methods.Begin})
+	wantReason(t, err, "NOT_OWNER")
+	if err := o.close(); err != nil {
+		t.Fatal(err)
+	}
+	st, err := r.log.ConsumerStatus(t.Context(), "c-1")
+	if err != nil || st.Cursor.Seq != 1 { // the claim alone is before the event
+		t.Errorf("place %v, %v", st, err)
+	}
 }
