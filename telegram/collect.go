@@ -25,6 +25,14 @@ func CollectPeers(result any) []Peer {
 		return nil
 	}
 	var peers []Peer
+	switch r := result.(type) { // the most frequent of all, without a search
+	case *tg.Updates:
+		if r != nil {
+			return listed(r.Users, r.Chats)
+		}
+	case *tg.UpdateShortMessage, *tg.UpdateShortChatMessage:
+		return nil
+	}
 	if list, ok := result.([]any); ok {
 		for _, v := range list {
 			addPeer(v, &peers)
@@ -32,6 +40,20 @@ func CollectPeers(result any) []Peer {
 		return peers
 	}
 	collect(reflect.ValueOf(result), collectDepth, &peers)
+	return peers
+}
+
+func listed(users []tg.UserClass, chats []tg.ChatClass) []Peer {
+	if len(users)+len(chats) == 0 {
+		return nil
+	}
+	peers := make([]Peer, 0, len(users)+len(chats))
+	for _, u := range users {
+		addPeer(u, &peers)
+	}
+	for _, c := range chats {
+		addPeer(c, &peers)
+	}
 	return peers
 }
 

@@ -5,11 +5,23 @@ import "hash/fnv"
 // seen remembers the last event ids, as hashes in a ring that grows on demand. The positions
 // keep out nearly all repeats; the ring is for the few that they cannot: records appended
 // before a crash whose positions were not, and what came before a box was known.
+//
+// A longer ring has marks, so that it is searched only for what may be in it: two generations of
+// bits (Bloom filters), each of as many ids as the ring takes.
 type seen struct {
-	ring []uint64
-	next int
-	max  int
+	ring  []uint64
+	next  int
+	max   int
+	marks [2][]uint64
+	noted int // ids in marks[0]
 }
+
+const (
+	unmarked  = 64 // a shorter ring is searched at once
+	bitsAnID  = 8
+	wordBits  = 64
+	secondBit = 32 // where in the hash the second bit's number begins
+)
 
 func hashID(id string) uint64 {
 	h := fnv.New64a()
@@ -19,6 +31,9 @@ func hashID(id string) uint64 {
 
 func (s *seen) has(id string) bool {
 	h := hashID(id)
+	if s.marks[0] != nil && !marked(s.marks[0], h) && !marked(s.marks[1], h) {
+		return false
+	}
 	for _, v := range s.ring {
 		if v == h {
 			return true
@@ -29,10 +44,45 @@ func (s *seen) has(id string) bool {
 
 func (s *seen) add(id string) {
 	h := hashID(id)
+	s.note(h)
 	if len(s.ring) < s.max {
 		s.ring = append(s.ring, h)
 		return
 	}
 	s.ring[s.next] = h
 	s.next = (s.next + 1) % len(s.ring)
+}
+
+// note marks an id that is about to enter the ring.
+func (s *seen) note(h uint64) {
+	if s.marks[0] == nil {
+		if len(s.ring) < unmarked {
+			return
+		}
+		words := (s.max*bitsAnID + wordBits - 1) / wordBits
+		s.marks = [2][]uint64{make([]uint64, words), make([]uint64, words)}
+		for _, old := range s.ring {
+			mark(s.marks[0], old)
+		}
+		s.noted = len(s.ring)
+	}
+	if s.noted >= s.max {
+		s.marks[0], s.marks[1], s.noted = s.marks[1], s.marks[0], 0
+		clear(s.marks[0])
+	}
+	mark(s.marks[0], h)
+	s.noted++
+}
+
+func mark(bits []uint64, h uint64) {
+	n := uint64(len(bits)) * wordBits
+	for _, v := range [2]uint64{h % n, h >> secondBit % n} {
+		bits[v/wordBits] |= 1 << (v % wordBits)
+	}
+}
+
+func marked(bits []uint64, h uint64) bool {
+	n := uint64(len(bits)) * wordBits
+	a, b := h%n, h>>secondBit%n
+	return bits[a/wordBits]&(1<<(a%wordBits)) != 0 && bits[b/wordBits]&(1<<(b%wordBits)) != 0
 }
