@@ -41,7 +41,7 @@ func (s *updateStream) judge(in updates.Input) {
 	case updates.StateReceived, updates.Difference:
 		delete(s.failing, common)
 	case updates.ChannelDifferenceFailed:
-		if in.Kind == updates.FailureTemporary {
+		if in.Kind == updates.FailureTemporary || in.Kind == updates.FailureUnknown {
 			s.fail(updates.ChannelBox(in.Channel))
 		} else { // the machine gives the channel up
 			delete(s.failing, updates.ChannelBox(in.Channel))

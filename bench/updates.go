@@ -248,7 +248,7 @@ func (t job) trackGotd(ctx context.Context, accounts, channels int) (func(), err
 	return func() {
 		stop()
 		for range accounts {
-			_ = <-ended // its context was cancelled
+			<-ended //nolint:errcheck // its context was cancelled
 		}
 	}, nil
 }

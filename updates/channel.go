@@ -258,6 +258,15 @@ func (m *Machine) channelFailed(in ChannelDifferenceFailed) {
 		m.giveUp(in.Channel, f, GapAccessLost)
 	case FailureInvalid:
 		m.giveUp(in.Channel, f, GapReset)
+	case FailureUnknown:
+		if f.tries >= unknownTries {
+			m.giveUp(in.Channel, f, GapAccessLost)
+			return
+		}
+		// The difference names the channels that have news, with their access hashes.
+		m.retry(&f.fill, 0)
+		m.common.lookBack = true
+		m.wantDifference()
 	default:
 		m.retry(&f.fill, in.RetryAfter)
 	}

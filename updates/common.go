@@ -10,6 +10,7 @@ type common struct {
 	asksState        bool // the call in flight is getState
 	refused          bool // the server does not take our position: getState
 	needed           bool // overflow: no use in waiting
+	lookBack         bool // ask from the durable date, which the channels behind hold
 	heldPts, heldQts []Update
 	packets          []packet
 }
@@ -67,7 +68,12 @@ func (m *Machine) ask() {
 		m.calls = append(m.calls, GetState{})
 		return
 	}
-	m.calls = append(m.calls, GetDifference{Pts: c.pts, Qts: c.qts, Date: c.date})
+	call := GetDifference{Pts: c.pts, Qts: c.qts, Date: c.date}
+	if c.lookBack && c.durableDate > 0 {
+		call.Date = c.durableDate
+	}
+	c.lookBack = false
+	m.calls = append(m.calls, call)
 }
 
 func (m *Machine) commonCounted(u Update) {

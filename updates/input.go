@@ -119,7 +119,8 @@ type FailureKind uint8
 const (
 	FailureTemporary  FailureKind = iota // network, flood wait, 5xx: asked again after a while
 	FailureInvalid                       // the server refuses our position (PERSISTENT_TIMESTAMP_*, DATE_EMPTY)
-	FailureAccessLost                    // channels only: left, banned, deleted, or no access hash
+	FailureAccessLost                    // channels only: left, banned, deleted
+	FailureUnknown                       // channels only: its access hash is not known here, but the server may tell
 )
 
 // DifferenceFailed answers GetDifference and GetState.

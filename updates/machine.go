@@ -23,6 +23,7 @@ const (
 	maxChannels  = 20_000 // a user may join 1,000; bots are in more
 	maxFills     = 3
 	channelLimit = 100 // the most that the server gives users
+	unknownTries = 4   // for an access hash that a difference may bring: 15 s
 	queueSlack   = 64  // void entries of the queue beyond twice the channels behind
 )
 

@@ -180,7 +180,7 @@ func (w *world) answer() {
 		w.step(w.server.difference(call))
 	case updates.GetChannelDifference:
 		if fail {
-			w.step(updates.ChannelDifferenceFailed{Channel: call.Channel, Kind: updates.FailureKind(w.intn(3))})
+			w.step(updates.ChannelDifferenceFailed{Channel: call.Channel, Kind: updates.FailureKind(w.intn(4))})
 			return
 		}
 		w.step(w.server.channelDifference(call))

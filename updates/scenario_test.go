@@ -194,6 +194,8 @@ func failure(flags map[string]bool) updates.FailureKind {
 		return updates.FailureInvalid
 	case flags["access"]:
 		return updates.FailureAccessLost
+	case flags["unknown"]:
+		return updates.FailureUnknown
 	}
 	return updates.FailureTemporary
 }

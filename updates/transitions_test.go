@@ -61,7 +61,7 @@ var (
 		updates.OutcomeEmpty: "empty", updates.OutcomeSlice: "slice", updates.OutcomeFinal: "final", updates.OutcomeTooLong: "too long",
 	}
 	failureNames = map[updates.FailureKind]string{
-		updates.FailureTemporary: "temporary", updates.FailureInvalid: "invalid", updates.FailureAccessLost: "access lost",
+		updates.FailureTemporary: "temporary", updates.FailureInvalid: "invalid", updates.FailureAccessLost: "access lost", updates.FailureUnknown: "unknown",
 	}
 )
 

@@ -37,7 +37,7 @@ type ordeal struct {
 }
 
 var (
-	shortOrdeal = ordeal{updates: 6_000, accounts: 12, groups: 3, kills: 3, powerLosses: 1, window: 2_000, cutEvery: 500 * time.Millisecond}
+	shortOrdeal = ordeal{updates: 4_000, accounts: 10, groups: 2, kills: 3, powerLosses: 1, window: 1_500, cutEvery: 500 * time.Millisecond}
 	longOrdeal  = ordeal{updates: 1_000_000, accounts: 200, groups: 20, kills: 20, powerLosses: 5, window: 40_000, cutEvery: 2 * time.Second}
 )
 

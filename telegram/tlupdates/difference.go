@@ -115,7 +115,7 @@ func ChannelDifferenceRequest(e updates.GetChannelDifference, peers Lookup) (*tg
 // wants us to wait.
 func Failure(err error) (updates.FailureKind, time.Duration) {
 	if errors.Is(err, ErrNoAccess) {
-		return updates.FailureAccessLost, 0
+		return updates.FailureUnknown, 0
 	}
 	reason, wait := "", time.Duration(0)
 	var ours *fleet.Error

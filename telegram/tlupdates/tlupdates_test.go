@@ -332,7 +332,7 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 		{fmt.Errorf("call: %w", tgerr.New(400, "CHANNEL_PRIVATE")), updates.FailureAccessLost, 0},
 		{&fleet.Error{Reason: "CHANNEL_PRIVATE"}, updates.FailureAccessLost, 0},
 		{&fleet.Error{Reason: "FLOOD_WAIT", RetryAfter: time.Minute}, updates.FailureTemporary, time.Minute},
-		{fmt.Errorf("ask: %w", tlupdates.ErrNoAccess), updates.FailureAccessLost, 0},
+		{fmt.Errorf("ask: %w", tlupdates.ErrNoAccess), updates.FailureUnknown, 0},
 	}
 	for _, c := range cases {
 		if kind, after := tlupdates.Failure(c.err); kind != c.kind || after != c.after {
