@@ -1,9 +1,6 @@
 package mtproto
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // Pending is a call without answer.
 type Pending struct {
@@ -32,8 +29,8 @@ type call struct {
 
 // calls are all queries without answer: queued ones in three queues, sent ones by message id.
 type calls struct {
-	byID   map[CallID]*call
-	sent   map[int64]*call
+	byID   index[CallID]
+	sent   index[int64]
 	again  []*call // refused or lost: before all others, in their old order
 	normal []*call
 	low    []*call
@@ -84,14 +81,14 @@ func (c *calls) unqueue(one *call) {
 
 // remove forgets a call.
 func (c *calls) remove(one *call) {
-	if delete(c.byID, one.id); one.msgID == 0 {
+	if c.byID.drop(one.id); one.msgID == 0 {
 		c.unqueue(one)
 	} else {
-		delete(c.sent, one.msgID)
+		c.sent.drop(one.msgID)
 	}
 }
 
-// rest gives the maps back, which never shrink by themselves.
+// rest gives back what nobody uses.
 func (c *calls) rest() {
 	if len(c.byID) == 0 {
 		c.byID, c.sent = nil, nil
@@ -100,11 +97,8 @@ func (c *calls) rest() {
 
 // markSent records that a call left under this id.
 func (c *calls) markSent(one *call, msgID int64, seqNo int32, socket uint32) {
-	if c.sent == nil {
-		c.sent = make(map[int64]*call)
-	}
 	one.msgID, one.packetID, one.seqNo, one.socket = msgID, msgID, seqNo, socket
-	c.sent[msgID] = one
+	c.sent.put(msgID, one)
 }
 
 // requeue puts sent calls, in their order, before all that are queued; they will leave under
@@ -112,7 +106,7 @@ func (c *calls) markSent(one *call, msgID int64, seqNo int32, socket uint32) {
 func (c *calls) requeue(ones []*call) {
 	for _, one := range ones {
 		if one.msgID != 0 { // else it is named twice
-			delete(c.sent, one.msgID)
+			c.sent.drop(one.msgID)
 			one.msgID, one.packetID = 0, 0
 			c.again = append(c.again, one)
 		}
@@ -122,18 +116,17 @@ func (c *calls) requeue(ones []*call) {
 // sentWhere lists sent calls in the order in which they left.
 func (c *calls) sentWhere(matches func(*call) bool) []*call {
 	var found []*call
-	for _, one := range c.sent {
-		if matches(one) {
-			found = append(found, one)
+	for _, e := range c.sent {
+		if matches(e.call) {
+			found = append(found, e.call)
 		}
 	}
-	slices.SortFunc(found, func(a, b *call) int { return cmp.Compare(a.msgID, b.msgID) })
 	return found
 }
 
 func (e *Engine) invoke(in Invoke) {
 	switch {
-	case e.calls.byID[in.ID] != nil:
+	case e.calls.byID.get(in.ID) != nil:
 		return // the id is taken: the first call will end it
 	case len(in.Body) == 0 || len(in.Body)%4 != 0:
 		e.done(in.ID, ErrMalformed)
@@ -146,10 +139,7 @@ func (e *Engine) invoke(in Invoke) {
 		return
 	}
 	one := &call{id: in.ID, body: in.Body, idempotent: in.Idempotent, low: in.Low}
-	if e.calls.byID == nil {
-		e.calls.byID = make(map[CallID]*call)
-	}
-	e.calls.byID[in.ID] = one
+	e.calls.byID.put(in.ID, one)
 	queue := e.calls.queue(one)
 	*queue = append(*queue, one)
 }
@@ -165,7 +155,7 @@ func (e *Engine) adopt(pending []Pending) {
 }
 
 func (e *Engine) cancel(id CallID) {
-	one := e.calls.byID[id]
+	one := e.calls.byID.get(id)
 	if one == nil {
 		return
 	}
@@ -188,7 +178,7 @@ func (e *Engine) resendOrGiveUp(ones []*call) {
 		switch {
 		case one.idempotent:
 			again = append(again, one)
-		case e.calls.byID[one.id] == one: // else it is named twice
+		case e.calls.byID.get(one.id) == one: // else it is named twice
 			e.finish(one, ErrUnknownOutcome)
 		}
 	}

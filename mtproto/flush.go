@@ -94,7 +94,7 @@ func (e *Engine) addRepeats(p *wire.Packet) bool {
 		}
 		one := e.out.repeat[0]
 		e.out.repeat = e.out.repeat[1:]
-		if one.msgID != 0 && e.calls.sent[one.msgID] == one {
+		if one.msgID != 0 && e.calls.sent.get(one.msgID) == one {
 			p.Add(wire.Message{ID: one.msgID, SeqNo: one.seqNo, Body: one.body})
 			size += len(one.body)
 			added = true

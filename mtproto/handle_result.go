@@ -16,7 +16,7 @@ func (e *Engine) onResult(now time.Time, m wire.Message, body []byte) error {
 	if r.Err() != nil || len(result) < 4 {
 		return wire.ErrShort
 	}
-	one := e.calls.sent[req]
+	one := e.calls.sent.get(req)
 	if one == nil {
 		return e.onOwnResult(now, m, req, result)
 	}

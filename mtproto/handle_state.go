@@ -53,7 +53,7 @@ func (e *Engine) onAllInfo(body []byte) error {
 func (e *Engine) learnStates(ids []int64, info []byte) {
 	var lost, forgotten []*call
 	for i := range min(len(ids), len(info)) {
-		one := e.calls.sent[ids[i]]
+		one := e.calls.sent.get(ids[i])
 		if one == nil {
 			continue
 		}
@@ -87,7 +87,7 @@ func (e *Engine) onDetailedInfo(now time.Time, body []byte) error {
 	r := wire.NewReader(body)
 	wanted := true
 	if r.Uint32() == wire.IDMsgDetailedInfo {
-		wanted = e.calls.sent[r.Int64()] != nil
+		wanted = e.calls.sent.get(r.Int64()) != nil
 	}
 	answer := r.Int64()
 	r.Int32()
@@ -147,7 +147,7 @@ func (e *Engine) onResendReq(msgID int64, body []byte) error {
 	info := make([]byte, len(ids))
 	unknown := false
 	for i, id := range ids {
-		one := e.calls.sent[id]
+		one := e.calls.sent.get(id)
 		switch {
 		case one == nil:
 			info[i], unknown = stateUnknown, true

@@ -73,15 +73,12 @@ func (m *Machine) flush() []Effect {
 		m.emits[len(m.emits)-1].MsgIDs = m.msgIDs
 		m.msgIDs = nil
 	}
-	clear(m.out)
-	m.out = m.out[:0]
+	m.out = nil
 	for _, e := range m.emits {
 		m.out = append(m.out, e)
 	}
 	m.out = append(m.out, m.calls...)
-	clear(m.emits)
-	clear(m.calls)
-	m.emits, m.calls = m.emits[:0], m.calls[:0]
+	m.emits, m.calls = nil, nil // most accounts are idle most of the time
 	if !m.wake.IsZero() && (m.armed.IsZero() || m.wake.Before(m.armed)) {
 		m.armed = m.wake
 		m.out = append(m.out, SetTimer{At: m.wake})

@@ -274,9 +274,7 @@ func (c *connection) invoke(ctx actor.Context, call *Call) {
 }
 
 func (c *connection) give(ctx actor.Context, call *Call) {
-	c.link.nextID++
-	call.id = c.link.nextID
-	c.link.calls[call.id] = call
+	c.link.give(call)
 	c.step(ctx, mtproto.Invoke{ID: call.id, Body: call.Body, Idempotent: call.Idempotent, Low: call.Low})
 	c.flushSoon(ctx)
 }
@@ -286,7 +284,7 @@ func (c *connection) cancelCall(ctx actor.Context, call *Call) {
 		call.Done(nil, context.Canceled)
 		return
 	}
-	if c.link.calls[call.id] == call {
+	if c.link.has(call) {
 		c.step(ctx, mtproto.Cancel{ID: call.id})
 		c.flushSoon(ctx)
 	}

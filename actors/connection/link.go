@@ -1,8 +1,10 @@
 package connection
 
 import (
+	"cmp"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/telefleet/orchestrator/mtproto"
@@ -18,8 +20,8 @@ type Link struct {
 	side   bool                // not the home DC
 	key    *sessionstore.DCKey // while there is no engine, which holds it too
 	engine *mtproto.Engine
-	calls  map[mtproto.CallID]*Call // given to the engine
-	held   []*Call                  // waiting for initConnection
+	calls  []*Call // given to the engine, by id
+	held   []*Call // waiting for initConnection
 	nextID mtproto.CallID
 
 	// inited says that initConnection was acknowledged in the engine's session.
@@ -37,7 +39,7 @@ type Link struct {
 // NewLink makes the link to a DC; a nil key makes the connection exchange one. A side link is not
 // the home: its updates are not wanted.
 func NewLink(dc int, side bool, key *sessionstore.DCKey) *Link {
-	return &Link{dc: dc, side: side, key: key, calls: map[mtproto.CallID]*Call{}}
+	return &Link{dc: dc, side: side, key: key}
 }
 
 // start makes the link's engine, or its successor in a new session; unanswered calls that may
@@ -59,10 +61,36 @@ func (l *Link) start(entropy io.Reader, ping Ping) error {
 	return nil
 }
 
+// usualCalls: an empty list with more room is not kept.
+const usualCalls = 8
+
+// give puts a call into the list of those that the engine has, under an id of its own.
+func (l *Link) give(c *Call) {
+	l.nextID++
+	c.id = l.nextID
+	l.calls = append(l.calls, c) // ids only grow
+}
+
+func (l *Link) find(id mtproto.CallID) (int, bool) {
+	return slices.BinarySearchFunc(l.calls, id, func(c *Call, id mtproto.CallID) int { return cmp.Compare(c.id, id) })
+}
+
+// has reports whether the engine has the call.
+func (l *Link) has(c *Call) bool {
+	at, found := l.find(c.id)
+	return found && l.calls[at] == c
+}
+
 // take removes a call that is answered.
 func (l *Link) take(id mtproto.CallID) *Call {
-	c := l.calls[id]
-	delete(l.calls, id)
+	at, found := l.find(id)
+	if !found {
+		return nil
+	}
+	c := l.calls[at]
+	if l.calls = slices.Delete(l.calls, at, at+1); len(l.calls) == 0 && cap(l.calls) > usualCalls {
+		l.calls = nil
+	}
 	return c
 }
 
@@ -85,8 +113,7 @@ func (l *Link) collect(all bool) []*Call {
 			}
 		}
 	}
-	for id, c := range l.calls { // the engine lost count of them: a broken invariant, not a loss
-		delete(l.calls, id)
+	for _, c := range l.calls { // the engine lost count of them: a broken invariant, not a loss
 		if c.Idempotent || all {
 			again = append(again, c)
 			continue
@@ -95,7 +122,7 @@ func (l *Link) collect(all bool) []*Call {
 	}
 	again = append(again, l.held...)
 	l.takeKey()
-	l.held, l.engine, l.inited = nil, nil, false
+	l.calls, l.held, l.engine, l.inited = nil, nil, nil, false
 	return again
 }
 

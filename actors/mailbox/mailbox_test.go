@@ -134,7 +134,7 @@ func TestEmptyQueueHoldsNoMemory(t *testing.T) {
 		m.PostUserMessage(i)
 	}
 	h.run()
-	if m.user.buf != nil || m.user.small != nil {
+	if m.user.ring != nil {
 		t.Error("an empty queue keeps its buffer")
 	}
 }

@@ -5,50 +5,53 @@ import "sync"
 // usual is the room of a pooled buffer; few mailboxes ever hold more.
 const usual = 32
 
-var buffers = sync.Pool{New: func() any { return new([usual]any) }}
+var rings = sync.Pool{New: func() any { return new(ring) }}
 
 // queue is first in, first out. Empty, it holds no memory.
-type queue struct {
+type queue struct{ ring *ring }
+
+type ring struct {
 	buf   []any // buf[head:] waits
 	head  int
-	small *[usual]any // the pooled buffer, if buf is one
+	small [usual]any // what buf is to begin with
 }
 
-func (q *queue) len() int { return len(q.buf) - q.head }
+func (q *queue) len() int {
+	if q.ring == nil {
+		return 0
+	}
+	return len(q.ring.buf) - q.ring.head
+}
 
 func (q *queue) push(message any) {
-	if q.buf == nil {
-		q.small = buffers.Get().(*[usual]any)
-		q.buf = q.small[:0]
+	r := q.ring
+	if r == nil {
+		r = rings.Get().(*ring)
+		r.buf, r.head = r.small[:0], 0
+		q.ring = r
 	}
-	if len(q.buf) == cap(q.buf) && q.head > len(q.buf)/2 { // most of it is free
-		n := copy(q.buf, q.buf[q.head:])
-		clear(q.buf[n:])
-		q.buf, q.head = q.buf[:n], 0
+	if len(r.buf) == cap(r.buf) && r.head > len(r.buf)/2 { // most of it is free
+		n := copy(r.buf, r.buf[r.head:])
+		clear(r.buf[n:])
+		r.buf, r.head = r.buf[:n], 0
 	}
-	if len(q.buf) == cap(q.buf) {
-		grown := append(make([]any, 0, 2*cap(q.buf)), q.buf[q.head:]...)
-		q.release()
-		q.buf, q.head = grown, 0
+	if len(r.buf) == cap(r.buf) {
+		grown := append(make([]any, 0, 2*cap(r.buf)), r.buf[r.head:]...)
+		clear(r.buf)
+		r.buf, r.head = grown, 0
 	}
-	q.buf = append(q.buf, message)
+	r.buf = append(r.buf, message)
 }
 
 // pop takes the oldest message of a queue that is not empty.
 func (q *queue) pop() any {
-	message := q.buf[q.head]
-	q.buf[q.head] = nil
-	if q.head++; q.head == len(q.buf) {
-		q.release()
+	r := q.ring
+	message := r.buf[r.head]
+	r.buf[r.head] = nil
+	if r.head++; r.head == len(r.buf) {
+		r.buf = nil
+		q.ring = nil
+		rings.Put(r)
 	}
 	return message
-}
-
-// release gives the buffer back.
-func (q *queue) release() {
-	if q.small != nil {
-		clear(q.small[:])
-		buffers.Put(q.small)
-	}
-	*q = queue{}
 }
