@@ -21,15 +21,17 @@ import (
 
 // gotd is the peer: its telegram.Client, with its update manager where updates are measured.
 type gotd struct {
-	list     dcs.List
-	keys     []storedKey
-	clients  []*tg.Client
-	stored   []session.StorageMemory
-	updates  bool
-	messages atomic.Int64
-	run      context.Context
-	stop     context.CancelFunc
-	wg       sync.WaitGroup
+	list    dcs.List
+	keys    []storedKey
+	clients []*tg.Client
+	stored  []session.StorageMemory
+	updates bool
+	// obfuscated says that connections hide in obfuscated2.
+	obfuscated bool
+	messages   atomic.Int64
+	run        context.Context
+	stop       context.CancelFunc
+	wg         sync.WaitGroup
 }
 
 func newGotd(t job) (*gotd, error) {
@@ -38,13 +40,13 @@ func newGotd(t job) (*gotd, error) {
 		return nil, err
 	}
 	keys, err := loadKeys(t.Server.Keys)
-	g := &gotd{list: list, keys: keys, updates: t.What == "updates1" || t.What == "updates500"}
+	g := &gotd{list: list, keys: keys, updates: t.What == "updates1" || t.What == "updates500", obfuscated: t.obfuscated()}
 	g.run, g.stop = context.WithCancel(context.Background())
 	return g, err
 }
 
 func (g *gotd) options() (telegram.Options, error) {
-	o := telegram.Options{DC: 2, Resolver: gotddcs.Plain(gotddcs.PlainOptions{}), NoUpdates: true}
+	o := telegram.Options{DC: 2, Resolver: gotddcs.Plain(gotddcs.PlainOptions{Obfuscated: g.obfuscated}), NoUpdates: true}
 	for _, option := range g.list.Options {
 		host, port, err := net.SplitHostPort(option.Addr)
 		if err != nil {

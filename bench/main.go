@@ -35,6 +35,9 @@ type figure struct {
 var figures = []figure{
 	{"idle_bytes_per_account", "idle", 1000, true, 12 << 10, false},
 	{"idle_goroutines_per_account", "idle", 1000, true, 1, false},
+	{"idle_bytes_per_account_obfuscated", "idle_obfuscated", 1000, true, 1, true},
+	{"idle_bytes_per_account_5000", "idle_5000", 5000, true, 12 << 10, false},
+	{"idle_goroutines_per_account_5000", "idle_5000", 5000, true, 1, false},
 	{"rpc_cpu_us_1x64", "rpc1x64", 1, true, 0.4, true},
 	{"rpc_allocs", "rpc1x64", 1, true, 20, false},
 	{"rpc_cpu_us_500x1", "rpc500x1", 500, true, 0.4, true},
@@ -99,7 +102,7 @@ func dispatch(role, task string, p plan) error {
 	case "":
 		return compare(p)
 	case "server":
-		return serve()
+		return serve(task)
 	}
 	var t job
 	if err := json.Unmarshal([]byte(task), &t); err != nil {
@@ -122,7 +125,11 @@ func compare(p plan) error {
 	if len(chosen) == 0 {
 		return fmt.Errorf("-only: there is no key %q", p.only)
 	}
-	server, err := startServer()
+	bots := 0
+	for _, f := range chosen {
+		bots = max(bots, f.n+warm)
+	}
+	server, err := startServer(bots)
 	if err != nil {
 		return err
 	}

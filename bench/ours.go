@@ -33,7 +33,6 @@ type ours struct {
 	keys     []storedKey
 	messages atomic.Int64 // new ones, as the event log gets them
 	envs     []*actors.Env
-	online   chan fleet.AccountID
 }
 
 func newOurs(t job) (*ours, error) {
@@ -41,7 +40,7 @@ func newOurs(t job) (*ours, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &ours{online: make(chan fleet.AccountID, 4*bots)}
+	o := &ours{}
 	if t.What != "prepare" {
 		if o.keys, err = loadKeys(t.Server.Keys); err != nil {
 			return nil, err
@@ -51,12 +50,12 @@ func newOurs(t job) (*ours, error) {
 		return nil, err
 	}
 	o.fleet, err = actors.Start(actors.Deps{
-		Sessions: o.sessions, Events: countedEvents{&o.messages, t.Channels}, Peers: peers.NewMemory(), Report: o.report,
+		Sessions: o.sessions, Events: countedEvents{&o.messages, t.Channels}, Peers: peers.NewMemory(), Report: unreported,
 		DCs: list, DefaultDC: 2,
 		App: telegram.AppProfile{
 			APIID: 1, APIHash: "bench", DeviceModel: "bench", SystemVersion: "1", AppVersion: "1", SystemLangCode: "en", LangCode: "en",
 		},
-		Transport: transport.Options{Framing: transport.Intermediate},
+		Transport: transport.Options{Framing: transport.Intermediate, Obfuscated: t.obfuscated()},
 		Ping:      actors.Ping{Interval: time.Minute, Disconnect: 75 * time.Second},
 		Pace:      func(context.Context, int) error { return nil },
 		Redial:    backoff.Policy{Base: time.Second, Max: time.Minute, Factor: 2},
@@ -65,12 +64,7 @@ func newOurs(t job) (*ours, error) {
 	return o, err
 }
 
-func (o *ours) report(_ context.Context, _ fleet.Fence, s actors.Status) error {
-	if s.State == actors.StateOnline {
-		o.online <- s.Account
-	}
-	return nil
-}
+func unreported(context.Context, fleet.Fence, actors.Status) error { return nil }
 
 func account(i int) fleet.AccountID { return fleet.AccountID(fmt.Sprintf("bench-%d", i)) }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 
 	"github.com/telefleet/orchestrator/simulator"
 	"github.com/telefleet/orchestrator/simulator/model"
@@ -37,8 +38,6 @@ type serverInfo struct {
 	Control string `json:"control"`
 }
 
-const bots = 1100
-
 // serverProcess is the one server of a comparison.
 type serverProcess struct {
 	cmd  *exec.Cmd
@@ -47,7 +46,7 @@ type serverProcess struct {
 	info serverInfo
 }
 
-func startServer() (*serverProcess, error) {
+func startServer(bots int) (*serverProcess, error) {
 	dir, err := os.MkdirTemp("", "orchestrator-bench-")
 	if err != nil {
 		return nil, err
@@ -56,7 +55,7 @@ func startServer() (*serverProcess, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find own binary: %w", err)
 	}
-	s := &serverProcess{dir: dir, cmd: exec.Command(self, "-role", "server")}
+	s := &serverProcess{dir: dir, cmd: exec.Command(self, "-role", "server", "-task", strconv.Itoa(bots))}
 	s.cmd.Dir, s.cmd.Stderr = dir, os.Stderr
 	if s.in, err = s.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -86,8 +85,12 @@ func (s *serverProcess) stop() {
 	_ = os.RemoveAll(s.dir)
 }
 
-// serve is the server's part.
-func serve() error {
+// serve is the server's part: for so many bots.
+func serve(task string) error {
+	bots, err := strconv.Atoi(task)
+	if err != nil {
+		return fmt.Errorf("-task: %w", err)
+	}
 	sim, err := simulator.Start(context.Background(), simulator.Config{
 		DCs: []int{2}, Seed: 1, Model: model.Config{Plain: true}, Server: mtserver.Config{PushQueue: 1 << 20},
 	})
@@ -97,7 +100,7 @@ func serve() error {
 	var info serverInfo
 	var ids []int64
 	for i := range bots {
-		b, err := sim.AddBot(simulator.BotSpec{Name: "bench", Username: fmt.Sprintf("bench%04d_bot", i), HomeDC: 2})
+		b, err := sim.AddBot(simulator.BotSpec{Name: "bench", Username: fmt.Sprintf("bench%05d_bot", i), HomeDC: 2})
 		if err != nil {
 			return err
 		}

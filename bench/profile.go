@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
+	"strings"
 )
 
 // profile begins a profile of the task, if one is wanted: of every allocation that is left at
@@ -21,7 +22,7 @@ func (t job) profile() (done func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("-profile: %w", err)
 	}
-	if t.What == "idle" {
+	if strings.HasPrefix(t.What, "idle") {
 		runtime.MemProfileRate = 1
 		return func() {
 			runtime.GC()
