@@ -18,6 +18,10 @@ var nameless = map[string]string{
 	"demo": "runs a node", "simulate": "runs a simulator", "serve": "runs a node", "infra": "runs etcd and NATS", "cert": "writes files",
 	"check-config": "reads a file", "version": "reads", "completion": "prints a script", "help": "prints", "__complete": "completes",
 	// They are several commands of the API, or streams.
+	"consumer list": "reads", "consumer get": "reads", "consumer dead": "reads", "webhook list": "reads", "webhook get": "reads",
+	"webhook log": "reads", "webhook dead": "reads", "bench": "measures",
+	"webhook pause": "reads first; leads to one state", "webhook resume": "reads first; leads to one state",
+	"consumer read":  "many commands, as long as it runs",
 	"session import": "several commands; a session that is there already is told", "session export": "reads",
 	"login": "several steps, each a command", "apply": "several commands; giving it again is safe as it is",
 }

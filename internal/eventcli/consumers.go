@@ -14,7 +14,7 @@ import (
 )
 
 func newConsumer(g *cli) *cobra.Command {
-	return group("consumer", "Durable places in the event stream", "add, list, get, read, replay, dead or delete",
+	return fleetcli.TakeRequestIDs(group("consumer", "Durable places in the event stream", "add, list, get, read, replay, dead or delete",
 		newConsumerAdd(g), newConsumerList(g),
 		g.verb("get NAME", "Show a consumer", "consumer get crm", func(cmd *cobra.Command, c *client.Client, name string) error {
 			consumer, err := c.GetConsumer(cmd.Context(), name)
@@ -32,7 +32,7 @@ func newConsumer(g *cli) *cobra.Command {
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "consumer %s deleted\n", name)
 				return err
 			}),
-	)
+	), "list", "get", "read", "dead")
 }
 
 func newConsumerAdd(g *cli) *cobra.Command {

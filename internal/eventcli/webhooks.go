@@ -17,7 +17,8 @@ import (
 )
 
 func newWebhook(g *cli) *cobra.Command {
-	return group("webhook", "Events posted to URLs", "add, list, get, test, log, replay, rotate, enable, pause, resume, dead or delete",
+	// pause and resume read first, and lead to one state however often they are given.
+	return fleetcli.TakeRequestIDs(group("webhook", "Events posted to URLs", "add, list, get, test, log, replay, rotate, enable, pause, resume, dead or delete",
 		newWebhookAdd(g), newWebhookList(g),
 		g.verb("get NAME", "Show a webhook", "webhook get audit", func(cmd *cobra.Command, c *client.Client, name string) error {
 			w, err := c.GetWebhook(cmd.Context(), name)
@@ -42,7 +43,7 @@ func newWebhook(g *cli) *cobra.Command {
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "webhook %s deleted\n", name)
 				return err
 			}),
-	)
+	), "list", "get", "log", "dead", "pause", "resume")
 }
 
 func newWebhookAdd(g *cli) *cobra.Command {

@@ -2,6 +2,7 @@ package fleetcli
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,16 @@ func TakesRequestID(cmd *cobra.Command) *cobra.Command {
 			return usageError{fmt.Errorf("--%s: is empty", requestIDFlag), "choose a name for the command, such as order-7, or leave the flag out"}
 		}
 		return nil
+	}
+	return cmd
+}
+
+// TakeRequestIDs adds --request-id to the commands below cmd, those of the names given excepted.
+func TakeRequestIDs(cmd *cobra.Command, except ...string) *cobra.Command {
+	for _, below := range cmd.Commands() {
+		if !slices.Contains(except, below.Name()) {
+			TakesRequestID(below)
+		}
 	}
 	return cmd
 }
