@@ -4,9 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"connectrpc.com/connect"
+	"github.com/gotd/td/tg"
 	"github.com/spf13/cobra"
+
+	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/simulator/mtserver"
 )
 
 // nameless are the commands without --request-id, with the reason; those below a prefix share it.
@@ -94,5 +101,60 @@ func TestRequestIDOnTheCommandLine(t *testing.T) {
 	code = run([]string{"--server", node.url, "account", "pause", "anna", "boris", "--request-id", "p1"}, strings.NewReader(""), &out, &err)
 	if code != exitUsage || !strings.Contains(err.String(), "names one command") {
 		t.Errorf("two accounts: exit code %d, %s", code, err.String())
+	}
+}
+
+// TestKilledNodeAsksForNoSecondCode: kill -9 between the intent and the outcome of a command that
+// has no random_id and does something each time. After the restart nobody knows, and it is not done
+// again under its name.
+func TestKilledNodeAsksForNoSecondCode(t *testing.T) {
+	t.Parallel()
+	sim, dcFile := startSimulator(t)
+	addUser(t, sim, userAnna)
+	var asked atomic.Int32
+	arrived, release := make(chan struct{}), make(chan struct{})
+	sim.Faults().SetRPCHook(func(call *mtserver.Call) (int, string) {
+		if call.Constructor() == tg.AuthSendCodeRequestTypeID && asked.Add(1) == 1 {
+			close(arrived)
+			<-release
+		}
+		return 0, ""
+	})
+	files := newNode(t, dcFile)
+	node := files.serve()
+	if _, err := node.fleet().CreateAccount(node.within(), &v1.CreateAccountRequest{Id: "anna"}); err != nil {
+		t.Fatal(err)
+	}
+	node.awaitState("anna", v1.AccountState_ACCOUNT_STATE_UNAUTHORIZED)
+	ask := func(node server, id string) error {
+		ctx, info := connect.NewClientContext(node.within())
+		info.RequestHeader().Set(fleet.HeaderRequestID, id)
+		_, err := node.auth().RequestCode(ctx, &v1.RequestCodeRequest{Account: "anna", PhoneNumber: userAnna.Phone})
+		return err
+	}
+	first := make(chan error, 1)
+	go func() { first <- ask(node, "login-1") }()
+	<-arrived
+	node.kill()
+	close(release)
+	if err := <-first; err == nil {
+		t.Error("a killed node has answered")
+	}
+	node = files.serve()
+	node.await("anna", "running", func(*v1.AccountStatus) bool {
+		_, err := node.auth().GetAuthorization(node.within(), &v1.GetAuthorizationRequest{Account: "anna"})
+		return err == nil
+	})
+	for range 2 {
+		wantError(t, ask(node, "login-1"), connect.CodeAborted, "OUTCOME_UNKNOWN")
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("Telegram was asked for %d codes", n)
+	}
+	if err := ask(node, "login-2"); err != nil || asked.Load() != 2 {
+		t.Errorf("under another name: %v, %d codes", err, asked.Load())
+	}
+	if err := ask(node, "login-2"); err != nil || asked.Load() != 2 {
+		t.Errorf("repeated: %v, %d codes", err, asked.Load())
 	}
 }
