@@ -69,6 +69,7 @@ type account struct {
 	saveAfter                 []func(error)  // saves that wait until the peers are stored
 	peersAgain                time.Time      // when peers that could not be stored are tried again
 	importing                 *importSession // takes the place of the record
+	appending                 bool           // of state events, by the account itself
 }
 
 // home is the one home-DC connection.
@@ -196,6 +197,8 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 		a.authorizationImported(ctx, m)
 	case *scouted:
 		a.scouted(ctx, m.call)
+	case *stateTold:
+		a.stateTold(ctx, m)
 	case *statusReported:
 		a.reporting = false
 		a.plan(ctx)
@@ -247,7 +250,11 @@ var incarnations = rand.Uint64 // distinguishes incarnations across restarts
 func (a *account) started(ctx actor.Context) {
 	a.inc, a.self = incarnations(), ctx.Self()
 	a.status.Generation = a.desired.Load().Generation
-	a.setState(ctx, StateNew, "", "", "")
+	if last := a.shared.telling.last; last.To == StateNew && last.Reason != "" { // why it starts again still holds
+		a.setState(ctx, StateNew, last.Reason, last.Message, remedyStore)
+	} else {
+		a.setState(ctx, StateNew, "", "", "")
+	}
 	a.load(ctx)
 }
 
@@ -274,10 +281,12 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 		a.stop(ctx, StateFenced, "FENCED", "another node owns the account", "")
 		return
 	case m.err != nil: // the stores are away: try again
+		a.setState(ctx, StateNew, "STORE_UNAVAILABLE", m.err.Error(), remedyStore)
 		ctx.(actor.Supervisor).EscalateFailure(&storeError{m.err}, nil)
 		return
 	}
 	a.loaded, a.record = m.loaded, m.loaded.record
+	a.tellNow(ctx)
 	a.peers.SetCache(m.loaded.peers)
 	a.peers.SetSelf(a.record.UserID)
 	if a.record.HomeDC == 0 {
@@ -305,6 +314,8 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 	a.startHome(ctx)
 }
 
+const remedyStore = "it is tried again by itself; see the log of the node"
+
 // storeError is a failure of a store: it never counts against the restart budget.
 type storeError struct{ err error }
 
@@ -316,8 +327,9 @@ func (a *account) setState(ctx actor.Context, s State, reason, message, remedy s
 	if s == a.state && reason == a.status.Reason && a.status.State == s {
 		return
 	}
-	a.toStream(ctx, &stateChanged{From: a.state, To: s, Reason: reason, Message: message})
+	m := stateChanged{From: a.status.State, To: s, Reason: reason, Message: message}
 	a.state = s
+	defer a.tell(ctx, m)
 	a.status.Account, a.status.State, a.status.Since = a.id, s, a.deps.Now()
 	a.status.Reason, a.status.Message, a.status.Remedy = reason, message, remedy
 	a.log().Info("account state", "state", string(s), "reason", reason)

@@ -65,10 +65,12 @@ func (a *account) authorized() bool { return a.record != nil && a.record.UserID 
 
 func (a *account) online(ctx actor.Context) {
 	a.setState(ctx, StateOnline, "", "", "")
-	if a.stream == nil {
+	switch {
+	case a.stream != nil:
+		a.toStream(ctx, &homeUp{true})
+	case !a.appending: // else stateTold starts it: one append at a time
 		a.startStream(ctx)
 	}
-	a.toStream(ctx, &homeUp{true})
 }
 
 // HandleFailure implements actor.SupervisorStrategy: supervision is the retry policy.

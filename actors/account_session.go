@@ -137,8 +137,8 @@ func (a *account) revive(ctx actor.Context) {
 	case a.stream != nil:
 		a.stopStream(ctx)
 		return
-	case a.saving || a.dirty:
-		return // sessionSaved goes on
+	case a.saving || a.dirty || a.appending:
+		return // sessionSaved or stateTold goes on
 	}
 	a.reviving = false
 	if a.importing != nil {

@@ -39,6 +39,9 @@ func (a *account) plan(ctx actor.Context) {
 	for _, q := range a.waiting {
 		earliest(a.dueAt(q))
 	}
+	if !a.appending && a.untold() {
+		earliest(a.shared.telling.again)
+	}
 	if a.report && !a.reporting {
 		earliest(a.reported.Add(reportEvery))
 	}
@@ -94,6 +97,7 @@ func (a *account) tick(ctx actor.Context) {
 		a.save(ctx, nil)
 	}
 	a.showLimit(ctx)
+	a.tellNow(ctx)
 	a.windStep(ctx)
 	if a.loaded != nil && !now.Before(a.peersAgain) {
 		if at, ok := a.loaded.peers.Due(); ok && !now.Before(at) {

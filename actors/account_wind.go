@@ -58,6 +58,11 @@ func (a *account) windStep(ctx actor.Context) {
 			a.flushPeers(ctx)
 		}
 	}
+	a.tellNow(ctx)
+	if a.untold() && a.deps.Now().Sub(w.until) <= logGrace {
+		a.plan(ctx)
+		return
+	}
 	stored := !a.saving && !a.dirty && !a.flushing && a.peersAgain.IsZero()
 	if hopeless := a.state == StateFenced || a.deps.Now().Sub(w.until) > saveGrace; !stored && !hopeless {
 		a.plan(ctx)

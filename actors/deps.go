@@ -88,6 +88,8 @@ type shared struct {
 	desired atomic.Pointer[Desired]
 	// panics of the account's children count over its restarts; only the account uses it.
 	panics []time.Time
+	// telling too.
+	telling telling
 	// peers is what the account knows of users and chats.
 	peers peerview.View
 }

@@ -194,11 +194,22 @@ func (n *node) quarantine(r *resident, err error) {
 		Account: r.id, State: StateQuarantined, Reason: "RESTART_BUDGET", Message: "it failed too often: " + err.Error(),
 		Remedy: "read the log, then restart the node", Generation: s.desired.Load().Generation, Since: n.deps.Now(),
 	}
+	if record, ok := s.stateRecord(stateChanged{From: s.telling.last.To, To: status.State, Reason: status.Reason, Message: status.Message}); ok {
+		s.telling.records = append(s.telling.records, record)
+	}
+	records := s.telling.records
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
 		if err := s.deps.Report(ctx, s.fence, status); err != nil {
 			s.log().Error("status is not stored", "error", err.Error())
+		}
+		writer, err := s.deps.Events.Claim(ctx, s.id, s.grant.Fence.Token()) // its own is half through a step
+		if err == nil {
+			_, err = writer.Append(ctx, records...)
+		}
+		if err != nil {
+			s.log.Error("state events are not stored", "error", err.Error())
 		}
 	}()
 }

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -140,8 +139,8 @@ func (s *updateStream) Receive(ctx actor.Context) {
 		s.probed(ctx, m)
 	case *syncUpdates:
 		s.sync(ctx, m)
-	case *stateChanged:
-		s.stateEvent(m)
+	case *stateEvent:
+		s.pending = append(s.pending, m.record)
 		s.append(ctx)
 	case *drainStream:
 		s.draining = true
@@ -257,30 +256,6 @@ func (s *updateStream) emit(ctx actor.Context, e updates.Emit) {
 		s.pending = append(s.pending, records...)
 	}
 	s.msgIDs = append(s.msgIDs, e.MsgIDs...)
-}
-
-// kindAccountState is the kind of the events by which an account tells of itself.
-const kindAccountState = "account_state"
-
-// stateChanged is an account's change of state; its JSON is the payload of the event.
-type stateChanged struct {
-	From    State  `json:"from,omitempty"`
-	To      State  `json:"to"`
-	Reason  string `json:"reason,omitempty"`
-	Message string `json:"message,omitempty"`
-}
-
-func (s *updateStream) stateEvent(m *stateChanged) {
-	payload, err := json.Marshal(m)
-	if err != nil {
-		s.log().Error("state event is not encoded", "error", err.Error())
-		return
-	}
-	now := s.deps.Now()
-	s.pending = append(s.pending, eventlog.Record{
-		Account: s.id, Kind: kindAccountState, Time: now, Payload: payload,
-		ID: "state:" + s.src.Token + ":" + strconv.FormatInt(now.UnixNano(), 36),
-	})
 }
 
 // append starts the next append, unless one is under way.

@@ -134,6 +134,10 @@ func (a *account) startStream(ctx actor.Context) {
 		ctx.Send(a.stream, m)
 	}
 	a.early = nil
+	a.tellStream(ctx)
+	if a.home != nil && a.home.ready {
+		ctx.Send(a.stream, &homeUp{true})
+	}
 }
 
 // sync hands a wish to be even to the stream, and remembers who waits: the stream may fail.
@@ -175,6 +179,7 @@ func (a *account) streamEnded(ctx actor.Context, m *streamEnded) {
 // streamStopped starts the stream again from the log, where it ended by a failure.
 func (a *account) streamStopped(ctx actor.Context) {
 	a.stream, a.streamClosing = nil, false
+	a.tellNow(ctx)
 	for c, result := range a.observing {
 		delete(a.observing, c)
 		c.Done(result, nil)
