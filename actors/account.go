@@ -51,7 +51,8 @@ type account struct {
 	saved         []func(error) // called when what is dirty now has been stored
 	inSave        []func(error)
 	reported      time.Time
-	report        bool     // a status waits to be reported
+	report        bool // a status waits to be reported
+	conditions    conditions
 	winding       *winding // nil while nothing is being closed on purpose
 	draining      bool     // it ends with that
 	ended         bool
@@ -197,11 +198,14 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 		a.authorizationImported(ctx, m)
 	case *scouted:
 		a.scouted(ctx, m.call)
+	case *streamLevel:
+		a.streamLevel(ctx, m)
 	case *stateTold:
 		a.stateTold(ctx, m)
 	case *statusReported:
-		a.reporting = false
-		a.plan(ctx)
+		a.statusReported(ctx, m)
+	case *reportDue:
+		a.reportNow(ctx)
 	case *peersLearnt:
 		if !a.peersDue {
 			a.plan(ctx)

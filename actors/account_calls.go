@@ -155,6 +155,7 @@ func (a *account) callRefused(ctx actor.Context, m *connection.CallRefused) {
 		}
 		return
 	}
+	a.restrict(ctx, name)
 	c := m.Call
 	if c.Cancelled {
 		c.Done(nil, context.Canceled)

@@ -136,6 +136,7 @@ func (a *account) stateTold(ctx actor.Context, m *stateTold) {
 	}
 	if a.state == StateOnline && a.stream == nil && a.winding == nil {
 		a.startStream(ctx)
+		a.showConditions(ctx)
 	}
 	a.tellNow(ctx)
 	a.windStep(ctx)

@@ -58,6 +58,7 @@ func (a *account) connectionReady(ctx actor.Context, dc int) {
 	default:
 		a.setState(ctx, StateUnauthorized, "", noUser, remedySignIn)
 	}
+	a.showConditions(ctx)
 	a.sendQueue(ctx)
 }
 
@@ -191,6 +192,7 @@ type homeBackoff struct{ err *connection.EndError }
 
 func (a *account) backoff(ctx actor.Context, m *homeBackoff) {
 	a.toStream(ctx, &homeUp{false})
+	a.showConditions(ctx)
 	if a.home == nil || a.home.retry.IsZero() || a.state.terminal() || a.winding != nil {
 		a.windStep(ctx)
 		a.plan(ctx)
@@ -205,8 +207,12 @@ func (a *account) backoff(ctx actor.Context, m *homeBackoff) {
 	case connection.WrongDC:
 		reason = "WRONG_DC"
 	}
+	state := StateBackoff
+	if m.err.End == connection.Flood {
+		state = StateRateLimited
+	}
 	if a.home.attempts > 1 || reason != "CONNECTION_LOST" {
-		a.setState(ctx, StateBackoff, reason, m.err.Error(), "it is dialled again by itself; see `orchestrator account get`")
+		a.setState(ctx, state, reason, m.err.Error(), "it is dialled again by itself; see `orchestrator account get`")
 	}
 	a.plan(ctx)
 }

@@ -11,12 +11,15 @@ import (
 
 const (
 	reportEvery = time.Second           // a status is stored at most so often
+	reportAgain = 4 * time.Second       // beyond that, after the store has refused it
 	drainPoll   = 20 * time.Millisecond // how soon a drain sees that the last call has ended
 )
 
-// statusReported says that a status is stored; peersLearnt that peers wait to be.
+// statusReported says that a status is stored or is to be reported again; reportDue that it is
+// time; peersLearnt that peers wait to be stored.
 type (
-	statusReported struct{}
+	statusReported struct{ again bool }
+	reportDue      struct{}
 	peersLearnt    struct{}
 )
 
@@ -39,6 +42,7 @@ func (a *account) plan(ctx actor.Context) {
 	for _, q := range a.waiting {
 		earliest(a.dueAt(q))
 	}
+	earliest(a.conditionsDue(a.deps.Now()))
 	if !a.appending && a.untold() {
 		earliest(a.shared.telling.again)
 	}
@@ -98,6 +102,7 @@ func (a *account) tick(ctx actor.Context) {
 	}
 	a.showLimit(ctx)
 	a.tellNow(ctx)
+	a.showConditions(ctx)
 	a.windStep(ctx)
 	if a.loaded != nil && !now.Before(a.peersAgain) {
 		if at, ok := a.loaded.peers.Due(); ok && !now.Before(at) {
@@ -111,8 +116,23 @@ func (a *account) tick(ctx actor.Context) {
 func (a *account) reportSoon(ctx actor.Context) {
 	a.report = true
 	if !a.reporting && a.deps.Now().Sub(a.reported) >= reportEvery {
-		a.sendReport(ctx)
+		ctx.Send(ctx.Self(), &reportDue{}) // after all that changes with this
 		return
+	}
+	a.plan(ctx)
+}
+
+func (a *account) reportNow(ctx actor.Context) {
+	if a.report && !a.reporting {
+		a.sendReport(ctx)
+	}
+}
+
+// statusReported repeats a report that was not stored.
+func (a *account) statusReported(ctx actor.Context, m *statusReported) {
+	a.reporting = false
+	if m.again {
+		a.report, a.reported = true, a.deps.Now().Add(reportAgain)
 	}
 	a.plan(ctx)
 }
@@ -120,13 +140,15 @@ func (a *account) reportSoon(ctx actor.Context) {
 func (a *account) sendReport(ctx actor.Context) {
 	a.report, a.reporting, a.reported = false, true, a.deps.Now()
 	status, acc := a.status, a.shared
+	status.Conditions = a.judged()
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	go func() {
 		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
-		if err := acc.deps.Report(c, acc.fence, status); err != nil {
+		err := acc.deps.Report(c, acc.fence, status)
+		if err != nil {
 			acc.log().Debug("status is not stored", "error", err.Error())
 		}
-		root.Send(self, &statusReported{})
+		root.Send(self, &statusReported{again: err != nil && !fenced(err)})
 	}()
 }

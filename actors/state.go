@@ -20,6 +20,7 @@ const (
 	StateQRPending      State = "qr_pending"
 	StateOnline         State = "online"
 	StateBackoff        State = "backoff"
+	StateRateLimited    State = "rate_limited"
 	StateDraining       State = "draining"
 	StatePaused         State = "paused"
 	StateQuarantined    State = "quarantined"
@@ -53,6 +54,8 @@ type Status struct {
 	// Limited is the wait that Telegram has asked for and that ends last; zero for none. Waits of a
 	// few seconds are not shown.
 	Limited sessionstore.Wait
+	// Conditions are those that the account judges itself; filled in for a report.
+	Conditions []fleet.Condition
 }
 
 // remedies say what to do about the errors that end a session.

@@ -50,6 +50,7 @@ type updateStream struct {
 	candidate *candidate
 	stored    eventlog.Cursor // of the last checkpoint
 	watch     watchdog.Watchdog
+	told      streamLevel // of the last streamLevel
 	draining  bool
 	ended     bool
 }
@@ -147,6 +148,16 @@ func (s *updateStream) Receive(ctx actor.Context) {
 	}
 	s.ask(ctx)
 	s.settle(ctx)
+	s.tellLevel(ctx)
+}
+
+// tellLevel tells the account when the stream falls behind or is even again.
+func (s *updateStream) tellLevel(ctx actor.Context) {
+	now := streamLevel{even: s.asking == 0 && len(s.failing) == 0 && len(s.deferred) == 0, stuck: s.resting}
+	if now != s.told && !s.ended {
+		s.told = now
+		ctx.Send(ctx.Parent(), &now)
+	}
 }
 
 // push takes one message of the server.

@@ -134,6 +134,7 @@ func (a *account) startStream(ctx actor.Context) {
 		ctx.Send(a.stream, m)
 	}
 	a.early = nil
+	a.conditions.level, a.conditions.behind, a.conditions.stuck = false, time.Time{}, false
 	a.tellStream(ctx)
 	if a.home != nil && a.home.ready {
 		ctx.Send(a.stream, &homeUp{true})

@@ -95,6 +95,8 @@ type Status struct {
 	HomeDC int `json:"home_dc,omitempty"`
 	// Generation is that of the spec that the owner acts upon.
 	Generation int64 `json:"generation,omitempty"`
+	// Conditions are those that the owner judges.
+	Conditions []fleet.Condition `json:"conditions,omitempty"`
 	// UpdatedAt is the writer's wall clock.
 	UpdatedAt time.Time `json:"updated_at"`
 	// ResourceVersion is the store's revision of this value. Not stored in the value itself.

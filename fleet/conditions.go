@@ -71,6 +71,7 @@ const (
 	ReasonStoreUnavailable   ConditionReason = "STORE_UNAVAILABLE"
 
 	ReasonUpdatesFlowing ConditionReason = "UPDATES_FLOWING"
+	ReasonNotConnected   ConditionReason = "NOT_CONNECTED"
 	ReasonEventLogStuck  ConditionReason = "EVENT_LOG_STUCK"
 
 	ReasonCaughtUp   ConditionReason = "CAUGHT_UP"
@@ -122,7 +123,7 @@ const (
 	waitForOwner = "wait a moment; if it stays so, see `orchestrator node list` and the log of the node that owns it"
 	signIn       = "sign in: `orchestrator login ACCOUNT`"
 	signInAgain  = "sign in again: `orchestrator login ACCOUNT`"
-	byItself     = "nothing: it is tried again by itself; `orchestrator network restored ACCOUNT` tries now"
+	byItself     = "it is tried again by itself; `orchestrator network restored ACCOUNT` tries now"
 	resume       = "resume it: `orchestrator account resume ACCOUNT`"
 )
 
@@ -146,7 +147,7 @@ var meanings = map[ConditionType]map[ConditionReason]Meaning{
 		ReasonConnected:          {True, "is connected", ""},
 		ReasonConnecting:         {False, "is connecting", "wait a moment"},
 		ReasonBackoff:            {False, "waits before it connects again", byItself},
-		ReasonTooManyConnections: {False, "is not let in by Telegram: too many connections from this address", "nothing: it is tried again by itself; use fewer accounts for each address, or proxies"},
+		ReasonTooManyConnections: {False, "is not let in by Telegram: too many connections from this address", "it is tried again by itself; use fewer accounts for each address, or proxies"},
 		ReasonPaused:             {False, "is paused", resume},
 		ReasonDraining:           {False, "is being handed over or shut down", "wait for the next owner"},
 		ReasonQuarantined:        {False, "is stopped after repeated faults", "read the node's log, then restart the node or move the account"},
@@ -161,17 +162,17 @@ var meanings = map[ConditionType]map[ConditionReason]Meaning{
 	ConditionUpdatesFlowing: {
 		ReasonUpdatesFlowing: {True, "receives and records its updates", ""},
 		ReasonNotSignedIn:    {False, "receives no updates: nobody is signed in", signIn},
-		ReasonConnecting:     {False, "receives no updates: it is not connected", "see the condition Connected"},
+		ReasonNotConnected:   {False, "receives no updates: it is not connected", "see the condition Connected"},
 		ReasonEventLogStuck:  {False, "cannot record its updates", "see the node's log: the event log is full or does not answer; nothing is lost, Telegram keeps them"},
 		ReasonNoOwner:        {False, "receives no updates: no node runs it", "see the condition Owned"},
 		ReasonNotReported:    {Unknown, "has an owner that has not reported yet", waitForOwner},
 	},
 	ConditionCaughtUp: {
-		ReasonCaughtUp:    {True, "has fetched all that it missed", ""},
-		ReasonCatchingUp:  {False, "is fetching what it missed", "nothing: wait"},
-		ReasonConnecting:  {False, "fetches nothing: its updates do not flow", "see the condition UpdatesFlowing"},
-		ReasonNoOwner:     {False, "fetches nothing: no node runs it", "see the condition Owned"},
-		ReasonNotReported: {Unknown, "has an owner that has not reported yet", waitForOwner},
+		ReasonCaughtUp:     {True, "has fetched all that it missed", ""},
+		ReasonCatchingUp:   {False, "is fetching what it missed", "wait a moment"},
+		ReasonNotConnected: {False, "fetches nothing: its updates do not flow", "see the condition UpdatesFlowing"},
+		ReasonNoOwner:      {False, "fetches nothing: no node runs it", "see the condition Owned"},
+		ReasonNotReported:  {Unknown, "has an owner that has not reported yet", waitForOwner},
 	},
 	ConditionProxyHealthy: {
 		ReasonNoProxy:          {True, "uses no proxy", ""},
@@ -185,7 +186,7 @@ var meanings = map[ConditionType]map[ConditionReason]Meaning{
 	},
 	ConditionRateLimited: {
 		ReasonNotLimited:         {False, "is not limited", ""},
-		ReasonFloodWait:          {True, "has to wait: Telegram limits a method", "nothing: short waits are waited out, longer ones go to the caller; call less often"},
+		ReasonFloodWait:          {True, "has to wait: Telegram limits a method", "short waits are waited out, longer ones go to the caller: call less often"},
 		ReasonTooManyConnections: {True, "has to wait: too many connections from this address", "use fewer accounts for each address, or proxies"},
 		ReasonNotReported:        {Unknown, "has not reported", waitForOwner},
 	},
@@ -234,6 +235,34 @@ func ReasonsOf(t ConditionType) []ConditionReason {
 func NewCondition(t ConditionType, r ConditionReason) Condition {
 	m, _ := MeaningOf(t, r)
 	return Condition{Type: t, Status: m.Status, Reason: r}
+}
+
+// Good reports whether there is nothing to say about the condition: RateLimited and Restricted are
+// false, or the others true.
+func (c Condition) Good() bool {
+	if c.Type == ConditionRateLimited || c.Type == ConditionRestricted {
+		return c.Status == False
+	}
+	return c.Status == True
+}
+
+// Explain says in words what the condition means, without the account's name in front.
+func (c Condition) Explain() string {
+	m, _ := MeaningOf(c.Type, c.Reason)
+	switch {
+	case m.Text == "":
+		return c.Message
+	case c.Message == "":
+		return m.Text
+	}
+	return m.Text + ": " + c.Message
+}
+
+// Remedy is what to do about it; empty when there is nothing to do. ACCOUNT stands for the
+// account's id.
+func (c Condition) Remedy() string {
+	m, _ := MeaningOf(c.Type, c.Reason)
+	return m.Remedy
 }
 
 // ReadyOf is Ready, made of the conditions that it needs: the first that is not true decides.

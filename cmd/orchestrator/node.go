@@ -268,6 +268,7 @@ func (n *node) report(ctx context.Context, fence fleet.Fence, s actors.Status) e
 	return n.accounts.PutStatus(ctx, fence, cluster.Status{
 		Account: s.Account, Node: n.member.Node(), State: string(s.State), Reason: s.Reason, Message: message,
 		UserID: s.UserID, Bot: s.Bot, HomeDC: s.HomeDC, Generation: s.Generation, UpdatedAt: s.Since,
+		Conditions: s.Conditions,
 	})
 }
 

@@ -194,7 +194,7 @@ func accountOf(found cluster.Account) *v1.Account {
 	if !status.UpdatedAt.IsZero() {
 		a.Status.ChangeTime = timestamppb.New(status.UpdatedAt)
 	}
-	methods.SetConditions(a.Status, string(status.Node))
+	methods.SetConditions(a.Status, string(status.Node), status.Conditions)
 	return a
 }
 

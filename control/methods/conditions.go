@@ -1,109 +1,85 @@
 package methods
 
 import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/fleet"
 )
 
-// answer is a condition without its type.
-type answer struct {
-	status v1.ConditionStatus
-	reason string
-}
-
-const (
-	yes     = v1.ConditionStatus_CONDITION_STATUS_TRUE
-	no      = v1.ConditionStatus_CONDITION_STATUS_FALSE
-	unknown = v1.ConditionStatus_CONDITION_STATUS_UNSPECIFIED
-)
-
-// The reasons of conditions that are not those of a state.
-const (
-	reasonOwned       = "OWNED"
-	reasonNoOwner     = "NO_OWNER"
-	reasonNotReported = "NOT_REPORTED"
-)
-
-// unconnected are the states without a connection, and the reason that each gives.
-var unconnected = map[v1.AccountState]string{
-	v1.AccountState_ACCOUNT_STATE_UNSPECIFIED: "FENCED",
-	v1.AccountState_ACCOUNT_STATE_NEW:         "CONNECTING",
-	v1.AccountState_ACCOUNT_STATE_CONNECTING:  "CONNECTING",
-	v1.AccountState_ACCOUNT_STATE_BACKOFF:     "BACKOFF",
-	v1.AccountState_ACCOUNT_STATE_PAUSED:      "PAUSED",
-	v1.AccountState_ACCOUNT_STATE_DRAINING:    "DRAINING",
-	v1.AccountState_ACCOUNT_STATE_QUARANTINED: "QUARANTINED",
-	v1.AccountState_ACCOUNT_STATE_LOGGED_OUT:  "LOGGED_OUT",
-	v1.AccountState_ACCOUNT_STATE_BANNED:      "BANNED",
-	v1.AccountState_ACCOUNT_STATE_CONFLICT:    "CONFLICT",
-}
-
-// SetConditions derives the conditions from the rest of a status. reporter is the node that
-// reported it, which may be a former owner; empty when none has.
-func SetConditions(s *v1.AccountStatus, reporter string) {
-	owned := answer{yes, reasonOwned}
-	if s.GetNode() == "" {
-		owned = answer{no, reasonNoOwner}
+// SetConditions completes a status by its conditions. reporter is the node that reported it, empty
+// when none has, and reported are the conditions that it judged. What a former owner has reported
+// no longer counts: its state and whatever may change without us are taken out.
+func SetConditions(s *v1.AccountStatus, reporter string, reported []fleet.Condition) {
+	owner := s.GetNode()
+	fresh := owner != "" && reporter == owner && len(reported) > 0
+	if !fresh {
+		s.State, s.Reason, s.Message, s.ChangeTime, s.ObservedGeneration = v1.AccountState_ACCOUNT_STATE_UNSPECIFIED, "", "", nil, 0
 	}
-	authorized := authorizedOf(s, reporter)
-	connected := connectedOf(s, reporter)
-	flowing := flowingOf(s, authorized, connected)
-	ready := answer{yes, "READY"}
-	for _, a := range []answer{owned, authorized, connected, flowing} {
-		if a.status != yes {
-			ready = a
-			break
+	all := make([]fleet.Condition, 0, len(fleet.ConditionTypes))
+	for _, t := range fleet.ConditionTypes {
+		if t == fleet.ConditionReady {
+			all = append(all, fleet.ReadyOf(all))
+			continue
+		}
+		c, known := find(reported, t)
+		if !known || !fresh && t != fleet.ConditionAuthorized { // a login stays what it is without an owner
+			c = fleet.NewCondition(t, absent(t, owner))
+		}
+		all = append(all, c)
+	}
+	s.Conditions = make([]*v1.Condition, len(all))
+	for i, c := range all {
+		s.Conditions[i] = conditionOf(c)
+	}
+}
+
+func find(reported []fleet.Condition, t fleet.ConditionType) (fleet.Condition, bool) {
+	for _, c := range reported {
+		if c.Type == t {
+			return c, true
 		}
 	}
-	s.Conditions = nil
-	for i, a := range []answer{owned, authorized, connected, flowing, ready} {
-		c := &v1.Condition{
-			Type:   []string{"Owned", "Authorized", "Connected", "UpdatesFlowing", "Ready"}[i],
-			Status: a.status, Reason: a.reason, Since: s.GetChangeTime(),
+	return fleet.Condition{}, false
+}
+
+// absent is the reason of a condition that the present owner has not reported, or that there is no
+// owner for.
+func absent(t fleet.ConditionType, owner string) fleet.ConditionReason {
+	switch t {
+	case fleet.ConditionOwned:
+		if owner != "" {
+			return fleet.ReasonOwned
 		}
-		if a.status == no && a.reason != reasonNoOwner {
-			c.Message = s.GetMessage()
+		return fleet.ReasonNoOwner
+	case fleet.ConditionConnected, fleet.ConditionUpdatesFlowing, fleet.ConditionCaughtUp:
+		if owner == "" {
+			return fleet.ReasonNoOwner
 		}
-		s.Conditions = append(s.Conditions, c)
 	}
+	return fleet.ReasonNotReported
 }
 
-func authorizedOf(s *v1.AccountStatus, reporter string) answer {
-	switch s.GetState() {
-	case v1.AccountState_ACCOUNT_STATE_LOGGED_OUT, v1.AccountState_ACCOUNT_STATE_BANNED, v1.AccountState_ACCOUNT_STATE_CONFLICT:
-		return answer{no, unconnected[s.GetState()]}
-	case v1.AccountState_ACCOUNT_STATE_CODE_SENT, v1.AccountState_ACCOUNT_STATE_PASSWORD_NEEDED, v1.AccountState_ACCOUNT_STATE_QR_PENDING:
-		return answer{no, "LOGIN_RUNNING"}
+func conditionOf(c fleet.Condition) *v1.Condition {
+	out := &v1.Condition{
+		Type: string(c.Type), Status: truths[c.Status], Reason: string(c.Reason), Since: timeOf(c.Since), Until: timeOf(c.Until),
 	}
-	switch {
-	case s.GetUserId() != 0:
-		return answer{yes, "SIGNED_IN"}
-	case reporter == "" || s.GetState() == v1.AccountState_ACCOUNT_STATE_NEW:
-		return answer{unknown, reasonNotReported} // its session has not been read
+	if !c.Good() {
+		out.Message = c.Explain()
 	}
-	return answer{no, "NOT_SIGNED_IN"}
+	return out
 }
 
-func connectedOf(s *v1.AccountStatus, reporter string) answer {
-	switch {
-	case s.GetNode() == "":
-		return answer{no, reasonNoOwner}
-	case reporter != s.GetNode():
-		return answer{unknown, reasonNotReported}
-	}
-	if reason, ok := unconnected[s.GetState()]; ok {
-		return answer{no, reason}
-	}
-	return answer{yes, "CONNECTED"}
+var truths = map[fleet.Truth]v1.ConditionStatus{
+	fleet.True: v1.ConditionStatus_CONDITION_STATUS_TRUE, fleet.False: v1.ConditionStatus_CONDITION_STATUS_FALSE,
 }
 
-func flowingOf(s *v1.AccountStatus, authorized, connected answer) answer {
-	switch {
-	case connected.status != yes:
-		return connected
-	case authorized.status != yes:
-		return authorized
-	case s.GetState() == v1.AccountState_ACCOUNT_STATE_ONLINE || s.GetState() == v1.AccountState_ACCOUNT_STATE_RATE_LIMITED:
-		return answer{yes, "UPDATES_FLOWING"}
+// timeOf is nil for the zero time.
+func timeOf(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
 	}
-	return answer{no, "NOT_CONNECTED"}
+	return timestamppb.New(t)
 }

@@ -1,12 +1,15 @@
 package methods
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -219,41 +222,52 @@ func TestServersWithoutAClusterSaySo(t *testing.T) {
 	}
 }
 
-// TestConditionsFollowTheStatus has a row for each state, and for owners that come and go.
-func TestConditionsFollowTheStatus(t *testing.T) {
-	st := func(name string) v1.AccountState { return AccountState(name) }
-	for _, c := range []struct {
-		name           string
-		status         *v1.AccountStatus
-		reporter, want string
-	}{
-		{"never owned", &v1.AccountStatus{}, "", "-NO_OWNER ?NOT_REPORTED -NO_OWNER -NO_OWNER -NO_OWNER"},
-		{"claimed", &v1.AccountStatus{Node: "n1"}, "", "+OWNED ?NOT_REPORTED ?NOT_REPORTED ?NOT_REPORTED ?NOT_REPORTED"},
-		{"online", &v1.AccountStatus{Node: "n1", State: st("online"), UserId: 7}, "n1", "+OWNED +SIGNED_IN +CONNECTED +UPDATES_FLOWING +READY"},
-		{"owner lost", &v1.AccountStatus{State: st("online"), UserId: 7}, "n1", "-NO_OWNER +SIGNED_IN -NO_OWNER -NO_OWNER -NO_OWNER"},
-		{"new owner", &v1.AccountStatus{Node: "n2", State: st("online"), UserId: 7}, "n1", "+OWNED +SIGNED_IN ?NOT_REPORTED ?NOT_REPORTED ?NOT_REPORTED"},
-		{"new", &v1.AccountStatus{Node: "n1", State: st("new")}, "n1", "+OWNED ?NOT_REPORTED -CONNECTING -CONNECTING ?NOT_REPORTED"},
-		{"unauthorized", &v1.AccountStatus{Node: "n1", State: st("unauthorized")}, "n1", "+OWNED -NOT_SIGNED_IN +CONNECTED -NOT_SIGNED_IN -NOT_SIGNED_IN"},
-		{"code sent", &v1.AccountStatus{Node: "n1", State: st("code_sent")}, "n1", "+OWNED -LOGIN_RUNNING +CONNECTED -LOGIN_RUNNING -LOGIN_RUNNING"},
-		{"backoff", &v1.AccountStatus{Node: "n1", State: st("backoff"), UserId: 7}, "n1", "+OWNED +SIGNED_IN -BACKOFF -BACKOFF -BACKOFF"},
-		{"paused", &v1.AccountStatus{Node: "n1", State: st("paused"), UserId: 7}, "n1", "+OWNED +SIGNED_IN -PAUSED -PAUSED -PAUSED"},
-		{"draining", &v1.AccountStatus{Node: "n1", State: st("draining"), UserId: 7}, "n1", "+OWNED +SIGNED_IN -DRAINING -DRAINING -DRAINING"},
-		{"quarantined", &v1.AccountStatus{Node: "n1", State: st("quarantined"), UserId: 7}, "n1", "+OWNED +SIGNED_IN -QUARANTINED -QUARANTINED -QUARANTINED"},
-		{"logged out", &v1.AccountStatus{Node: "n1", State: st("logged_out"), UserId: 7}, "n1", "+OWNED -LOGGED_OUT -LOGGED_OUT -LOGGED_OUT -LOGGED_OUT"},
-		{"banned", &v1.AccountStatus{Node: "n1", State: st("banned")}, "n1", "+OWNED -BANNED -BANNED -BANNED -BANNED"},
-		{"conflict", &v1.AccountStatus{Node: "n1", State: st("conflict")}, "n1", "+OWNED -CONFLICT -CONFLICT -CONFLICT -CONFLICT"},
-		{"rate limited", &v1.AccountStatus{Node: "n1", State: st("rate_limited"), UserId: 7}, "n1", "+OWNED +SIGNED_IN +CONNECTED +UPDATES_FLOWING +READY"},
+// TestFormerOwnersReportIsNotShown: a status counts while the node that wrote it owns the account.
+// Of others only the login is kept, which needs no owner.
+func TestFormerOwnersReportIsNotShown(t *testing.T) {
+	at := time.Unix(1000, 0)
+	var reported []fleet.Condition
+	for i, r := range []fleet.ConditionReason{
+		fleet.ReasonOwned, fleet.ReasonSignedIn, fleet.ReasonConnected, fleet.ReasonUpdatesFlowing, fleet.ReasonCaughtUp,
+		fleet.ReasonNoProxy, fleet.ReasonFloodWait, fleet.ReasonUnrestricted,
 	} {
-		SetConditions(c.status, c.reporter)
-		got := ""
-		for i, cond := range c.status.GetConditions() {
-			if i > 0 {
-				got += " "
-			}
-			got += map[v1.ConditionStatus]string{yes: "+", no: "-", unknown: "?"}[cond.GetStatus()] + cond.GetReason()
+		c := fleet.NewCondition(fleet.ConditionTypes[i], r)
+		c.Since = at
+		reported = append(reported, c)
+	}
+	for _, c := range []struct {
+		name, owner, reporter string
+		reported              []fleet.Condition
+		want                  string
+		state                 string
+	}{
+		{"never owned", "", "", nil, "-NO_OWNER ?NOT_REPORTED -NO_OWNER -NO_OWNER -NO_OWNER ?NOT_REPORTED ?NOT_REPORTED ?NOT_REPORTED -NO_OWNER", ""},
+		{"claimed", "n1", "", nil, "+OWNED ?NOT_REPORTED ?NOT_REPORTED ?NOT_REPORTED ?NOT_REPORTED ?NOT_REPORTED ?NOT_REPORTED ?NOT_REPORTED ?NOT_REPORTED", ""},
+		{"reported", "n1", "n1", reported, "+OWNED +SIGNED_IN +CONNECTED +UPDATES_FLOWING +CAUGHT_UP +NO_PROXY +FLOOD_WAIT -UNRESTRICTED +READY", "online"},
+		{"owner lost", "", "n1", reported, "-NO_OWNER +SIGNED_IN -NO_OWNER -NO_OWNER -NO_OWNER ?NOT_REPORTED ?NOT_REPORTED ?NOT_REPORTED -NO_OWNER", ""},
+		{"next owner", "n2", "n1", reported, "+OWNED +SIGNED_IN ?NOT_REPORTED ?NOT_REPORTED ?NOT_REPORTED ?NOT_REPORTED ?NOT_REPORTED ?NOT_REPORTED ?NOT_REPORTED", ""},
+	} {
+		s := &v1.AccountStatus{Node: c.owner, UserId: 7, ObservedGeneration: 3}
+		if c.reporter != "" {
+			s.State, s.Reason, s.Message = AccountState("online"), "R", "m"
 		}
-		if got != c.want {
-			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
+		SetConditions(s, c.reporter, c.reported)
+		var got []string
+		for i, cond := range s.GetConditions() {
+			if want := string(fleet.ConditionTypes[i]); cond.GetType() != want {
+				t.Errorf("%s: condition %d is %s, want %s", c.name, i, cond.GetType(), want)
+			}
+			sign := map[v1.ConditionStatus]string{v1.ConditionStatus_CONDITION_STATUS_TRUE: "+", v1.ConditionStatus_CONDITION_STATUS_FALSE: "-"}[cond.GetStatus()]
+			got = append(got, cmp.Or(sign, "?")+cond.GetReason())
+			if bad := cond.GetReason() == "NO_OWNER"; bad && cond.GetMessage() == "" {
+				t.Errorf("%s: %s says nothing", c.name, cond.GetType())
+			}
+		}
+		if text := strings.Join(got, " "); text != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, text, c.want)
+		}
+		if s.GetState() != AccountState(c.state) || s.GetUserId() != 7 || (s.GetObservedGeneration() == 3) != (c.state != "") {
+			t.Errorf("%s: shown %v", c.name, s)
 		}
 	}
 }
