@@ -116,9 +116,7 @@ func newAccountGet(g *globals) *cobra.Command {
 			}
 			return g.print(cmd.OutOrStdout(), a, func() table {
 				t := accountTable(a)
-				if m := a.GetStatus().GetMessage(); m != "" {
-					t.rows = append(t.rows, []string{"", m})
-				}
+				t.rows = append(t.rows, fleetcli.Problems(a)...)
 				return t
 			})
 		},

@@ -22,6 +22,7 @@ import (
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/client"
+	"github.com/telefleet/orchestrator/fleet"
 )
 
 // CLI is what the commands need of the program. All fields are needed.
@@ -55,7 +56,7 @@ func (g *CLI) Commands() []*cobra.Command {
 
 // Account are the commands below `account`.
 func (g *CLI) Account() []*cobra.Command {
-	return []*cobra.Command{newAccountWatch(g), newAccountPause(g), newAccountDisconnect(g), newAccountResume(g), newAccountMove(g), newAccountDelete(g)}
+	return []*cobra.Command{newAccountWatch(g), newAccountPause(g), newAccountDisconnect(g), newAccountResume(g), newAccountMove(g), newAccountDelete(g), newAccountWhy(g)}
 }
 
 // WatchAccounts runs `account watch`.
@@ -115,16 +116,31 @@ func dash(s string) string {
 
 // Conditions shows what is true of accounts, a column for each condition.
 func Conditions(accounts ...*v1.Account) Table {
-	t := Table{Header: []string{"ACCOUNT", "STATE", "OWNED", "AUTHORIZED", "CONNECTED", "UPDATES FLOWING", "READY"}}
+	t := Table{Header: []string{"ACCOUNT", "STATE"}}
+	for _, c := range fleet.ConditionTypes {
+		t.Header = append(t.Header, conditionTitle(c))
+	}
 	for _, a := range accounts {
 		s := a.GetStatus()
 		row := []string{a.GetId(), StateName(s.GetState())}
-		for _, c := range conditionTypes {
-			row = append(row, conditionText(s, c))
+		for _, c := range fleet.ConditionTypes {
+			row = append(row, conditionText(s, string(c)))
 		}
 		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// conditionTitle is UPDATES FLOWING for UpdatesFlowing.
+func conditionTitle(c fleet.ConditionType) string {
+	var b strings.Builder
+	for i, r := range string(c) {
+		if i > 0 && r >= 'A' && r <= 'Z' {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToUpper(b.String())
 }
 
 // StateName is the state without its prefix, in lower case.

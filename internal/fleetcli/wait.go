@@ -11,6 +11,7 @@ import (
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/client"
+	"github.com/telefleet/orchestrator/fleet"
 )
 
 func newWait(g *CLI) *cobra.Command {
@@ -80,12 +81,18 @@ func newWaitAccount(g *CLI) *cobra.Command {
 type goalMet func(*v1.Account) bool
 
 // conditionTypes are those of the contract.
-var conditionTypes = []string{"Owned", "Authorized", "Connected", "UpdatesFlowing", "Ready"}
+func conditionTypes() []string {
+	names := make([]string, len(fleet.ConditionTypes))
+	for i, c := range fleet.ConditionTypes {
+		names[i] = string(c)
+	}
+	return names
+}
 
 func parseGoal(text string) (goalMet, error) {
 	wrong := usageError{
 		fmt.Errorf("--for: must be condition=TYPE, condition=TYPE=false, state=STATE or delete (got %q)", text),
-		"conditions are " + strings.Join(conditionTypes, ", ") + "; states are those of `account list`",
+		"conditions are " + strings.Join(conditionTypes(), ", ") + "; states are those of `account list`",
 	}
 	kind, rest, _ := strings.Cut(text, "=")
 	switch kind {
@@ -106,7 +113,7 @@ func parseGoal(text string) (goalMet, error) {
 		} else if given && !strings.EqualFold(answer, "true") {
 			return nil, wrong
 		}
-		for _, c := range conditionTypes {
+		for _, c := range conditionTypes() {
 			if strings.EqualFold(c, name) {
 				return func(a *v1.Account) bool { return settled(a) && conditionText(a.GetStatus(), c) == want }, nil
 			}
