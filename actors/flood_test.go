@@ -54,8 +54,12 @@ func TestRefusedConnectionsAreNamedAndPaced(t *testing.T) {
 				f.Owned(testGrant("a"))
 				time.Sleep(10 * time.Minute)
 				synctest.Wait()
-				if st := h.states.of("a"); st.State != StateBackoff || st.Reason != tc.reason || st.Remedy == "" {
-					t.Errorf("status %+v, want backoff %s with a remedy", st, tc.reason)
+				want := StateBackoff
+				if tc.code == -429 {
+					want = StateRateLimited
+				}
+				if st := h.states.of("a"); st.State != want || st.Reason != tc.reason || st.Remedy == "" {
+					t.Errorf("status %+v, want %s %s with a remedy", st, want, tc.reason)
 				}
 				d.mu.Lock()
 				defer d.mu.Unlock()
