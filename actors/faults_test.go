@@ -126,7 +126,7 @@ func TestF17TooManyConnections(t *testing.T) {
 		_, err := nearest(bounded(t), ann)
 		answered <- err
 	}()
-	r.awaitState(t, "ann", "backoff TOO_MANY_CONNECTIONS")
+	r.awaitState(t, "ann", "rate_limited TOO_MANY_CONNECTIONS")
 	if n := r.dials(); n != before {
 		t.Errorf("%d dials at once after -429", n-before)
 	}
