@@ -68,10 +68,9 @@ func TestPauseOutlivesTheNodeAndLosesNothing(t *testing.T) {
 	s := n.serve()
 	s.signIn(sim, "anna", "+15550001", "")
 	s.signIn(sim, "boris", "+15550002", "")
-	online := s.awaitState("anna", v1.AccountState_ACCOUNT_STATE_ONLINE)
-	if got := conditions(online); got != "Owned=OWNED Authorized=SIGNED_IN Connected=CONNECTED UpdatesFlowing=UPDATES_FLOWING Ready=READY" {
-		t.Errorf("conditions of an account online: %s", got)
-	}
+	const well = "Owned=OWNED Authorized=SIGNED_IN Connected=CONNECTED UpdatesFlowing=UPDATES_FLOWING CaughtUp=CAUGHT_UP " +
+		"ProxyHealthy=NO_PROXY RateLimited=NOT_LIMITED Restricted=UNRESTRICTED Ready=READY"
+	s.await("anna", well, func(st *v1.AccountStatus) bool { return conditions(&v1.Account{Status: st}) == well })
 	if err := s.send("boris", "@anna", "before"); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +81,9 @@ func TestPauseOutlivesTheNodeAndLosesNothing(t *testing.T) {
 		}
 	}
 	a := s.awaitState("anna", v1.AccountState_ACCOUNT_STATE_PAUSED)
-	if got := conditions(a); a.GetStatus().GetObservedGeneration() != 2 || got != "Owned=OWNED Authorized=SIGNED_IN Connected=PAUSED UpdatesFlowing=PAUSED Ready=PAUSED" {
+	const paused = "Owned=OWNED Authorized=SIGNED_IN Connected=PAUSED UpdatesFlowing=NOT_CONNECTED CaughtUp=NOT_CONNECTED " +
+		"ProxyHealthy=NO_PROXY RateLimited=NOT_LIMITED Restricted=UNRESTRICTED Ready=PAUSED"
+	if got := conditions(a); a.GetStatus().GetObservedGeneration() != 2 || got != paused {
 		t.Errorf("conditions at generation %d: %s", a.GetStatus().GetObservedGeneration(), got)
 	}
 	wantError(t, s.send("anna", "@boris", "never"), connect.CodeFailedPrecondition, "ACCOUNT_PAUSED")
