@@ -28,7 +28,7 @@ var ownConditions = [...]fleet.ConditionType{
 type conditions struct {
 	held [len(ownConditions)]struct {
 		status fleet.Truth
-		since  time.Time
+		since  int64 // in ns since 1970; an account is to be small
 	}
 	shown [len(ownConditions)]fleet.ConditionReason // as last reported
 
@@ -72,10 +72,11 @@ func (a *account) judged() []fleet.Condition {
 	all := make([]fleet.Condition, 0, len(ownConditions))
 	for i, t := range ownConditions {
 		one := a.judge(t, now)
-		if h := &c.held[i]; h.since.IsZero() || h.status != one.Status {
-			h.status, h.since = one.Status, now
+		h := &c.held[i]
+		if h.since == 0 || h.status != one.Status {
+			h.status, h.since = one.Status, now.UnixNano()
 		}
-		one.Since, c.shown[i] = c.held[i].since, one.Reason
+		one.Since, c.shown[i] = time.Unix(0, h.since), one.Reason
 		all = append(all, one)
 	}
 	return all

@@ -59,13 +59,13 @@ func (s *shared) stateRecord(m stateChanged) (eventlog.Record, bool) {
 	t.last = m
 	payload, err := json.Marshal(m)
 	if err != nil {
-		s.log.Error("state event is not encoded", "error", err.Error())
+		s.log().Error("state event is not encoded", "error", err.Error())
 		return eventlog.Record{}, false
 	}
 	t.count++
 	return eventlog.Record{
 		Account: s.id, Kind: kindAccountState, Time: s.deps.Now(), Payload: payload,
-		ID: "state:" + strconv.FormatInt(int64(s.grant.Fence.Token()), 10) + ":" + strconv.FormatInt(t.count, 10),
+		ID: "state:" + strconv.FormatInt(int64(s.fence.Token()), 10) + ":" + strconv.FormatInt(t.count, 10),
 	}, true
 }
 
@@ -126,7 +126,7 @@ func (a *account) stateTold(ctx actor.Context, m *stateTold) {
 		if errors.As(m.err, &partial) {
 			m.records = m.records[partial.Done:]
 		}
-		a.log.Debug("state events are not stored; they are tried again", "error", m.err.Error())
+		a.log().Debug("state events are not stored; they are tried again", "error", m.err.Error())
 		t.records, t.again = append(m.records, t.records...), a.deps.Now().Add(tellAgain)
 		a.plan(ctx)
 	}

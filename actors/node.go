@@ -204,12 +204,12 @@ func (n *node) quarantine(r *resident, err error) {
 		if err := s.deps.Report(ctx, s.fence, status); err != nil {
 			s.log().Error("status is not stored", "error", err.Error())
 		}
-		writer, err := s.deps.Events.Claim(ctx, s.id, s.grant.Fence.Token()) // its own is half through a step
+		writer, err := s.deps.Events.Claim(ctx, s.id, s.fence.Token()) // its own is half through a step
 		if err == nil {
 			_, err = writer.Append(ctx, records...)
 		}
 		if err != nil {
-			s.log.Error("state events are not stored", "error", err.Error())
+			s.log().Error("state events are not stored", "error", err.Error())
 		}
 	}()
 }
