@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/internal/floodwait"
 	"github.com/telefleet/orchestrator/sessionstore"
 )
@@ -34,12 +35,12 @@ type account struct {
 
 	home          *home
 	stream        *actor.PID
-	streamClosing bool                         // it has reported its last checkpoint
-	early         []*connection.UpdatesArrived // before the stream; the connection's credit bounds them
-	observing     map[*connection.Call][]byte  // answers that pass the stream before their callers get them
-	syncs         map[*syncUpdates]func(error) // under way in the stream
-	queue         []*connection.Call           // until the home connection is ready
-	delayed       []delayed                    // to be repeated after server trouble
+	streamClosing bool                               // it has reported its last checkpoint
+	early         []*connection.UpdatesArrived       // before the stream; the connection's credit bounds them
+	observing     map[*connection.Call][]byte        // answers that pass the stream before their callers get them
+	syncs         map[*updatestream.Sync]func(error) // under way in the stream
+	queue         []*connection.Call                 // until the home connection is ready
+	delayed       []delayed                          // to be repeated after server trouble
 	waits         floodwait.List
 	waiting       []*waitQueue
 	order         uint64 // of the last call that came
@@ -158,22 +159,22 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 		}
 		put(&a.observing, m.Call, m.Result)
 		ctx.Send(a.stream, m)
-	case *resultObserved:
-		if result, ok := a.observing[m.call]; ok {
-			delete(a.observing, m.call)
-			m.call.Done(result, nil)
+	case *updatestream.ResultObserved:
+		if result, ok := a.observing[m.Call]; ok {
+			delete(a.observing, m.Call)
+			m.Call.Done(result, nil)
 		}
 	case *connection.UpdatesArrived:
 		a.updatesArrived(ctx, m)
 	case *connection.UpdatesDropped:
 		a.toStream(ctx, m)
-	case *syncUpdates:
+	case *updatestream.Sync:
 		switch {
 		case a.state.terminal() || a.winding != nil:
-			m.done(a.refusal())
+			m.Done(a.refusal())
 			return
 		case a.stream == nil || a.streamClosing:
-			m.done(unavailable(a.state, "it receives no updates", "sign in first"))
+			m.Done(unavailable(a.state, "it receives no updates", "sign in first"))
 			return
 		}
 		a.sync(ctx, m)
@@ -184,11 +185,11 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 		}
 	case *connection.Processed:
 		a.toHome(ctx, m)
-	case *unwell:
+	case *updatestream.Unwell:
 		a.unwell(ctx, m)
-	case *checkpointDue:
+	case *updatestream.CheckpointDue:
 		a.checkpoint(ctx, m)
-	case *streamEnded:
+	case *updatestream.Ended:
 		a.streamEnded(ctx, m)
 	case *homeBackoff:
 		a.backoff(ctx, m)
@@ -198,7 +199,7 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 		a.authorizationImported(ctx, m)
 	case *scouted:
 		a.scouted(ctx, m.call)
-	case *streamLevel:
+	case *updatestream.Level:
 		a.streamLevel(ctx, m)
 	case *stateTold:
 		a.stateTold(ctx, m)
@@ -375,7 +376,7 @@ func (a *account) abandon() {
 		c.Done(result, nil)
 	}
 	for _, done := range a.syncs {
-		done(errStreamStopped)
+		done(updatestream.ErrStopped)
 	}
 	a.endImport(unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
 	for _, then := range slices.Concat(a.saveAfter, a.inSave, a.saved) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -39,14 +40,11 @@ type conditions struct {
 	until      time.Time // of restricted
 }
 
-// streamLevel tells the account how its stream does.
-type streamLevel struct{ even, stuck bool }
-
-func (a *account) streamLevel(ctx actor.Context, m *streamLevel) {
+func (a *account) streamLevel(ctx actor.Context, m *updatestream.Level) {
 	c := &a.conditions
-	c.stuck = m.stuck
+	c.stuck = m.Stuck
 	switch {
-	case m.even:
+	case m.Even:
 		c.level, c.behind = true, time.Time{}
 	case c.behind.IsZero():
 		c.behind = a.deps.Now()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/eventlog"
 )
 
@@ -45,8 +46,6 @@ type (
 		records []eventlog.Record
 		err     error
 	}
-	// stateEvent gives an event to the stream.
-	stateEvent struct{ record eventlog.Record }
 )
 
 // stateRecord is the event of a change of state; false where the last one said the same, as it does
@@ -77,7 +76,7 @@ func (a *account) tell(ctx actor.Context, m stateChanged) {
 		return
 	}
 	if a.stream != nil && !a.streamClosing {
-		ctx.Send(a.stream, &stateEvent{r})
+		ctx.Send(a.stream, &updatestream.StateEvent{Record: r})
 		return
 	}
 	if t.records = append(t.records, r); len(t.records) > maxTold {
@@ -146,7 +145,7 @@ func (a *account) stateTold(ctx actor.Context, m *stateTold) {
 func (a *account) tellStream(ctx actor.Context) {
 	t := &a.shared.telling
 	for _, r := range t.records {
-		ctx.Send(a.stream, &stateEvent{r})
+		ctx.Send(a.stream, &updatestream.StateEvent{Record: r})
 	}
 	t.records = nil
 }

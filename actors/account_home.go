@@ -10,6 +10,7 @@ import (
 
 	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/actors/system"
+	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/sessionstore"
 )
 
@@ -68,7 +69,7 @@ func (a *account) online(ctx actor.Context) {
 	a.setState(ctx, StateOnline, "", "", "")
 	switch {
 	case a.stream != nil:
-		a.toStream(ctx, &homeUp{true})
+		a.toStream(ctx, &updatestream.HomeUp{Up: true})
 	case !a.appending: // else stateTold starts it: one append at a time
 		a.startStream(ctx)
 	}
@@ -191,7 +192,7 @@ func (jitter) Int64N(n int64) int64 { return rand.Int64N(n) }
 type homeBackoff struct{ err *connection.EndError }
 
 func (a *account) backoff(ctx actor.Context, m *homeBackoff) {
-	a.toStream(ctx, &homeUp{false})
+	a.toStream(ctx, &updatestream.HomeUp{Up: false})
 	a.showConditions(ctx)
 	if a.home == nil || a.home.retry.IsZero() || a.state.terminal() || a.winding != nil {
 		a.windStep(ctx)
@@ -247,7 +248,7 @@ func (a *account) stopHome(ctx actor.Context, next func(actor.Context)) {
 		return
 	}
 	h.closing, h.ready = true, false
-	a.toStream(ctx, &homeUp{false})
+	a.toStream(ctx, &updatestream.HomeUp{Up: false})
 	if !h.retry.IsZero() { // it waits for its restart: nothing is open
 		h.retry = time.Time{}
 		h.link.Park()

@@ -10,6 +10,7 @@ import (
 	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
 
+	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/portable"
 	"github.com/telefleet/orchestrator/sessionstore"
@@ -172,7 +173,7 @@ func (a *account) importStored(ctx actor.Context, m *importStored) {
 func (a *account) verify(ctx actor.Context) {
 	self, root, inc := ctx.Self(), ctx.ActorSystem().Root, a.inc
 	req := &tg.UsersGetUsersRequest{ID: []tg.InputUserClass{&tg.InputUserSelf{}}}
-	a.invoke(ctx, internalCall(req, func(result []byte, err error) {
+	a.invoke(ctx, connection.InternalCall(req, func(result []byte, err error) {
 		m := &verified{inc: inc, err: err}
 		var out tg.UserClassVector
 		if m.err == nil {

@@ -89,7 +89,7 @@ func (a *account) sideReady(ctx actor.Context, side *sideConn) {
 	}
 	side.importing = true
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	a.invoke(ctx, internalCall(&tg.AuthExportAuthorizationRequest{DCID: side.dc}, func(result []byte, err error) {
+	a.invoke(ctx, connection.InternalCall(&tg.AuthExportAuthorizationRequest{DCID: side.dc}, func(result []byte, err error) {
 		var out tg.AuthExportedAuthorization
 		if err == nil {
 			err = out.Decode(&bin.Buffer{Buf: result})
@@ -120,7 +120,7 @@ func (a *account) authorizationExported(ctx actor.Context, m *authorizationExpor
 		return
 	}
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	c := internalCall(&tg.AuthImportAuthorizationRequest{ID: m.id, Bytes: m.bytes}, func(_ []byte, err error) {
+	c := connection.InternalCall(&tg.AuthImportAuthorizationRequest{ID: m.id, Bytes: m.bytes}, func(_ []byte, err error) {
 		root.Send(self, &authorizationImported{m.dc, err})
 	})
 	c.DC = m.dc

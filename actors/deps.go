@@ -67,14 +67,12 @@ type Watch struct {
 
 // Limits of ours.
 const (
-	maxQueued       = 4096             // calls that wait in an account
-	restartBudget   = 5                // panics of an account's children in restartWindow before quarantine
-	restartWindow   = 10 * time.Minute //
-	healthyAfter    = 30 * time.Second // a connection that lived so long resets the backoff
-	maxAttempts     = 5                // of an idempotent call after 500 and -503
-	checkpointEvery = 30 * time.Second
-	checkpointRate  = 2 << 10 // bytes a second: those of thousands of channels are stored less often
-	callRetryBase   = time.Second
+	maxQueued     = 4096             // calls that wait in an account
+	restartBudget = 5                // panics of an account's children in restartWindow before quarantine
+	restartWindow = 10 * time.Minute //
+	healthyAfter  = 30 * time.Second // a connection that lived so long resets the backoff
+	maxAttempts   = 5                // of an idempotent call after 500 and -503
+	callRetryBase = time.Second
 )
 
 // shared is what the actors of one account have in common.

@@ -9,6 +9,7 @@ import (
 	"github.com/gotd/td/tgerr"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/telegram"
@@ -144,7 +145,7 @@ func (e *Env) await(ctx context.Context, message func(done func(error)) any) err
 // Sync catches the account's update stream up by difference and waits until every event is in
 // the log (METHODS, sync_update_state).
 func (e *Env) Sync(ctx context.Context) error {
-	return e.await(ctx, func(done func(error)) any { return &syncUpdates{done: done} })
+	return e.await(ctx, func(done func(error)) any { return &updatestream.Sync{Done: done} })
 }
 
 // SyncChannel asks for the difference of one channel and waits until its events are in the log.
@@ -152,7 +153,7 @@ func (e *Env) Sync(ctx context.Context) error {
 // channels that it has not joined, of which Telegram pushes nothing.
 func (e *Env) SyncChannel(ctx context.Context, id int64, keep time.Duration) error {
 	return e.await(ctx, func(done func(error)) any {
-		return &syncUpdates{done: done, poll: &updates.Poll{Channel: id, For: keep}}
+		return &updatestream.Sync{Done: done, Poll: &updates.Poll{Channel: id, For: keep}}
 	})
 }
 
@@ -160,7 +161,7 @@ func (e *Env) SyncChannel(ctx context.Context, id int64, keep time.Duration) err
 // was; the log has gap events that say the same.
 func (e *Env) Skip(ctx context.Context) ([]updates.Gap, error) {
 	var skipped []updates.Gap
-	if err := e.await(ctx, func(done func(error)) any { return &syncUpdates{done: done, skipped: &skipped} }); err != nil {
+	if err := e.await(ctx, func(done func(error)) any { return &updatestream.Sync{Done: done, Skipped: &skipped} }); err != nil {
 		return nil, err // the stream may still be writing to it
 	}
 	return skipped, nil

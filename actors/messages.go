@@ -4,9 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/fleet"
-	"github.com/telefleet/orchestrator/updates"
 )
 
 // Commands to the node.
@@ -59,24 +58,9 @@ type (
 	}
 	// loginStep is a visible step of a running login.
 	loginStep struct{ state State }
-	// syncUpdates asks the stream to catch up by difference; done is called when it is even. With
-	// skipped set it takes over the server's state instead, and says there what it left out. With
-	// poll set it asks one channel, and goes on asking it.
-	syncUpdates struct {
-		done    func(error)
-		skipped *[]updates.Gap
-		poll    *updates.Poll
-	}
-	// homeUp tells the stream whether the home connection is ready.
-	homeUp struct{ up bool }
-	// unwell is the stream's wish for another connection: this one lives and brings no updates.
-	unwell struct {
-		end    connection.End
-		reason string
-	}
-	// synced is the outcome of a syncUpdates that the account gave to the stream.
+	// synced is the outcome of a Sync that the account gave to the stream.
 	synced struct {
-		sync *syncUpdates
+		sync *updatestream.Sync
 		err  error
 	}
 )

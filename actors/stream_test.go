@@ -15,6 +15,7 @@ import (
 
 	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/actors/system"
+	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/actortest"
@@ -50,16 +51,16 @@ func newStreamBench(t *testing.T) *streamBench {
 	}
 	pos := &updatelog.Position{Writer: w, Last: w.Claimed(), State: updates.State{Pts: 1, Date: 1}}
 	b.system = system.New(h.deps.Log)
-	child := actor.PropsFromProducer(func() actor.Actor { return newUpdateStream(s, pos, 1, &s.peers) })
+	child := actor.PropsFromProducer(func() actor.Actor { return updatestream.New(s.streamed(), pos, 1, &s.peers) })
 	b.parent = b.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
 		switch m := ctx.Message().(type) {
 		case *actor.Started:
 			ctx.Spawn(child)
 		case *connection.Call:
 			b.called(m)
-		case *connection.UpdatesArrived, *syncUpdates, *connection.SessionCreated, *drainStream, *homeUp:
+		case *connection.UpdatesArrived, *updatestream.Sync, *connection.SessionCreated, *updatestream.Drain, *updatestream.HomeUp:
 			ctx.Send(ctx.Children()[0], m)
-		case *connection.Processed, *streamEnded, *checkpointDue, *unwell:
+		case *connection.Processed, *updatestream.Ended, *updatestream.CheckpointDue, *updatestream.Unwell:
 			b.mu.Lock()
 			b.got = append(b.got, m)
 			b.mu.Unlock()
@@ -190,7 +191,7 @@ func TestLowSpaceIsTriedAgainAtOnePace(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		b.log.locked(func() {
-			if want := int(time.Minute / lowSpaceRetry); attempts < want-2 || attempts > want+2 {
+			if want := int(time.Minute / updatestream.LowSpaceRetry); attempts < want-2 || attempts > want+2 {
 				t.Errorf("%d appends were tried in a minute, want about %d", attempts, want)
 			}
 		})
@@ -198,7 +199,7 @@ func TestLowSpaceIsTriedAgainAtOnePace(t *testing.T) {
 			t.Errorf("acknowledged without an append: %v", ids)
 		}
 		b.log.setFail(nil)
-		time.Sleep(2 * lowSpaceRetry)
+		time.Sleep(2 * updatestream.LowSpaceRetry)
 		synctest.Wait()
 		b.log.locked(func() {
 			if n := len(b.log.ids("a", tlupdates.KindMessageNew)); n != 100 {
@@ -222,7 +223,7 @@ func TestSyncWaitsForTheDifferenceThatFailed(t *testing.T) {
 			t.Fatalf("%d differences asked, want 2", n)
 		}
 		var synced []error
-		b.send(&syncUpdates{done: func(err error) { synced = append(synced, err) }})
+		b.send(&updatestream.Sync{Done: func(err error) { synced = append(synced, err) }})
 		if len(synced) != 0 {
 			t.Fatalf("Sync ended by %v while the difference waits to be asked again", synced[0])
 		}
@@ -252,7 +253,7 @@ func TestSyncWaitsForTheLog(t *testing.T) {
 		release := b.log.hold()
 		b.push(t)
 		synced := false
-		b.send(&syncUpdates{done: func(error) { synced = true }})
+		b.send(&updatestream.Sync{Done: func(error) { synced = true }})
 		if synced {
 			t.Error("Sync ended before the append")
 		}
@@ -285,7 +286,7 @@ func TestDifferencesWaitForTheLog(t *testing.T) {
 			return &tg.UpdatesDifferenceSlice{NewMessages: list, IntermediateState: state}, nil
 		})
 		synced := errors.New("not yet")
-		b.send(&syncUpdates{done: func(err error) { synced = err }})
+		b.send(&updatestream.Sync{Done: func(err error) { synced = err }})
 		if n := b.count("updates.getDifference") * each; n > 2000 {
 			t.Errorf("%d messages were fetched while the log was blocked", n)
 		}

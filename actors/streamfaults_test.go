@@ -12,6 +12,7 @@ import (
 	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/simulator"
@@ -171,8 +172,8 @@ func TestF14BlockedLogIsBoundedAndCallsGoOn(t *testing.T) {
 		t.Error("somebody wrote meanwhile")
 	}
 	r.log.locked(func() {
-		if r.log.largest > maxBatch {
-			t.Errorf("one append had %d records, want %d at most", r.log.largest, maxBatch)
+		if r.log.largest > updatestream.MaxBatch {
+			t.Errorf("one append had %d records, want %d at most", r.log.largest, updatestream.MaxBatch)
 		}
 		if n := len(r.log.ids("bob", tlupdates.KindMessageNew)); n < pushes {
 			t.Errorf("%d messages in the log, want %d", n, pushes)

@@ -11,6 +11,7 @@ import (
 	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/actortest"
 	"github.com/telefleet/orchestrator/simulator"
@@ -27,8 +28,8 @@ func (b *streamBench) wishes() []connection.End {
 	defer b.mu.Unlock()
 	var ends []connection.End
 	for _, m := range b.got {
-		if w, ok := m.(*unwell); ok {
-			ends = append(ends, w.end)
+		if w, ok := m.(*updatestream.Unwell); ok {
+			ends = append(ends, w.End)
 		}
 	}
 	return ends
@@ -40,7 +41,7 @@ func TestBlackHoleBehindALiveConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newStreamBench(t)
 		b.setAnswer(func(string) (bin.Encoder, error) { return nil, nil })
-		b.send(&homeUp{true})
+		b.send(&updatestream.HomeUp{Up: true})
 		wait := func(d time.Duration, probes int, wishes ...connection.End) {
 			t.Helper()
 			time.Sleep(d)
@@ -49,15 +50,15 @@ func TestBlackHoleBehindALiveConnection(t *testing.T) {
 				t.Fatalf("%d probes, asked for %v; want %d, %v", n, got, probes, wishes)
 			}
 		}
-		wait(quietWhile-time.Second, 0)
+		wait(updatestream.QuietWhile-time.Second, 0)
 		wait(2*time.Second, 1)
-		wait(probePatience-2*time.Second, 1)
+		wait(updatestream.ProbePatience-2*time.Second, 1)
 		wait(2*time.Second, 1, connection.Reconnect)
 		wait(time.Hour, 1, connection.Reconnect) // it is the account's turn
-		b.send(&homeUp{false})
-		b.send(&homeUp{true})
-		wait(checkpointEvery, 2, connection.Reconnect)
-		wait(probePatience, 2, connection.Reconnect, connection.NewSession)
+		b.send(&updatestream.HomeUp{Up: false})
+		b.send(&updatestream.HomeUp{Up: true})
+		wait(updatestream.CheckpointEvery, 2, connection.Reconnect)
+		wait(updatestream.ProbePatience, 2, connection.Reconnect, connection.NewSession)
 		actortest.Stop(b.system)
 	})
 }
@@ -75,15 +76,15 @@ func TestADeafConnectionIsReplaced(t *testing.T) {
 				NewMessages: []tg.MessageClass{&tg.Message{ID: 1, PeerID: &tg.PeerUser{UserID: 2}}}, State: tg.UpdatesState{Pts: 2, Date: 2},
 			}, nil
 		})
-		b.send(&homeUp{true})
-		time.Sleep(quietWhile + time.Second)
+		b.send(&updatestream.HomeUp{Up: true})
+		time.Sleep(updatestream.QuietWhile + time.Second)
 		synctest.Wait()
 		b.log.locked(func() {
 			if got := b.log.ids("a", tlupdates.KindMessageNew); len(got) != 1 {
 				t.Errorf("events %v", got)
 			}
 		})
-		time.Sleep(checkpointEvery)
+		time.Sleep(updatestream.CheckpointEvery)
 		synctest.Wait()
 		if got := b.wishes(); len(got) != 1 || got[0] != connection.Reconnect {
 			t.Errorf("asked for %v", got)
@@ -102,7 +103,7 @@ func TestAQuietAccountKeepsItsConnection(t *testing.T) {
 			}
 			return &tg.UpdatesDifferenceEmpty{Date: 1}, nil
 		})
-		b.send(&homeUp{true})
+		b.send(&updatestream.HomeUp{Up: true})
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
 		if got := b.wishes(); len(got) > 0 {

@@ -1,4 +1,4 @@
-package actors
+package updatestream
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/eventlog"
+	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/peerview"
 	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/internal/updatelog"
@@ -22,13 +23,13 @@ import (
 	"github.com/telefleet/orchestrator/updates"
 )
 
-// updateStream owns an account's updates machine. What the machine emits is appended to the
+// stream owns an account's updates machine. What the machine emits is appended to the
 // event log before it counts: one append is under way at a time, and Telegram hears of the
 // messages behind it only afterwards.
-type updateStream struct {
-	*shared
+type stream struct {
+	*Account
 	machine *updates.Machine
-	writer  EventWriter
+	writer  updatelog.Writer
 	durable updates.State   // holds after the last appended record
 	last    eventlog.Cursor // of the last record whose positions cover all before it
 	src     tlupdates.Source
@@ -50,7 +51,7 @@ type updateStream struct {
 	candidate *candidate
 	stored    eventlog.Cursor // of the last checkpoint
 	watch     watchdog.Watchdog
-	told      streamLevel // of the last streamLevel
+	told      Level // of the last Level
 	draining  bool
 	ended     bool
 }
@@ -72,34 +73,27 @@ type (
 	streamTick     struct{}
 	checkpointTick struct{}
 	retryAppend    struct{}
-	drainStream    struct{}
-	// resultObserved says that an answer's updates have entered the stream.
-	resultObserved struct{ call *connection.Call }
-	checkpointDue  struct{ data []byte }
-	streamEnded    struct {
-		checkpoint []byte
-		err        error
-	}
 )
 
-// maxBatch bounds the records of one append.
-const maxBatch = 256
+// MaxBatch bounds the records of one append.
+const MaxBatch = 256
 
-func newUpdateStream(s *shared, pos *updatelog.Position, self int64, peers *peerview.View) actor.Actor {
+// New makes the stream of an account from what its log and its checkpoint say; self is the user.
+func New(acc *Account, pos *updatelog.Position, self int64, peers *peerview.View) actor.Actor {
 	m := updates.New(pos.State.Clone(), updates.Config{})
 	for _, id := range pos.Seen {
 		m.Remember(id)
 	}
-	return &updateStream{
-		shared: s, machine: m, writer: pos.Writer, durable: pos.State.Clone(), last: pos.Last,
-		src:   tlupdates.Source{Self: self, Token: strconv.FormatInt(int64(s.fence.Token()), 10)},
+	return &stream{
+		Account: acc, machine: m, writer: pos.Writer, durable: pos.State.Clone(), last: pos.Last,
+		src:   tlupdates.Source{Self: self, Token: strconv.FormatInt(int64(acc.Token), 10)},
 		peers: peers,
-		watch: newWatchdog(s.deps),
+		watch: newWatchdog(acc),
 	}
 }
 
 // Receive implements actor.Actor.
-func (s *updateStream) Receive(ctx actor.Context) {
+func (s *stream) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		s.step(ctx, updates.Started{})
@@ -130,20 +124,20 @@ func (s *updateStream) Receive(ctx actor.Context) {
 		s.checkpoint(ctx)
 		s.look(ctx)
 		s.armCheckpoint(ctx)
-	case *homeUp:
-		if m.up {
-			s.watch.Up(s.deps.Now())
+	case *HomeUp:
+		if m.Up {
+			s.watch.Up(s.Now())
 		} else {
 			s.watch.Down()
 		}
 	case *probed:
 		s.probed(ctx, m)
-	case *syncUpdates:
+	case *Sync:
 		s.sync(ctx, m)
-	case *stateEvent:
-		s.pending = append(s.pending, m.record)
+	case *StateEvent:
+		s.pending = append(s.pending, m.Record)
 		s.append(ctx)
-	case *drainStream:
+	case *Drain:
 		s.draining = true
 	}
 	s.ask(ctx)
@@ -152,8 +146,8 @@ func (s *updateStream) Receive(ctx actor.Context) {
 }
 
 // tellLevel tells the account when the stream falls behind or is even again.
-func (s *updateStream) tellLevel(ctx actor.Context) {
-	now := streamLevel{even: s.asking == 0 && len(s.failing) == 0 && len(s.deferred) == 0, stuck: s.resting}
+func (s *stream) tellLevel(ctx actor.Context) {
+	now := Level{Even: s.asking == 0 && len(s.failing) == 0 && len(s.deferred) == 0, Stuck: s.resting}
 	if now != s.told && !s.ended {
 		s.told = now
 		ctx.Send(ctx.Parent(), &now)
@@ -161,13 +155,13 @@ func (s *updateStream) tellLevel(ctx actor.Context) {
 }
 
 // push takes one message of the server.
-func (s *updateStream) push(ctx actor.Context, m *connection.UpdatesArrived) {
-	s.watch.Heard(s.deps.Now())
+func (s *stream) push(ctx actor.Context, m *connection.UpdatesArrived) {
+	s.watch.Heard(s.Now())
 	src := s.src
 	src.MsgID = m.MsgID
 	u, err := tg.DecodeUpdates(&bin.Buffer{Buf: m.Body})
 	if err != nil { // the stream lives on: the bytes are an event, the difference brings the rest
-		s.log().Warn("undecodable updates", "constructor", tlcall.Constructor(m.Body))
+		s.Log().Warn("undecodable updates", "constructor", tlcall.Constructor(m.Body))
 		s.step(ctx, tlupdates.Raw(src, m.Body))
 		s.step(ctx, updates.TooLong{})
 		return
@@ -175,30 +169,30 @@ func (s *updateStream) push(ctx actor.Context, m *connection.UpdatesArrived) {
 	s.ingest(ctx, u, src)
 }
 
-func (s *updateStream) ingest(ctx actor.Context, u tg.UpdatesClass, src tlupdates.Source) {
+func (s *stream) ingest(ctx actor.Context, u tg.UpdatesClass, src tlupdates.Source) {
 	s.learn(u)
 	in, err := tlupdates.FromUpdates(u, src, s.peers)
 	if err != nil {
-		s.log().Warn("updates cannot be read", "error", err.Error())
+		s.Log().Warn("updates cannot be read", "error", err.Error())
 		in = updates.TooLong{MsgID: src.MsgID}
 	}
 	s.step(ctx, in)
 }
 
 // learn feeds the users and chats of an answer to the peers.
-func (s *updateStream) learn(answer any) {
+func (s *stream) learn(answer any) {
 	if found := telegram.CollectPeers(answer); len(found) > 0 {
 		s.peers.Put(found...)
 	}
 }
 
 // result lets an answer's updates enter the stream before its caller hears of it.
-func (s *updateStream) result(ctx actor.Context, m *connection.ResultReceived) {
+func (s *stream) result(ctx actor.Context, m *connection.ResultReceived) {
 	s.observe(ctx, m.Call, m.Result)
-	ctx.Send(ctx.Parent(), &resultObserved{call: m.Call})
+	ctx.Send(ctx.Parent(), &ResultObserved{Call: m.Call})
 }
 
-func (s *updateStream) observe(ctx actor.Context, c *connection.Call, result []byte) {
+func (s *stream) observe(ctx actor.Context, c *connection.Call, result []byte) {
 	obj, err := tlcall.Decode(result)
 	if err != nil {
 		return // the caller will see the same error
@@ -222,11 +216,11 @@ func (s *updateStream) observe(ctx actor.Context, c *connection.Call, result []b
 }
 
 // step gives one input to the machine and carries out its effects in order.
-func (s *updateStream) step(ctx actor.Context, in updates.Input) {
+func (s *stream) step(ctx actor.Context, in updates.Input) {
 	if s.ended {
 		return
 	}
-	for _, effect := range s.machine.Step(s.deps.Now(), in) {
+	for _, effect := range s.machine.Step(s.Now(), in) {
 		switch e := effect.(type) {
 		case updates.Emit:
 			s.emit(ctx, e)
@@ -241,8 +235,8 @@ func (s *updateStream) step(ctx actor.Context, in updates.Input) {
 }
 
 // emit queues one Emit for the log: its positions lie in its last record.
-func (s *updateStream) emit(ctx actor.Context, e updates.Emit) {
-	now := s.deps.Now()
+func (s *stream) emit(ctx actor.Context, e updates.Emit) {
+	now := s.Now()
 	var records []eventlog.Record
 	for _, ev := range e.Events {
 		if gap, ok := ev.Payload.(updates.Gap); ok && gap.Reason == updates.GapReset {
@@ -252,25 +246,25 @@ func (s *updateStream) emit(ctx actor.Context, e updates.Emit) {
 		}
 		payload, err := tlupdates.Encode(ev.Payload)
 		if err != nil {
-			s.log().Error("event payload is not encoded", "kind", ev.Kind, "error", err.Error())
+			s.Log().Error("event payload is not encoded", "kind", ev.Kind, "error", err.Error())
 		}
-		records = append(records, eventlog.Record{Account: s.id, Kind: ev.Kind, ID: ev.ID, Time: now, Payload: payload})
+		records = append(records, eventlog.Record{Account: s.ID, Kind: ev.Kind, ID: ev.ID, Time: now, Payload: payload})
 	}
 	if !e.Durable() {
 		for _, r := range records {
-			if err := s.deps.Events.PublishLive(context.Background(), r); err != nil {
-				s.log().Debug("live event is not published", "kind", r.Kind, "error", err.Error())
+			if err := s.Events.PublishLive(context.Background(), r); err != nil {
+				s.Log().Debug("live event is not published", "kind", r.Kind, "error", err.Error())
 			}
 		}
 	} else {
-		records = updatelog.Place(records, e.Positions, s.id, now)
+		records = updatelog.Place(records, e.Positions, s.ID, now)
 		s.pending = append(s.pending, records...)
 	}
 	s.msgIDs = append(s.msgIDs, e.MsgIDs...)
 }
 
 // append starts the next append, unless one is under way.
-func (s *updateStream) append(ctx actor.Context) {
+func (s *stream) append(ctx actor.Context) {
 	if s.appending > 0 || s.resting || s.ended {
 		return
 	}
@@ -280,8 +274,8 @@ func (s *updateStream) append(ctx actor.Context) {
 		return
 	}
 	batch := s.pending
-	if len(batch) > maxBatch {
-		batch = batch[:maxBatch]
+	if len(batch) > MaxBatch {
+		batch = batch[:MaxBatch]
 	} else {
 		s.ackNext, s.msgIDs = s.msgIDs, nil
 	}
@@ -298,10 +292,10 @@ func (s *updateStream) append(ctx actor.Context) {
 
 const (
 	appendTimeout = 30 * time.Second
-	lowSpaceRetry = 2 * time.Second
+	LowSpaceRetry = 2 * time.Second
 )
 
-func (s *updateStream) appended(ctx actor.Context, m *appended) {
+func (s *stream) appended(ctx actor.Context, m *appended) {
 	n, seq := s.appending, m.seq
 	s.appending = 0
 	var partial *eventlog.AppendError
@@ -311,7 +305,7 @@ func (s *updateStream) appended(ctx actor.Context, m *appended) {
 		n = 0
 	}
 	if err := updatelog.Apply(&s.durable, s.pending[:n]); err != nil { // the positions are our own
-		s.log().Error("positions are not applied", "error", err.Error())
+		s.Log().Error("positions are not applied", "error", err.Error())
 	}
 	covered := n > 0 && len(s.pending[n-1].Positions) > 0
 	s.pending = append([]eventlog.Record(nil), s.pending[n:]...)
@@ -325,14 +319,14 @@ func (s *updateStream) appended(ctx actor.Context, m *appended) {
 		s.acknowledge(ctx, ids)
 		s.append(ctx)
 	case errors.Is(m.err, eventlog.ErrLowSpace), errors.Is(m.err, eventlog.ErrBusy):
-		s.log().Error("events are not stored; the stream waits", "error", m.err.Error())
+		s.Log().Error("events are not stored; the stream waits", "error", m.err.Error())
 		s.msgIDs = append(s.ackNext, s.msgIDs...)
 		s.ackNext = nil
 		s.resting = true
 		self, root := ctx.Self(), ctx.ActorSystem().Root
-		time.AfterFunc(lowSpaceRetry, func() { root.Send(self, &retryAppend{}) })
+		time.AfterFunc(LowSpaceRetry, func() { root.Send(self, &retryAppend{}) })
 	case errors.Is(m.err, eventlog.ErrTooLarge) && len(s.pending) > 0:
-		s.log().Error("event is too large for the log; its payload is dropped", "kind", s.pending[0].Kind)
+		s.Log().Error("event is too large for the log; its payload is dropped", "kind", s.pending[0].Kind)
 		s.pending[0].Payload = nil
 		s.msgIDs = append(s.ackNext, s.msgIDs...)
 		s.ackNext = nil
@@ -342,14 +336,14 @@ func (s *updateStream) appended(ctx actor.Context, m *appended) {
 	}
 }
 
-func (s *updateStream) acknowledge(ctx actor.Context, ids []int64) {
+func (s *stream) acknowledge(ctx actor.Context, ids []int64) {
 	if len(ids) > 0 {
 		ctx.Send(ctx.Parent(), &connection.Processed{Taken: len(ids), MsgIDs: ids})
 	}
 }
 
 // settle answers those who wait for an even stream.
-func (s *updateStream) settle(ctx actor.Context) {
+func (s *stream) settle(ctx actor.Context) {
 	if s.ended || s.appending > 0 || len(s.pending) > 0 {
 		return
 	}
@@ -364,41 +358,43 @@ func (s *updateStream) settle(ctx actor.Context) {
 	}
 }
 
-var errStreamStopped = unavailable(StateDraining, "its update stream ended", "repeat the call in a moment")
+// ErrStopped is the answer to a Sync that finds the stream ended.
+var ErrStopped = fleet.Errorf(fleet.CodeFailedPrecondition, "ACCOUNT_DRAINING", "the account is draining: its update stream ended").
+	WithRemedy("repeat the call in a moment")
 
 // end reports the last checkpoint and stops working; the account stops the actor.
-func (s *updateStream) end(ctx actor.Context, err error) {
+func (s *stream) end(ctx actor.Context, err error) {
 	if s.ended {
 		return
 	}
 	s.ended = true
 	s.stopTimers()
 	for _, done := range s.syncs {
-		done(errStreamStopped)
+		done(ErrStopped)
 	}
 	s.syncs = nil
-	m := &streamEnded{err: err}
-	if err == nil && covers(s.deps.Events.Durable(), s.last) && s.durable.Known() {
-		if m.checkpoint, err = updatelog.EncodeCheckpoint(s.durable.Clone(), s.last); err != nil {
-			s.log().Error("checkpoint is not encoded", "error", err.Error())
+	m := &Ended{Err: err}
+	if err == nil && covers(s.Events.Durable(), s.last) && s.durable.Known() {
+		if m.Checkpoint, err = updatelog.EncodeCheckpoint(s.durable.Clone(), s.last); err != nil {
+			s.Log().Error("checkpoint is not encoded", "error", err.Error())
 		}
 	}
 	ctx.Send(ctx.Parent(), m)
 }
 
 // checkpoint hands a state to the account that the log has surely synced, and takes the next.
-func (s *updateStream) checkpoint(ctx actor.Context) {
-	if c := s.candidate; c != nil && covers(s.deps.Events.Durable(), c.at) {
-		ctx.Send(ctx.Parent(), &checkpointDue{data: c.data})
+func (s *stream) checkpoint(ctx actor.Context) {
+	if c := s.candidate; c != nil && covers(s.Events.Durable(), c.at) {
+		ctx.Send(ctx.Parent(), &CheckpointDue{Data: c.data})
 		s.candidate, s.stored = nil, c.at
-		s.cpAfter = s.deps.Now().Add(time.Duration(len(c.data)/checkpointRate) * time.Second)
+		s.cpAfter = s.Now().Add(time.Duration(len(c.data)/checkpointRate) * time.Second)
 	}
-	if s.candidate != nil || !s.durable.Known() || s.stored == s.last || s.deps.Now().Before(s.cpAfter) {
+	if s.candidate != nil || !s.durable.Known() || s.stored == s.last || s.Now().Before(s.cpAfter) {
 		return // s.last moves with every change of the state
 	}
 	data, err := updatelog.EncodeCheckpoint(s.durable, s.last)
 	if err != nil {
-		s.log().Error("checkpoint is not encoded", "error", err.Error())
+		s.Log().Error("checkpoint is not encoded", "error", err.Error())
 		return
 	}
 	s.candidate = &candidate{data: data, at: s.last}
@@ -408,12 +404,12 @@ func covers(durable, at eventlog.Cursor) bool {
 	return durable.Epoch == at.Epoch && durable.Seq >= at.Seq
 }
 
-func (s *updateStream) armCheckpoint(ctx actor.Context) {
+func (s *stream) armCheckpoint(ctx actor.Context) {
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	s.cpTimer = time.AfterFunc(s.beat(), func() { root.Send(self, &checkpointTick{}) })
 }
 
-func (s *updateStream) setTimer(ctx actor.Context, at time.Time) {
+func (s *stream) setTimer(ctx actor.Context, at time.Time) {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
@@ -421,10 +417,10 @@ func (s *updateStream) setTimer(ctx actor.Context, at time.Time) {
 		return
 	}
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	s.timer = time.AfterFunc(max(0, at.Sub(s.deps.Now())), func() { root.Send(self, &streamTick{}) })
+	s.timer = time.AfterFunc(max(0, at.Sub(s.Now())), func() { root.Send(self, &streamTick{}) })
 }
 
-func (s *updateStream) stopTimers() {
+func (s *stream) stopTimers() {
 	for _, t := range []*time.Timer{s.timer, s.cpTimer} {
 		if t != nil {
 			t.Stop()

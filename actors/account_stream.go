@@ -1,0 +1,110 @@
+package actors
+
+import (
+	"errors"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/system"
+	"github.com/telefleet/orchestrator/actors/updatestream"
+)
+
+// startStream starts the account's update stream from what the log and the checkpoint say.
+func (a *account) startStream(ctx actor.Context) {
+	s, pos, self, peers := a.shared.streamed(), a.loaded.log, a.record.UserID, &a.peers
+	props := system.Props(a.conn.Workers, func() actor.Actor {
+		stream := updatestream.New(s, pos, self, peers)
+		pos.Seen = nil // the machine has them; supervision never restarts a stream
+		return stream
+	})
+	a.stream = ctx.SpawnPrefix(props, "updatestream-")
+	for _, m := range a.early {
+		ctx.Send(a.stream, m)
+	}
+	a.early = nil
+	a.conditions.level, a.conditions.behind, a.conditions.stuck = false, time.Time{}, false
+	a.tellStream(ctx)
+	if a.home != nil && a.home.ready {
+		ctx.Send(a.stream, &updatestream.HomeUp{Up: true})
+	}
+}
+
+// streamed is what a stream needs of the account.
+func (s *shared) streamed() *updatestream.Account {
+	return &updatestream.Account{
+		ID: s.id, Token: s.fence.Token(), Events: s.deps.Events, Now: s.deps.Now, Log: s.log,
+		Quiet: s.deps.Watch.Quiet, Patience: s.deps.Watch.Patience, FloodWait: s.deps.FloodWait,
+	}
+}
+
+// sync hands a wish to be even to the stream, and remembers who waits: the stream may fail.
+func (a *account) sync(ctx actor.Context, m *updatestream.Sync) {
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	given := *m
+	given.Done = func(err error) { root.Send(self, &synced{&given, err}) }
+	put(&a.syncs, &given, m.Done)
+	ctx.Send(a.stream, &given)
+}
+
+func (a *account) stopStream(ctx actor.Context) {
+	if a.stream != nil && !a.streamClosing {
+		ctx.Send(a.stream, &updatestream.Drain{})
+	}
+}
+
+func (a *account) checkpoint(ctx actor.Context, m *updatestream.CheckpointDue) {
+	a.record.Checkpoint = m.Data
+	a.save(ctx, nil)
+}
+
+// streamEnded takes the last checkpoint of a stream that has stopped working.
+func (a *account) streamEnded(ctx actor.Context, m *updatestream.Ended) {
+	if m.Checkpoint != nil && a.authorized() {
+		a.record.Checkpoint = m.Checkpoint
+		a.save(ctx, nil)
+	}
+	if m.Err != nil {
+		a.log().Warn("update stream ended", "error", m.Err.Error())
+		a.streamErr = m.Err
+	}
+	if a.stream != nil && !a.streamClosing {
+		a.streamClosing = true
+		ctx.Poison(a.stream) // after what was sent to it before
+	}
+}
+
+// streamStopped starts the stream again from the log, where it ended by a failure.
+func (a *account) streamStopped(ctx actor.Context) {
+	a.stream, a.streamClosing = nil, false
+	a.tellNow(ctx)
+	for c, result := range a.observing {
+		delete(a.observing, c)
+		c.Done(result, nil)
+	}
+	for m, done := range a.syncs {
+		delete(a.syncs, m)
+		done(updatestream.ErrStopped)
+	}
+	err := a.streamErr
+	a.streamErr = nil
+	switch {
+	case a.reviving:
+		a.revive(ctx)
+	case a.winding != nil || a.draining || a.state.terminal() || a.failure != nil || !a.authorized():
+	case fenced(err):
+		a.stop(ctx, StateFenced, "FENCED", "another node owns the account", "")
+	default: // read back what is in the log: the whole account starts anew
+		ctx.(actor.Supervisor).EscalateFailure(&storeError{errStreamEnded}, nil)
+	}
+}
+
+// unwell replaces a connection that its account's stream is not content with.
+func (a *account) unwell(ctx actor.Context, m *updatestream.Unwell) {
+	if a.home == nil || !a.home.ready {
+		return
+	}
+	a.log().Warn("connected, but no updates come", "reason", m.Reason)
+	ctx.Send(a.home.pid, &connection.Replace{End: m.End, Err: errors.New(m.Reason)})
+}
