@@ -230,7 +230,7 @@ func TestSecretsAreSealedAndRotate(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantReason(t, n.api.Webhooks.Delete(ctx, "hook"), "WEBHOOK_UNKNOWN")
-	left, err := r.etcd.Client().Get(ctx, "secrets/", clientv3.WithPrefix())
+	left, err := r.etcd.Client().Get(ctx, "secrets/dek/", clientv3.WithPrefix())
 	if err != nil || len(left.Kvs) != 0 {
 		t.Errorf("%d keys are left, %v", len(left.Kvs), err)
 	}
