@@ -78,13 +78,13 @@ type report struct {
 
 func main() {
 	role := flag.String("role", "", "internal: the part that a child process plays")
-	task := flag.String("task", "", "internal: the child's task as JSON")
+	bots := flag.Int("bots", 0, "internal: accounts of the server")
 	runs := flag.Int("runs", 5, "interleaved runs of each figure")
 	only := flag.String("only", "", "measure only this key")
 	out := flag.String("out", "", "file for the JSON report")
 	profile := flag.String("profile", "", "directory for ours' profiles: heap of idle tasks, CPU of calls")
 	flag.Parse()
-	err := dispatch(*role, *task, plan{*runs, *only, *out, *profile})
+	err := dispatch(*role, *bots, plan{*runs, *only, *out, *profile})
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "bench: error: %v\n", err)
 		os.Exit(1)
@@ -97,15 +97,15 @@ type plan struct {
 	only, out, profile string
 }
 
-func dispatch(role, task string, p plan) error {
+func dispatch(role string, bots int, p plan) error {
 	switch role {
 	case "":
 		return compare(p)
 	case "server":
-		return serve(task)
+		return serve(bots)
 	}
 	var t job
-	if err := json.Unmarshal([]byte(task), &t); err != nil {
+	if err := json.NewDecoder(os.Stdin).Decode(&t); err != nil {
 		return fmt.Errorf("read task: %w", err)
 	}
 	numbers, err := t.run(role)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -55,7 +56,7 @@ func startServer(bots int) (*serverProcess, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find own binary: %w", err)
 	}
-	s := &serverProcess{dir: dir, cmd: exec.Command(self, "-role", "server", "-task", strconv.Itoa(bots))}
+	s := &serverProcess{dir: dir, cmd: exec.Command(self, "-role", "server", "-bots", strconv.Itoa(bots))}
 	s.cmd.Dir, s.cmd.Stderr = dir, os.Stderr
 	if s.in, err = s.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -86,11 +87,7 @@ func (s *serverProcess) stop() {
 }
 
 // serve is the server's part: for so many bots.
-func serve(task string) error {
-	bots, err := strconv.Atoi(task)
-	if err != nil {
-		return fmt.Errorf("-task: %w", err)
-	}
+func serve(bots int) error {
 	sim, err := simulator.Start(context.Background(), simulator.Config{
 		DCs: []int{2}, Seed: 1, Model: model.Config{Plain: true}, Server: mtserver.Config{PushQueue: 1 << 20},
 	})
@@ -136,8 +133,8 @@ func child(role string, t job) (numbers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find own binary: %w", err)
 	}
-	cmd := exec.Command(self, "-role", role, "-task", string(task))
-	cmd.Stderr = os.Stderr
+	cmd := exec.Command(self, "-role", role)
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(task), os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", role, t.What, err)
