@@ -37,7 +37,7 @@ type ordeal struct {
 }
 
 var (
-	shortOrdeal = ordeal{updates: 4_000, accounts: 10, groups: 2, kills: 3, powerLosses: 1, window: 1_500, cutEvery: 500 * time.Millisecond}
+	shortOrdeal = ordeal{updates: 4_000, accounts: 10, groups: 2, kills: 3, powerLosses: 1, window: 1_500, cutEvery: 2 * time.Second}
 	longOrdeal  = ordeal{updates: 1_000_000, accounts: 200, groups: 20, kills: 20, powerLosses: 5, window: 40_000, cutEvery: 2 * time.Second}
 )
 
@@ -280,6 +280,9 @@ func (w *ordealWorld) restart(minFree uint64) {
 // more while people talk on, and frees it again. Others write to the disk, too.
 func (w *ordealWorld) fillDisk() {
 	w.t.Helper()
+	// An account that is cut off again and again waits up to a minute for its next dial.
+	w.sim.Faults().SetCutEvery(0)
+	defer w.sim.Faults().SetCutEvery(w.o.cutEvery)
 	const room = 1 << 30
 	minFree := w.free() - room
 	w.restart(minFree)
