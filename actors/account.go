@@ -65,13 +65,14 @@ type account struct {
 	saveAgain                 time.Time
 	reviving                  bool // a login waits until the former session is closed and stored
 	reporting                 bool
-	replaceKey, savingReplace bool           // the next save may change the key of an authorised record
-	peersDue                  bool           // the timer covers the next flush of the peers
-	flushing                  bool           // of the peers
-	saveAfter                 []func(error)  // saves that wait until the peers are stored
-	peersAgain                time.Time      // when peers that could not be stored are tried again
-	importing                 *importSession // takes the place of the record
-	appending                 bool           // of state events, by the account itself
+	replaceKey, savingReplace bool                 // the next save may change the key of an authorised record
+	peersDue                  bool                 // the timer covers the next flush of the peers
+	flushing                  bool                 // of the peers
+	saveAfter                 []func(error)        // saves that wait until the peers are stored
+	peersAgain                time.Time            // when peers that could not be stored are tried again
+	importing                 *importSession       // takes the place of the record
+	appending                 bool                 // of state events, by the account itself
+	late                      []*updatestream.Sync // wait for the stream, which waits for that
 }
 
 // home is the one home-DC connection.
@@ -172,6 +173,9 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 		switch {
 		case a.state.terminal() || a.winding != nil:
 			m.Done(a.refusal())
+			return
+		case a.stream == nil && a.appending && a.state == StateOnline: // it starts in a moment
+			a.late = append(a.late, m)
 			return
 		case a.stream == nil || a.streamClosing:
 			m.Done(unavailable(a.state, "it receives no updates", "sign in first"))
@@ -377,6 +381,9 @@ func (a *account) abandon() {
 	}
 	for _, done := range a.syncs {
 		done(updatestream.ErrStopped)
+	}
+	for _, m := range a.late {
+		m.Done(updatestream.ErrStopped)
 	}
 	a.endImport(unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
 	for _, then := range slices.Concat(a.saveAfter, a.inSave, a.saved) {

@@ -130,6 +130,7 @@ func (a *account) stateTold(ctx actor.Context, m *stateTold) {
 		a.plan(ctx)
 	}
 	if a.reviving {
+		a.syncLate(ctx)
 		a.revive(ctx)
 		return
 	}
@@ -137,8 +138,22 @@ func (a *account) stateTold(ctx actor.Context, m *stateTold) {
 		a.startStream(ctx)
 		a.showConditions(ctx)
 	}
+	a.syncLate(ctx)
 	a.tellNow(ctx)
 	a.windStep(ctx)
+}
+
+// syncLate goes on with the syncs that came before the stream could start.
+func (a *account) syncLate(ctx actor.Context) {
+	late := a.late
+	a.late = nil
+	for _, m := range late {
+		if a.stream != nil {
+			a.sync(ctx, m)
+			continue
+		}
+		m.Done(unavailable(a.state, "it receives no updates", "repeat the call in a moment"))
+	}
 }
 
 // tellStream gives what waits to a stream that begins.

@@ -118,3 +118,32 @@ func TestStoreOutageIsToldOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestSyncWaitsForTheStateEventBeforeTheStream: right after a login the account's own append may be
+// under way, for which the stream waits. A sync is not refused for that.
+func TestSyncWaitsForTheStateEventBeforeTheStream(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 121})
+	if _, err := r.sim.AddUser(simulator.UserSpec{Phone: "+15550001", FirstName: "Ann", HomeDC: 2}); err != nil {
+		t.Fatal(err)
+	}
+	r.fleet.Owned(testGrant("ann"))
+	ann := r.env(t, "ann")
+	sent, err := telegram.RequestCode(bounded(t), ann, "+15550001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.awaitState(t, "ann", "code_sent")
+	release := r.log.hold()
+	code, _ := r.sim.LoginCode("+15550001")
+	if _, err := telegram.SignIn(bounded(t), ann, sent.Token, code); err != nil {
+		t.Fatal(err)
+	}
+	synced := make(chan error, 1)
+	go func() { synced <- ann.Sync(bounded(t)) }()
+	r.log.await(t, "an append under way", func() bool { return r.log.busy["ann"] })
+	release()
+	if err := <-synced; err != nil {
+		t.Errorf("sync: %v", err)
+	}
+}
