@@ -40,9 +40,9 @@ check-generate: ## Check that generated code is fresh, without building the gene
 	$(GO) test -run 'TestGenerated' ./api/...
 
 .PHONY: bench
-bench: ## Compare with gotd's client in one run (bench/latest.json), then run the Go benchmarks
+bench: ## Compare with gotd's client in one run (bench/latest.json, docs/PERFORMANCE.md), then run the Go benchmarks
 	$(GO) build -o $(BIN)/bench ./bench
-	$(BIN)/bench -runs $${RUNS:-5} -out bench/latest.json
+	$(BIN)/bench -runs $${RUNS:-5} -out bench/latest.json -doc docs/PERFORMANCE.md
 	$(GO) test -run '^$$' -bench . -benchmem ./mtproto/... ./updates/... ./eventlog/... ./telegram/rawjson/...
 
 .PHONY: bench-check

@@ -82,9 +82,10 @@ func main() {
 	runs := flag.Int("runs", 5, "interleaved runs of each figure")
 	only := flag.String("only", "", "measure only this key")
 	out := flag.String("out", "", "file for the JSON report")
+	doc := flag.String("doc", "", "Markdown file whose table of figures is replaced")
 	profile := flag.String("profile", "", "directory for ours' profiles: heap of idle tasks, CPU of calls")
 	flag.Parse()
-	err := dispatch(*role, *bots, plan{*runs, *only, *out, *profile})
+	err := dispatch(*role, *bots, plan{*runs, *only, *out, *doc, *profile})
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "bench: error: %v\n", err)
 		os.Exit(1)
@@ -93,8 +94,8 @@ func main() {
 
 // plan is what the command line asks for.
 type plan struct {
-	runs               int
-	only, out, profile string
+	runs                    int
+	only, out, doc, profile string
 }
 
 func dispatch(role string, bots int, p plan) error {
@@ -153,7 +154,10 @@ func compare(p plan) error {
 		_, err = fmt.Printf("%s\n", b)
 		return err
 	}
-	return os.WriteFile(p.out, append(b, '\n'), 0o644)
+	if err := os.WriteFile(p.out, append(b, '\n'), 0o644); err != nil || p.doc == "" {
+		return err
+	}
+	return rep.document(p.doc)
 }
 
 // measure runs a task in turn for both clients: ours, gotd, ours, gotd, …
@@ -202,10 +206,11 @@ func (f figure) result(all map[string][]numbers) result {
 }
 
 func (f figure) line(r result) string {
-	spread := func(v []float64) string { return fmt.Sprintf("%.4g-%.4g", slices.Min(v), slices.Max(v)) }
 	return fmt.Sprintf("%-28s ours %.4g (%s)  gotd %.4g (%s)  ratio %.3f  within budget %t",
 		f.key, r.Ours, spread(r.OursSamples), r.Gotd, spread(r.GotdSamples), r.Ratio, r.Within)
 }
+
+func spread(v []float64) string { return fmt.Sprintf("%.4g-%.4g", slices.Min(v), slices.Max(v)) }
 
 func median(v []float64) float64 {
 	s := slices.Sorted(slices.Values(v))
