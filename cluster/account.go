@@ -28,6 +28,14 @@ type Spec struct {
 	Desired string `json:"desired"`
 	// App names the app profile (api_id, device fields); empty is the default one.
 	App string `json:"app,omitempty"`
+	// Device replaces fields of the app profile.
+	Device Device `json:"device,omitzero"`
+	// Proxy is the only way to Telegram when it is set.
+	Proxy ProxySpec `json:"proxy,omitzero"`
+	// DC is where fresh keys are made; 0 is the node's default.
+	DC int `json:"dc,omitempty"`
+	// PFS asks for temporary keys.
+	PFS bool `json:"pfs,omitempty"`
 	// CreatedAt is set when the spec is created.
 	CreatedAt time.Time `json:"created_at"`
 	// DeletedAt is when the deletion was asked for, zero while the account is to live. Its
@@ -38,6 +46,16 @@ type Spec struct {
 	// ResourceVersion is the store's revision of this value. An update must name the one
 	// it was made from. Not stored in the value itself.
 	ResourceVersion int64 `json:"-"`
+}
+
+// Device is what an account shows of its device; empty fields are those of its app profile.
+type Device struct {
+	DeviceModel    string `json:"device_model,omitempty"`
+	SystemVersion  string `json:"system_version,omitempty"`
+	AppVersion     string `json:"app_version,omitempty"`
+	SystemLangCode string `json:"system_lang_code,omitempty"`
+	LangPack       string `json:"lang_pack,omitempty"`
+	LangCode       string `json:"lang_code,omitempty"`
 }
 
 // Limits of a spec.

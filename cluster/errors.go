@@ -21,6 +21,12 @@ var (
 	ErrTooOld = &fleet.Error{Code: fleet.CodeOutOfRange, Reason: "RESOURCE_VERSION_TOO_OLD", Message: "the resource version is no longer kept"}
 	// ErrConflict: the value has changed since it was read.
 	ErrConflict = &fleet.Error{Code: fleet.CodeAborted, Reason: "CONFLICT", Message: "the resource has changed since it was read"}
+	// ErrProxyExists: a pool of proxies of that name exists already.
+	ErrProxyExists = &fleet.Error{Code: fleet.CodeAlreadyExists, Reason: "PROXY_EXISTS", Message: "the pool exists already"}
+	// ErrProxyNotFound: no such pool of proxies.
+	ErrProxyNotFound = &fleet.Error{Code: fleet.CodeNotFound, Reason: "PROXY_NOT_FOUND", Message: "no such pool of proxies"}
+	// ErrProxyInUse: accounts name the pool in their spec.
+	ErrProxyInUse = &fleet.Error{Code: fleet.CodeFailedPrecondition, Reason: "PROXY_IN_USE", Message: "accounts use the pool"}
 	// ErrFenced: the node no longer owns the account, or has lost its lease.
 	ErrFenced = &fleet.Error{Code: fleet.CodeAborted, Reason: "FENCED", Message: "ownership was lost"}
 	// ErrWrongCluster: the etcd behind the configured address is not the one known, or an

@@ -82,6 +82,7 @@ const (
 	ReasonProxyUntried     ConditionReason = "PROXY_UNTRIED"
 	ReasonProxyUnreachable ConditionReason = "PROXY_UNREACHABLE"
 	ReasonProxyRefused     ConditionReason = "PROXY_REFUSED"
+	ReasonProxyNoRoute     ConditionReason = "PROXY_CANNOT_REACH_TELEGRAM"
 	ReasonProxyUnknown     ConditionReason = "PROXY_UNKNOWN"
 	ReasonProxyPoolDown    ConditionReason = "PROXY_POOL_DOWN"
 
@@ -180,6 +181,7 @@ var meanings = map[ConditionType]map[ConditionReason]Meaning{
 		ReasonProxyUntried:     {Unknown, "has not used its proxy yet", ""},
 		ReasonProxyUnreachable: {False, "cannot reach its proxy, and connects by nothing else", "check that the proxy runs, or set another one"},
 		ReasonProxyRefused:     {False, "is refused by its proxy, and connects by nothing else", "check user, password or secret of the proxy"},
+		ReasonProxyNoRoute:     {False, "has a proxy that does not reach Telegram, and connects by nothing else", "ask the proxy's provider, or set another one"},
 		ReasonProxyUnknown:     {False, "names a proxy that does not exist, and connects by nothing else", "see `orchestrator proxy list`"},
 		ReasonProxyPoolDown:    {False, "has a pool without a working proxy, and connects by nothing else", "see `orchestrator proxy list`"},
 		ReasonNotReported:      {Unknown, "has not reported of its proxy", waitForOwner},

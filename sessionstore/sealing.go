@@ -70,6 +70,25 @@ func unseal(aead cipher.AEAD, ad, blob []byte, version byte) ([]byte, error) {
 	return plain, nil
 }
 
+// valueVersion is the version of values that SealValue makes.
+const valueVersion = 1
+
+// SealValue seals a small secret of the fleet, bound to its kind and the name of what it belongs
+// to.
+func SealValue(aead cipher.AEAD, clusterID, kind, name string, plain []byte) ([]byte, error) {
+	return seal(aead, associated(clusterID, fleet.AccountID(name), "value/"+kind, valueVersion), plain, valueVersion)
+}
+
+// OpenValue opens what SealValue made for the same kind and name.
+func OpenValue(aead cipher.AEAD, clusterID, kind, name string, blob []byte) ([]byte, error) {
+	plain, err := unseal(aead, associated(clusterID, fleet.AccountID(name), "value/"+kind, valueVersion), blob, valueVersion)
+	if err != nil {
+		return nil, fleet.Errorf(ErrCorrupt.Code, ErrCorrupt.Reason, "%s of %s: %w", kind, name, err).
+			WithRemedy("set it again, or restore the store from a backup")
+	}
+	return plain, nil
+}
+
 // Sealer turns records into sealed blobs and back.
 type Sealer struct {
 	Keyring Keyring

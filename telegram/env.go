@@ -54,6 +54,13 @@ type AppProfile struct {
 	LangCode       string
 }
 
+// Anonymous is the profile without what tells of the device, as CDN DCs are to see it: they belong
+// to others.
+func (p AppProfile) Anonymous() AppProfile {
+	p.DeviceModel, p.SystemVersion, p.LangPack, p.LangCode = "n/a", "n/a", "", ""
+	return p
+}
+
 // String shows the profile without its secret.
 func (p AppProfile) String() string {
 	return fmt.Sprintf("app %d (%s, %s, %s)", p.APIID, p.DeviceModel, p.SystemVersion, p.AppVersion)

@@ -27,6 +27,8 @@ func (k keys) signals() string                  { return k.prefix + "signals/net
 func (k keys) nodes() string                    { return k.prefix + "nodes/" }
 func (k keys) node(id fleet.NodeID) string      { return k.nodes() + string(id) }
 func (k keys) leader() string                   { return k.prefix + "leader" }
+func (k keys) proxies() string                  { return k.prefix + "proxies/" }
+func (k keys) proxy(name string) string         { return k.proxies() + name }
 func (k keys) cluster() string                  { return k.prefix + "cluster" }
 
 // fenceValue is what fence/<id> holds.

@@ -6,10 +6,11 @@
 //	list := dcs.Production()
 //	list, err := dcs.Load("simulator.json")
 //	for _, o := range list.Select(2, dcs.Want{Media: true}) { dial(o.Addr) }
+//	d := dcs.NewDirectory(list, learnt, time.Now) // the list as Telegram changes it
 //
 // # Concurrency
 //
-// A List is a value. The keys it points to are never changed.
+// A List is a value. The keys it points to are never changed. A Directory may be used by any goroutine.
 //
 // # Errors
 //
@@ -44,25 +45,45 @@ type List struct {
 	Options []Option
 	// Keys are the RSA keys of the servers.
 	Keys []*rsa.PublicKey
+	// CDNKeys are the RSA keys of CDN DCs by their number, as help.getCdnConfig told them.
+	CDNKeys map[int][]*rsa.PublicKey
 	// Test marks test DCs: their ids count from 10000 inside the protocol.
 	Test bool
 }
+
+// IPv6 says what becomes of IPv6 addresses.
+type IPv6 uint8
+
+// The choices.
+const (
+	// IPv6Never leaves them out.
+	IPv6Never IPv6 = iota
+	// IPv6Fallback tries them after the others.
+	IPv6Fallback
+	// IPv6Prefer tries them first.
+	IPv6Prefer
+	// IPv6Only uses nothing else.
+	IPv6Only
+)
 
 // Want says which addresses Select looks for.
 type Want struct {
 	// Media asks for addresses for files: those of media_only, or none.
 	Media bool
-	// IPv6 adds IPv6 addresses after the others.
-	IPv6 bool
+	// CDN asks for the addresses of a CDN DC; all others are left out.
+	CDN bool
+	// IPv6 says where IPv6 addresses stand.
+	IPv6 IPv6
 	// Static puts static addresses first, as connections through a proxy should.
 	Static bool
 }
 
-// Select returns the addresses of a DC in the order in which they should be tried. CDN addresses are never among them.
+// Select returns the addresses of a DC in the order in which they should be tried. CDN addresses are among them only if
+// they are wanted.
 func (l List) Select(id int, w Want) []Option {
 	var found []Option
 	for _, o := range l.Options {
-		if o.ID == id && o.MediaOnly == w.Media && !o.CDN && (w.IPv6 || !o.IPv6) &&
+		if o.ID == id && o.MediaOnly == w.Media && o.CDN == w.CDN && w.takes(o) &&
 			!slices.ContainsFunc(found, func(f Option) bool { return f.Addr == o.Addr && (f.Static || !w.Static) }) {
 			found = append(found, o)
 		}
@@ -73,9 +94,19 @@ func (l List) Select(id int, w Want) []Option {
 	return slices.CompactFunc(found, func(a, b Option) bool { return a.Addr == b.Addr })
 }
 
+func (w Want) takes(o Option) bool {
+	switch w.IPv6 {
+	case IPv6Never:
+		return !o.IPv6
+	case IPv6Only:
+		return o.IPv6
+	}
+	return true
+}
+
 func rank(o Option, w Want) int {
 	r := 0
-	if o.IPv6 {
+	if o.IPv6 != (w.IPv6 == IPv6Prefer) {
 		r += 2
 	}
 	if w.Static && !o.Static {

@@ -57,7 +57,11 @@ func TestSelect(t *testing.T) {
 		get  string
 	}{
 		{2, Want{}, "a:1 s:1"},
-		{2, Want{IPv6: true}, "a:1 s:1 [::6]:1"},
+		{2, Want{IPv6: IPv6Fallback}, "a:1 s:1 [::6]:1"},
+		{2, Want{IPv6: IPv6Prefer}, "[::6]:1 a:1 s:1"},
+		{2, Want{IPv6: IPv6Only}, "[::6]:1"},
+		{3, Want{IPv6: IPv6Only}, ""},
+		{2, Want{CDN: true}, "c:1"},
 		{2, Want{Static: true}, "s:1 a:1"},
 		{2, Want{Media: true}, "m:1"},
 		{3, Want{Media: true}, ""},

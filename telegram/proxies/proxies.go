@@ -28,6 +28,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 // Kind is what a proxy speaks.
@@ -150,4 +151,25 @@ func (s Secret) encode() string {
 		return base64.RawURLEncoding.EncodeToString(s)
 	}
 	return hex.EncodeToString(s)
+}
+
+// Address reads kind, host and port of what String shows.
+func Address(shown string) (kind Kind, host string, port uint16, ok bool) {
+	u, err := url.Parse(strings.Replace(shown, "//"+hidden+"@", "//", 1))
+	if err != nil {
+		return "", "", 0, false
+	}
+	server, service := u.Query().Get("server"), u.Query().Get("port")
+	switch {
+	case u.Scheme == "tg" && u.Host == "proxy":
+		kind = MTProxy
+	case u.Scheme == "tg" && u.Host == "socks":
+		kind = SOCKS5
+	case u.Scheme == string(HTTP):
+		kind, server, service = HTTP, u.Hostname(), u.Port()
+	default:
+		return "", "", 0, false
+	}
+	n, err := strconv.ParseUint(service, 10, 16)
+	return kind, server, uint16(n), err == nil && n > 0 && server != ""
 }
