@@ -12,6 +12,7 @@
 package configs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -51,6 +52,9 @@ type Config struct {
 	// DataDir holds everything this node keeps on disk; exactly one process may use it.
 	DataDir  string   `yaml:"data_dir"`
 	Telegram Telegram `yaml:"telegram"`
+	// Apps are further application profiles, which accounts name in spec.app.
+	Apps map[string]AppProfile `yaml:"apps"`
+
 	API      API      `yaml:"api"`
 	Etcd     Etcd     `yaml:"etcd"`
 	Events   Events   `yaml:"events"`
@@ -78,12 +82,14 @@ type Telegram struct {
 	DCFile    string    `yaml:"dc_file"`
 	DefaultDC int       `yaml:"default_dc"`
 	Transport Transport `yaml:"transport"`
-	App       App       `yaml:"app"`
+	// IPv6 is never, fallback (after IPv4), prefer or only.
+	IPv6 string `yaml:"ipv6"`
+	App  App    `yaml:"app"`
 }
 
 // Transport is how bytes travel to a DC.
 type Transport struct {
-	// Framing is abridged or intermediate.
+	// Framing is abridged, intermediate, padded or full; full cannot be obfuscated.
 	Framing    string `yaml:"framing"`
 	Obfuscated bool   `yaml:"obfuscated"`
 }
@@ -98,6 +104,15 @@ type App struct {
 	SystemLangCode string `yaml:"system_lang_code"`
 	LangPack       string `yaml:"lang_pack"`
 	LangCode       string `yaml:"lang_code"`
+}
+
+// AppProfile is an application of its own: api_id and hash, and what it announces. Fields of App that
+// are empty are those of telegram.app.
+type AppProfile struct {
+	APIID       int    `yaml:"api_id"`
+	APIHash     string `yaml:"api_hash"`
+	APIHashFile string `yaml:"api_hash_file"`
+	App         `yaml:",inline"`
 }
 
 // API is the control API's listener.
@@ -202,6 +217,8 @@ func (s Security) ByPassphrase() bool {
 type Pace struct {
 	DialsPerSecond   float64 `yaml:"dials_per_second"`
 	DialsPerDCSecond float64 `yaml:"dials_per_dc_second"`
+	// DialsPerProxySecond is for each proxy.
+	DialsPerProxySecond float64 `yaml:"dials_per_proxy_second"`
 }
 
 // Log is what the process says about itself.
@@ -233,7 +250,7 @@ func Default() Config {
 		DataDir:   "data",
 		Telegram: Telegram{
 			Network: "production", DefaultDC: 2,
-			Transport: Transport{Framing: "intermediate", Obfuscated: true},
+			Transport: Transport{Framing: "intermediate", Obfuscated: true}, IPv6: "fallback",
 			App: App{
 				DeviceModel: "Server", SystemVersion: "Linux", AppVersion: "1.0",
 				SystemLangCode: "en", LangCode: "en",
@@ -241,7 +258,7 @@ func Default() Config {
 		},
 		API:          API{Listen: "127.0.0.1:8420"},
 		Events:       Events{MaxAge: Duration(7 * 24 * time.Hour), MaxBytes: 8 << 30, MinFree: 512 << 20},
-		Pace:         Pace{DialsPerSecond: 50, DialsPerDCSecond: 25},
+		Pace:         Pace{DialsPerSecond: 50, DialsPerDCSecond: 25, DialsPerProxySecond: 10},
 		Log:          Log{Level: "info"},
 		Ownership:    ownershipSingle,
 		DrainTimeout: Duration(4 * time.Second),
@@ -295,14 +312,33 @@ func (c *Config) fillSecrets(p *Problems) {
 		}
 		c.Telegram.APIID = id
 	}
-	if c.Telegram.APIHash == "" && c.Telegram.APIHashFile != "" {
-		b, err := os.ReadFile(c.Telegram.APIHashFile)
-		if err != nil {
-			p.add("telegram.api_hash_file", "cannot be read: "+errors.Unwrap(err).Error(), c.Telegram.APIHashFile)
-		}
-		c.Telegram.APIHash = strings.TrimSpace(string(b))
-	}
+	c.Telegram.APIHash = hashOf(p, "telegram", c.Telegram.APIHash, c.Telegram.APIHashFile)
 	if c.Telegram.APIHash == "" {
 		c.Telegram.APIHash = os.Getenv(EnvAPIHash)
 	}
+	for name, app := range c.Apps {
+		app.APIHash = hashOf(p, "apps."+name, app.APIHash, app.APIHashFile)
+		c.Apps[name] = app
+	}
+}
+
+// hashOf is an api_hash, read from its file where one is named.
+func hashOf(p *Problems, field, hash, file string) string {
+	if hash != "" || file == "" {
+		return hash
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		p.add(field+".api_hash_file", "cannot be read: "+errors.Unwrap(err).Error(), file)
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// Over fills what is empty in a profile with another one's.
+func (a App) Over(base App) App {
+	a.Layer = cmp.Or(a.Layer, base.Layer)
+	a.DeviceModel, a.SystemVersion = cmp.Or(a.DeviceModel, base.DeviceModel), cmp.Or(a.SystemVersion, base.SystemVersion)
+	a.AppVersion, a.SystemLangCode = cmp.Or(a.AppVersion, base.AppVersion), cmp.Or(a.SystemLangCode, base.SystemLangCode)
+	a.LangPack, a.LangCode = cmp.Or(a.LangPack, base.LangPack), cmp.Or(a.LangCode, base.LangCode)
+	return a
 }

@@ -53,6 +53,45 @@ drain_timeout: soon
 	}
 }
 
+func TestAppsHaveTheirOwnHashAndBorrowTheRest(t *testing.T) {
+	t.Setenv(EnvAPIHash, "x")
+	f := filepath.Join(t.TempDir(), "hash")
+	if err := os.WriteFile(f, []byte("cafe\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := Parse([]byte("telegram: {api_id: 7}\napps:\n  android: {api_id: 8, api_hash_file: " + f + ", device_model: Pixel}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := cfg.Apps["android"]
+	if full := app.Over(cfg.Telegram.App); app.APIHash != "cafe" || app.APIID != 8 || full.DeviceModel != "Pixel" || full.SystemVersion != "Linux" {
+		t.Errorf("app %+v, with the node's %+v", app, full)
+	}
+	_, err = Parse([]byte("telegram: {api_id: 7}\napps:\n  An droid: {layer: -1}\n"))
+	for _, want := range []string{"apps.An droid: must be named by", "apps.An droid.api_id: must be the number", "apps.An droid.api_hash: must be given by", "apps.An droid.layer:"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("missing %q in %v", want, err)
+		}
+	}
+}
+
+func TestTransportsAreChecked(t *testing.T) {
+	t.Setenv(EnvAPIHash, "x")
+	for text, want := range map[string]string{
+		"{framing: padded}":                    "",
+		"{framing: abridged}":                  "",
+		"{framing: full, obfuscated: false}":   "",
+		"{framing: full}":                      "telegram.transport.obfuscated: must be false",
+		"{framing: udp}":                       "telegram.transport.framing: must be one of abridged, intermediate, padded, full",
+		"{framing: padded}\n  ipv6: sometimes": "telegram.ipv6: must be one of never, fallback, prefer, only",
+	} {
+		_, err := Parse([]byte("telegram:\n  api_id: 7\n  transport: " + text + "\n"))
+		if (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", text, err, want)
+		}
+	}
+}
+
 func TestHashComesFromAFile(t *testing.T) {
 	t.Setenv(EnvAPIHash, "")
 	f := filepath.Join(t.TempDir(), "hash")

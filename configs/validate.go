@@ -3,10 +3,12 @@ package configs
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -129,6 +131,7 @@ func (c *Config) validate(p *Problems) {
 		p.add("data_dir", "must name a folder", c.DataDir)
 	}
 	c.Telegram.validate(p)
+	c.validateApps(p)
 	c.API.validate(p)
 	oneOf(p, "ownership", c.Ownership, "gentle", "default", "fast")
 	oneOf(p, "log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
@@ -140,6 +143,9 @@ func (c *Config) validate(p *Problems) {
 	}
 	if c.Pace.DialsPerDCSecond <= 0 {
 		p.add("pace.dials_per_dc_second", "must be greater than 0", c.Pace.DialsPerDCSecond)
+	}
+	if c.Pace.DialsPerProxySecond <= 0 {
+		p.add("pace.dials_per_proxy_second", "must be greater than 0", c.Pace.DialsPerProxySecond)
 	}
 	if c.Events.MaxBytes < 0 {
 		p.add("events.max_bytes", "must not be negative", c.Events.MaxBytes)
@@ -170,7 +176,11 @@ func (t *Telegram) validate(p *Problems) {
 		p.List = append(p.List, "telegram.api_hash: must be given by telegram.api_hash_file or "+EnvAPIHash+" (got none)")
 	}
 	oneOf(p, "telegram.network", t.Network, "production", "test", "file")
-	oneOf(p, "telegram.transport.framing", t.Transport.Framing, "abridged", "intermediate")
+	oneOf(p, "telegram.transport.framing", t.Transport.Framing, "abridged", "intermediate", "padded", "full")
+	if t.Transport.Framing == "full" && t.Transport.Obfuscated {
+		p.add("telegram.transport.obfuscated", "must be false, because the framing full cannot be obfuscated", t.Transport.Obfuscated)
+	}
+	oneOf(p, "telegram.ipv6", t.IPv6, "never", "fallback", "prefer", "only")
 	if t.Network == "file" {
 		if t.DCFile == "" {
 			p.add("telegram.dc_file", "must name the file that `orchestrator simulate` wrote, because telegram.network is file", t.DCFile)
@@ -190,6 +200,27 @@ func (t *Telegram) validate(p *Problems) {
 	} {
 		if f.value == "" {
 			p.add("telegram.app."+f.name, "must not be empty: Telegram refuses initConnection without it", f.value)
+		}
+	}
+}
+
+// appName is the alphabet of spec.app.
+var appName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+
+func (c *Config) validateApps(p *Problems) {
+	for _, name := range slices.Sorted(maps.Keys(c.Apps)) {
+		app, field := c.Apps[name], "apps."+name
+		if !appName.MatchString(name) {
+			p.add(field, "must be named by 1 to 64 characters of a-z, 0-9 and -", name)
+		}
+		if app.APIID <= 0 {
+			p.add(field+".api_id", "must be the number from my.telegram.org", app.APIID)
+		}
+		if app.APIHash == "" {
+			p.List = append(p.List, field+".api_hash: must be given by "+field+".api_hash_file (got none)")
+		}
+		if app.Layer < 0 {
+			p.add(field+".layer", "must be 0 (the built-in schema's) or a layer number", app.Layer)
 		}
 	}
 }
