@@ -43,6 +43,9 @@ var sdk = map[string]string{
 	"WebhookService/DeleteWebhook": "Client.DeleteWebhook", "WebhookService/EnableWebhook": "Client.EnableWebhook",
 	"WebhookService/RotateWebhookSecret": "Client.RotateWebhookSecret", "WebhookService/TestWebhook": "Client.TestWebhook",
 	"WebhookService/ListDeliveries": "Client.WebhookDeliveries", "WebhookService/ReplayWebhook": "Client.ReplayWebhook",
+	"ProxyService/CreateProxy": "Client.CreateProxy", "ProxyService/GetProxy": "Client.GetProxy",
+	"ProxyService/ListProxies": "Client.Proxies", "ProxyService/UpdateProxy": "Client.UpdateProxy",
+	"ProxyService/DeleteProxy": "Client.DeleteProxy", "ProxyService/TestProxy": "Client.TestProxy",
 	// Calls of this package share one connection as they are; Exchange is for callers that have
 	// one stream only.
 	"ControlService/Exchange": "",

@@ -28,6 +28,7 @@ type node struct {
 
 	consumers orchestratorv1connect.ConsumerServiceClient
 	webhooks  orchestratorv1connect.WebhookServiceClient
+	proxies   orchestratorv1connect.ProxyServiceClient
 
 	health *connect.Client[wrapperspb.StringValue, wrapperspb.Int32Value]
 
@@ -56,6 +57,7 @@ func newNode(h connect.HTTPClient, address string) *node {
 
 		consumers: orchestratorv1connect.NewConsumerServiceClient(h, address, opts),
 		webhooks:  orchestratorv1connect.NewWebhookServiceClient(h, address, opts),
+		proxies:   orchestratorv1connect.NewProxyServiceClient(h, address, opts),
 		// HealthCheckRequest{string service = 1} and HealthCheckResponse{ServingStatus status = 1}
 		// of grpc.health.v1 have the wire form of these two.
 		health: connect.NewClient[wrapperspb.StringValue, wrapperspb.Int32Value](h, address+"/grpc.health.v1.Health/Check", opts),

@@ -49,6 +49,10 @@ type (
 	Nodes = methods.Nodes
 	// NetworkTarget says whose network works again.
 	NetworkTarget = methods.NetworkTarget
+	// Proxies keeps the pools of proxies.
+	Proxies = methods.Proxies
+	// ProxyTester tries proxies.
+	ProxyTester = methods.ProxyTester
 	// Events reads the event log.
 	Events = methods.Events
 	// Security looks after the master key.

@@ -64,6 +64,9 @@ type Config struct {
 	// Joined says why this node takes no calls now, by errors of reason NODE_FENCED; nil: it always
 	// does. It is asked before each call.
 	Joined func() error
+	// Proxies and ProxyTester may be nil too.
+	Proxies     Proxies
+	ProxyTester ProxyTester
 	// Requests remembers commands by their request_id; nil: a request_id is refused.
 	Requests Requests
 	// Security looks after the master key; nil: it cannot be rotated here.
@@ -210,6 +213,7 @@ func (s *Server) mux() *http.ServeMux {
 		host: &methods.Host{
 			Env: home.env, Peers: home.peers, Accounts: s.cfg.Accounts, Watcher: s.cfg.Watcher, Nodes: s.cfg.Nodes,
 			Events: s.cfg.Events, Requests: s.cfg.Requests, Labels: s.cfg.Labels, KeyHolder: s.cfg.KeyHolder, Security: s.cfg.Security,
+			Proxies: s.cfg.Proxies, ProxyTester: s.cfg.ProxyTester,
 		},
 		joined: s.cfg.Joined, routers: s.routers(), forward: s.forward,
 		log: s.cfg.Log, timeout: s.cfg.Timeout, draining: s.draining,

@@ -24,6 +24,8 @@ var updatable = map[string]func(to, from *v1.Account){
 	"spec.dc":           func(to, from *v1.Account) { to.Spec.Dc = from.GetSpec().GetDc() },
 	"spec.paused":       func(to, from *v1.Account) { to.Spec.Paused = from.GetSpec().GetPaused() },
 	"spec.disconnected": func(to, from *v1.Account) { to.Spec.Disconnected = from.GetSpec().GetDisconnected() },
+	"spec.device":       func(to, from *v1.Account) { to.Spec.Device = from.GetSpec().GetDevice() },
+	"spec.pfs":          func(to, from *v1.Account) { to.Spec.Pfs = from.GetSpec().GetPfs() },
 }
 
 func updateAccount(ctx context.Context, host *Host, req *v1.UpdateAccountRequest) (*v1.UpdateAccountReply, error) {

@@ -81,6 +81,7 @@ func All() []Method {
 		routed(botSignIn), streamed(qrLogin), routed(getAuthorization), routed(logOut),
 		routed(getMe), routed(resolvePeer), sending(sendMessage), routed(getHistory), repeatable(routed(invoke), invokesAgain),
 		streamed(subscribe),
+		repeatable(hosted(createProxy), always), hosted(getProxy), hosted(listProxies), repeatable(hosted(updateProxy), always), hosted(deleteProxy), hosted(testProxy),
 	}
 }
 

@@ -27,6 +27,9 @@ type Host struct {
 	// KeyHolder names the account that has an auth key, empty for none; nil on a server that keeps
 	// no sessions.
 	KeyHolder func(ctx context.Context, key sessionstore.KeyID) (fleet.AccountID, error)
+	// Proxies and ProxyTester are nil on a server that keeps no proxies.
+	Proxies     Proxies
+	ProxyTester ProxyTester
 	// Requests is nil on a server that keeps no requests: a request_id is then refused.
 	Requests Requests
 	// Consumers, Deliveries, Webhooks, Tools and Labels are nil on a server that does not offer them.

@@ -293,10 +293,13 @@ func (x *Account) GetDeleteTime() *timestamppb.Timestamp {
 // AccountSpec is the desired state of an account.
 type AccountSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the app profile (api_id, api_hash, device fields) that it runs with; empty = the
-	// node's default profile.
+	// Name of the app profile (api_id, api_hash, device fields) that it runs with, one of `apps` in
+	// the configuration of the nodes; empty = the nodes' default profile.
 	App string `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
-	// Name of the proxy that its connections use; empty = none.
+	// The proxy that all its connections use: `pool:NAME`, or a link such as
+	// tg://proxy?server=...&port=...&secret=... or socks5://user:password@host:port; empty = none. It
+	// fails closed: while the proxy does not work the account does not connect. The secrets of a
+	// link are stored sealed and shown as a mark; a spec that gives back what was shown keeps them.
 	Proxy string `protobuf:"bytes,2,opt,name=proxy,proto3" json:"proxy,omitempty"`
 	// The data centre to log in on, 1 to 5 at Telegram; 0 = the default. Telegram moves the
 	// account to its home DC during the login.
@@ -304,7 +307,12 @@ type AccountSpec struct {
 	// True keeps the account without a socket.
 	Paused bool `protobuf:"varint,4,opt,name=paused,proto3" json:"paused,omitempty"`
 	// With paused: true closes the sockets at once, also while a pause still waits for running calls.
-	Disconnected  bool `protobuf:"varint,10,opt,name=disconnected,proto3" json:"disconnected,omitempty"`
+	Disconnected bool `protobuf:"varint,10,opt,name=disconnected,proto3" json:"disconnected,omitempty"`
+	// What the account shows of its device, where it differs from the app profile's.
+	Device *AppDevice `protobuf:"bytes,5,opt,name=device,proto3" json:"device,omitempty"`
+	// True makes all its connections use temporary keys that are bound to the account's own key and
+	// renewed each day (perfect forward secrecy).
+	Pfs           bool `protobuf:"varint,6,opt,name=pfs,proto3" json:"pfs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -374,6 +382,111 @@ func (x *AccountSpec) GetDisconnected() bool {
 	return false
 }
 
+func (x *AccountSpec) GetDevice() *AppDevice {
+	if x != nil {
+		return x.Device
+	}
+	return nil
+}
+
+func (x *AccountSpec) GetPfs() bool {
+	if x != nil {
+		return x.Pfs
+	}
+	return false
+}
+
+// AppDevice is what Telegram shows in the list of sessions. Empty fields are those of the profile.
+type AppDevice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Such as "Pixel 9".
+	DeviceModel string `protobuf:"bytes,1,opt,name=device_model,json=deviceModel,proto3" json:"device_model,omitempty"`
+	// Such as "Android 16".
+	SystemVersion string `protobuf:"bytes,2,opt,name=system_version,json=systemVersion,proto3" json:"system_version,omitempty"`
+	// Such as "11.2".
+	AppVersion string `protobuf:"bytes,3,opt,name=app_version,json=appVersion,proto3" json:"app_version,omitempty"`
+	// Language of the system, such as "en-US".
+	SystemLangCode string `protobuf:"bytes,4,opt,name=system_lang_code,json=systemLangCode,proto3" json:"system_lang_code,omitempty"`
+	// Name of the language pack; official apps only.
+	LangPack string `protobuf:"bytes,5,opt,name=lang_pack,json=langPack,proto3" json:"lang_pack,omitempty"`
+	// Language of the app, such as "en".
+	LangCode      string `protobuf:"bytes,6,opt,name=lang_code,json=langCode,proto3" json:"lang_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppDevice) Reset() {
+	*x = AppDevice{}
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppDevice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppDevice) ProtoMessage() {}
+
+func (x *AppDevice) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppDevice.ProtoReflect.Descriptor instead.
+func (*AppDevice) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AppDevice) GetDeviceModel() string {
+	if x != nil {
+		return x.DeviceModel
+	}
+	return ""
+}
+
+func (x *AppDevice) GetSystemVersion() string {
+	if x != nil {
+		return x.SystemVersion
+	}
+	return ""
+}
+
+func (x *AppDevice) GetAppVersion() string {
+	if x != nil {
+		return x.AppVersion
+	}
+	return ""
+}
+
+func (x *AppDevice) GetSystemLangCode() string {
+	if x != nil {
+		return x.SystemLangCode
+	}
+	return ""
+}
+
+func (x *AppDevice) GetLangPack() string {
+	if x != nil {
+		return x.LangPack
+	}
+	return ""
+}
+
+func (x *AppDevice) GetLangCode() string {
+	if x != nil {
+		return x.LangCode
+	}
+	return ""
+}
+
 // AccountStatus is what the owner of an account reports, on change and at most once a second.
 type AccountStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -404,7 +517,7 @@ type AccountStatus struct {
 
 func (x *AccountStatus) Reset() {
 	*x = AccountStatus{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[2]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -416,7 +529,7 @@ func (x *AccountStatus) String() string {
 func (*AccountStatus) ProtoMessage() {}
 
 func (x *AccountStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[2]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -429,7 +542,7 @@ func (x *AccountStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountStatus.ProtoReflect.Descriptor instead.
 func (*AccountStatus) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{2}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *AccountStatus) GetState() AccountState {
@@ -529,7 +642,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[3]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -541,7 +654,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[3]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -554,7 +667,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{3}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Condition) GetType() string {
@@ -614,7 +727,7 @@ type CreateAccountRequest struct {
 
 func (x *CreateAccountRequest) Reset() {
 	*x = CreateAccountRequest{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[4]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -626,7 +739,7 @@ func (x *CreateAccountRequest) String() string {
 func (*CreateAccountRequest) ProtoMessage() {}
 
 func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[4]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -639,7 +752,7 @@ func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountRequest.ProtoReflect.Descriptor instead.
 func (*CreateAccountRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{4}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateAccountRequest) GetId() string {
@@ -674,7 +787,7 @@ type CreateAccountReply struct {
 
 func (x *CreateAccountReply) Reset() {
 	*x = CreateAccountReply{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[5]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -686,7 +799,7 @@ func (x *CreateAccountReply) String() string {
 func (*CreateAccountReply) ProtoMessage() {}
 
 func (x *CreateAccountReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[5]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -699,7 +812,7 @@ func (x *CreateAccountReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountReply.ProtoReflect.Descriptor instead.
 func (*CreateAccountReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{5}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateAccountReply) GetAccount() *Account {
@@ -721,7 +834,7 @@ type GetAccountRequest struct {
 
 func (x *GetAccountRequest) Reset() {
 	*x = GetAccountRequest{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[6]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -733,7 +846,7 @@ func (x *GetAccountRequest) String() string {
 func (*GetAccountRequest) ProtoMessage() {}
 
 func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[6]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -746,7 +859,7 @@ func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountRequest.ProtoReflect.Descriptor instead.
 func (*GetAccountRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{6}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetAccountRequest) GetId() string {
@@ -767,7 +880,7 @@ type GetAccountReply struct {
 
 func (x *GetAccountReply) Reset() {
 	*x = GetAccountReply{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[7]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -779,7 +892,7 @@ func (x *GetAccountReply) String() string {
 func (*GetAccountReply) ProtoMessage() {}
 
 func (x *GetAccountReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[7]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -792,7 +905,7 @@ func (x *GetAccountReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountReply.ProtoReflect.Descriptor instead.
 func (*GetAccountReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{7}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetAccountReply) GetAccount() *Account {
@@ -817,7 +930,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[8]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -829,7 +942,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[8]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -842,7 +955,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{8}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListAccountsRequest) GetSelector() string {
@@ -881,7 +994,7 @@ type ListAccountsReply struct {
 
 func (x *ListAccountsReply) Reset() {
 	*x = ListAccountsReply{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[9]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -893,7 +1006,7 @@ func (x *ListAccountsReply) String() string {
 func (*ListAccountsReply) ProtoMessage() {}
 
 func (x *ListAccountsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[9]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -906,7 +1019,7 @@ func (x *ListAccountsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsReply.ProtoReflect.Descriptor instead.
 func (*ListAccountsReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{9}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListAccountsReply) GetAccounts() []*Account {
@@ -945,7 +1058,7 @@ type WatchAccountsRequest struct {
 
 func (x *WatchAccountsRequest) Reset() {
 	*x = WatchAccountsRequest{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[10]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -957,7 +1070,7 @@ func (x *WatchAccountsRequest) String() string {
 func (*WatchAccountsRequest) ProtoMessage() {}
 
 func (x *WatchAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[10]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -970,7 +1083,7 @@ func (x *WatchAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchAccountsRequest.ProtoReflect.Descriptor instead.
 func (*WatchAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{10}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WatchAccountsRequest) GetSelector() string {
@@ -1006,7 +1119,7 @@ type WatchAccountsReply struct {
 
 func (x *WatchAccountsReply) Reset() {
 	*x = WatchAccountsReply{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[11]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1018,7 +1131,7 @@ func (x *WatchAccountsReply) String() string {
 func (*WatchAccountsReply) ProtoMessage() {}
 
 func (x *WatchAccountsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[11]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1031,7 +1144,7 @@ func (x *WatchAccountsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchAccountsReply.ProtoReflect.Descriptor instead.
 func (*WatchAccountsReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{11}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WatchAccountsReply) GetItem() isWatchAccountsReply_Item {
@@ -1136,7 +1249,7 @@ type WatchPosition struct {
 
 func (x *WatchPosition) Reset() {
 	*x = WatchPosition{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[12]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1261,7 @@ func (x *WatchPosition) String() string {
 func (*WatchPosition) ProtoMessage() {}
 
 func (x *WatchPosition) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[12]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1274,7 @@ func (x *WatchPosition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchPosition.ProtoReflect.Descriptor instead.
 func (*WatchPosition) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{12}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WatchPosition) GetResourceVersion() string {
@@ -1186,7 +1299,7 @@ type UpdateAccountRequest struct {
 
 func (x *UpdateAccountRequest) Reset() {
 	*x = UpdateAccountRequest{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[13]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1311,7 @@ func (x *UpdateAccountRequest) String() string {
 func (*UpdateAccountRequest) ProtoMessage() {}
 
 func (x *UpdateAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[13]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1324,7 @@ func (x *UpdateAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAccountRequest.ProtoReflect.Descriptor instead.
 func (*UpdateAccountRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{13}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UpdateAccountRequest) GetResource() *Account {
@@ -1239,7 +1352,7 @@ type UpdateAccountReply struct {
 
 func (x *UpdateAccountReply) Reset() {
 	*x = UpdateAccountReply{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[14]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1364,7 @@ func (x *UpdateAccountReply) String() string {
 func (*UpdateAccountReply) ProtoMessage() {}
 
 func (x *UpdateAccountReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[14]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1377,7 @@ func (x *UpdateAccountReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAccountReply.ProtoReflect.Descriptor instead.
 func (*UpdateAccountReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{14}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UpdateAccountReply) GetAccount() *Account {
@@ -1287,7 +1400,7 @@ type DeleteAccountRequest struct {
 
 func (x *DeleteAccountRequest) Reset() {
 	*x = DeleteAccountRequest{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[15]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1299,7 +1412,7 @@ func (x *DeleteAccountRequest) String() string {
 func (*DeleteAccountRequest) ProtoMessage() {}
 
 func (x *DeleteAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[15]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1312,7 +1425,7 @@ func (x *DeleteAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccountRequest.ProtoReflect.Descriptor instead.
 func (*DeleteAccountRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{15}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeleteAccountRequest) GetId() string {
@@ -1341,7 +1454,7 @@ type DeleteAccountReply struct {
 
 func (x *DeleteAccountReply) Reset() {
 	*x = DeleteAccountReply{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[16]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +1466,7 @@ func (x *DeleteAccountReply) String() string {
 func (*DeleteAccountReply) ProtoMessage() {}
 
 func (x *DeleteAccountReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[16]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +1479,7 @@ func (x *DeleteAccountReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAccountReply.ProtoReflect.Descriptor instead.
 func (*DeleteAccountReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{16}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DeleteAccountReply) GetDone() bool {
@@ -1389,7 +1502,7 @@ type PauseAccountRequest struct {
 
 func (x *PauseAccountRequest) Reset() {
 	*x = PauseAccountRequest{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[17]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1401,7 +1514,7 @@ func (x *PauseAccountRequest) String() string {
 func (*PauseAccountRequest) ProtoMessage() {}
 
 func (x *PauseAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[17]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1414,7 +1527,7 @@ func (x *PauseAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseAccountRequest.ProtoReflect.Descriptor instead.
 func (*PauseAccountRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{17}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PauseAccountRequest) GetId() string {
@@ -1445,7 +1558,7 @@ type PauseAccountReply struct {
 
 func (x *PauseAccountReply) Reset() {
 	*x = PauseAccountReply{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[18]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1457,7 +1570,7 @@ func (x *PauseAccountReply) String() string {
 func (*PauseAccountReply) ProtoMessage() {}
 
 func (x *PauseAccountReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[18]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1470,7 +1583,7 @@ func (x *PauseAccountReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseAccountReply.ProtoReflect.Descriptor instead.
 func (*PauseAccountReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{18}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PauseAccountReply) GetAccount() *Account {
@@ -1498,7 +1611,7 @@ type DisconnectAccountRequest struct {
 
 func (x *DisconnectAccountRequest) Reset() {
 	*x = DisconnectAccountRequest{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[19]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1510,7 +1623,7 @@ func (x *DisconnectAccountRequest) String() string {
 func (*DisconnectAccountRequest) ProtoMessage() {}
 
 func (x *DisconnectAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[19]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1523,7 +1636,7 @@ func (x *DisconnectAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectAccountRequest.ProtoReflect.Descriptor instead.
 func (*DisconnectAccountRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{19}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DisconnectAccountRequest) GetId() string {
@@ -1546,7 +1659,7 @@ type DisconnectAccountReply struct {
 
 func (x *DisconnectAccountReply) Reset() {
 	*x = DisconnectAccountReply{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[20]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1671,7 @@ func (x *DisconnectAccountReply) String() string {
 func (*DisconnectAccountReply) ProtoMessage() {}
 
 func (x *DisconnectAccountReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[20]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1684,7 @@ func (x *DisconnectAccountReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectAccountReply.ProtoReflect.Descriptor instead.
 func (*DisconnectAccountReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{20}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DisconnectAccountReply) GetAccount() *Account {
@@ -1599,7 +1712,7 @@ type ResumeAccountRequest struct {
 
 func (x *ResumeAccountRequest) Reset() {
 	*x = ResumeAccountRequest{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[21]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +1724,7 @@ func (x *ResumeAccountRequest) String() string {
 func (*ResumeAccountRequest) ProtoMessage() {}
 
 func (x *ResumeAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[21]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1624,7 +1737,7 @@ func (x *ResumeAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAccountRequest.ProtoReflect.Descriptor instead.
 func (*ResumeAccountRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{21}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ResumeAccountRequest) GetId() string {
@@ -1646,7 +1759,7 @@ type ResumeAccountReply struct {
 
 func (x *ResumeAccountReply) Reset() {
 	*x = ResumeAccountReply{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[22]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1658,7 +1771,7 @@ func (x *ResumeAccountReply) String() string {
 func (*ResumeAccountReply) ProtoMessage() {}
 
 func (x *ResumeAccountReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[22]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1671,7 +1784,7 @@ func (x *ResumeAccountReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAccountReply.ProtoReflect.Descriptor instead.
 func (*ResumeAccountReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{22}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ResumeAccountReply) GetAccount() *Account {
@@ -1694,7 +1807,7 @@ type MoveAccountRequest struct {
 
 func (x *MoveAccountRequest) Reset() {
 	*x = MoveAccountRequest{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[23]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1819,7 @@ func (x *MoveAccountRequest) String() string {
 func (*MoveAccountRequest) ProtoMessage() {}
 
 func (x *MoveAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[23]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1832,7 @@ func (x *MoveAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveAccountRequest.ProtoReflect.Descriptor instead.
 func (*MoveAccountRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{23}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *MoveAccountRequest) GetId() string {
@@ -1750,7 +1863,7 @@ type MoveAccountReply struct {
 
 func (x *MoveAccountReply) Reset() {
 	*x = MoveAccountReply{}
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[24]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1762,7 +1875,7 @@ func (x *MoveAccountReply) String() string {
 func (*MoveAccountReply) ProtoMessage() {}
 
 func (x *MoveAccountReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_fleet_proto_msgTypes[24]
+	mi := &file_orchestrator_v1_fleet_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1775,7 +1888,7 @@ func (x *MoveAccountReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveAccountReply.ProtoReflect.Descriptor instead.
 func (*MoveAccountReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{24}
+	return file_orchestrator_v1_fleet_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *MoveAccountReply) GetAccount() *Account {
@@ -1812,14 +1925,24 @@ const file_orchestrator_v1_fleet_proto_rawDesc = "" +
 	"deleteTime\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x81\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc7\x01\n" +
 	"\vAccountSpec\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\tR\x03app\x12\x14\n" +
 	"\x05proxy\x18\x02 \x01(\tR\x05proxy\x12\x0e\n" +
 	"\x02dc\x18\x03 \x01(\x05R\x02dc\x12\x16\n" +
 	"\x06paused\x18\x04 \x01(\bR\x06paused\x12\"\n" +
 	"\fdisconnected\x18\n" +
-	" \x01(\bR\fdisconnected\"\xf8\x02\n" +
+	" \x01(\bR\fdisconnected\x122\n" +
+	"\x06device\x18\x05 \x01(\v2\x1a.orchestrator.v1.AppDeviceR\x06device\x12\x10\n" +
+	"\x03pfs\x18\x06 \x01(\bR\x03pfs\"\xda\x01\n" +
+	"\tAppDevice\x12!\n" +
+	"\fdevice_model\x18\x01 \x01(\tR\vdeviceModel\x12%\n" +
+	"\x0esystem_version\x18\x02 \x01(\tR\rsystemVersion\x12\x1f\n" +
+	"\vapp_version\x18\x03 \x01(\tR\n" +
+	"appVersion\x12(\n" +
+	"\x10system_lang_code\x18\x04 \x01(\tR\x0esystemLangCode\x12\x1b\n" +
+	"\tlang_pack\x18\x05 \x01(\tR\blangPack\x12\x1b\n" +
+	"\tlang_code\x18\x06 \x01(\tR\blangCode\"\xf8\x02\n" +
 	"\rAccountStatus\x123\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x1d.orchestrator.v1.AccountStateR\x05state\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
@@ -1964,118 +2087,120 @@ func file_orchestrator_v1_fleet_proto_rawDescGZIP() []byte {
 }
 
 var file_orchestrator_v1_fleet_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_orchestrator_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_orchestrator_v1_fleet_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_orchestrator_v1_fleet_proto_goTypes = []any{
 	(AccountState)(0),                // 0: orchestrator.v1.AccountState
 	(ConditionStatus)(0),             // 1: orchestrator.v1.ConditionStatus
 	(*Account)(nil),                  // 2: orchestrator.v1.Account
 	(*AccountSpec)(nil),              // 3: orchestrator.v1.AccountSpec
-	(*AccountStatus)(nil),            // 4: orchestrator.v1.AccountStatus
-	(*Condition)(nil),                // 5: orchestrator.v1.Condition
-	(*CreateAccountRequest)(nil),     // 6: orchestrator.v1.CreateAccountRequest
-	(*CreateAccountReply)(nil),       // 7: orchestrator.v1.CreateAccountReply
-	(*GetAccountRequest)(nil),        // 8: orchestrator.v1.GetAccountRequest
-	(*GetAccountReply)(nil),          // 9: orchestrator.v1.GetAccountReply
-	(*ListAccountsRequest)(nil),      // 10: orchestrator.v1.ListAccountsRequest
-	(*ListAccountsReply)(nil),        // 11: orchestrator.v1.ListAccountsReply
-	(*WatchAccountsRequest)(nil),     // 12: orchestrator.v1.WatchAccountsRequest
-	(*WatchAccountsReply)(nil),       // 13: orchestrator.v1.WatchAccountsReply
-	(*WatchPosition)(nil),            // 14: orchestrator.v1.WatchPosition
-	(*UpdateAccountRequest)(nil),     // 15: orchestrator.v1.UpdateAccountRequest
-	(*UpdateAccountReply)(nil),       // 16: orchestrator.v1.UpdateAccountReply
-	(*DeleteAccountRequest)(nil),     // 17: orchestrator.v1.DeleteAccountRequest
-	(*DeleteAccountReply)(nil),       // 18: orchestrator.v1.DeleteAccountReply
-	(*PauseAccountRequest)(nil),      // 19: orchestrator.v1.PauseAccountRequest
-	(*PauseAccountReply)(nil),        // 20: orchestrator.v1.PauseAccountReply
-	(*DisconnectAccountRequest)(nil), // 21: orchestrator.v1.DisconnectAccountRequest
-	(*DisconnectAccountReply)(nil),   // 22: orchestrator.v1.DisconnectAccountReply
-	(*ResumeAccountRequest)(nil),     // 23: orchestrator.v1.ResumeAccountRequest
-	(*ResumeAccountReply)(nil),       // 24: orchestrator.v1.ResumeAccountReply
-	(*MoveAccountRequest)(nil),       // 25: orchestrator.v1.MoveAccountRequest
-	(*MoveAccountReply)(nil),         // 26: orchestrator.v1.MoveAccountReply
-	nil,                              // 27: orchestrator.v1.Account.LabelsEntry
-	nil,                              // 28: orchestrator.v1.CreateAccountRequest.LabelsEntry
-	(*timestamppb.Timestamp)(nil),    // 29: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),    // 30: google.protobuf.FieldMask
-	(*ListNodesRequest)(nil),         // 31: orchestrator.v1.ListNodesRequest
-	(*WatchNodesRequest)(nil),        // 32: orchestrator.v1.WatchNodesRequest
-	(*CordonNodeRequest)(nil),        // 33: orchestrator.v1.CordonNodeRequest
-	(*UncordonNodeRequest)(nil),      // 34: orchestrator.v1.UncordonNodeRequest
-	(*DrainNodeRequest)(nil),         // 35: orchestrator.v1.DrainNodeRequest
-	(*NetworkRestoredRequest)(nil),   // 36: orchestrator.v1.NetworkRestoredRequest
-	(*ListNodesReply)(nil),           // 37: orchestrator.v1.ListNodesReply
-	(*WatchNodesReply)(nil),          // 38: orchestrator.v1.WatchNodesReply
-	(*CordonNodeReply)(nil),          // 39: orchestrator.v1.CordonNodeReply
-	(*UncordonNodeReply)(nil),        // 40: orchestrator.v1.UncordonNodeReply
-	(*DrainNodeReply)(nil),           // 41: orchestrator.v1.DrainNodeReply
-	(*NetworkRestoredReply)(nil),     // 42: orchestrator.v1.NetworkRestoredReply
+	(*AppDevice)(nil),                // 4: orchestrator.v1.AppDevice
+	(*AccountStatus)(nil),            // 5: orchestrator.v1.AccountStatus
+	(*Condition)(nil),                // 6: orchestrator.v1.Condition
+	(*CreateAccountRequest)(nil),     // 7: orchestrator.v1.CreateAccountRequest
+	(*CreateAccountReply)(nil),       // 8: orchestrator.v1.CreateAccountReply
+	(*GetAccountRequest)(nil),        // 9: orchestrator.v1.GetAccountRequest
+	(*GetAccountReply)(nil),          // 10: orchestrator.v1.GetAccountReply
+	(*ListAccountsRequest)(nil),      // 11: orchestrator.v1.ListAccountsRequest
+	(*ListAccountsReply)(nil),        // 12: orchestrator.v1.ListAccountsReply
+	(*WatchAccountsRequest)(nil),     // 13: orchestrator.v1.WatchAccountsRequest
+	(*WatchAccountsReply)(nil),       // 14: orchestrator.v1.WatchAccountsReply
+	(*WatchPosition)(nil),            // 15: orchestrator.v1.WatchPosition
+	(*UpdateAccountRequest)(nil),     // 16: orchestrator.v1.UpdateAccountRequest
+	(*UpdateAccountReply)(nil),       // 17: orchestrator.v1.UpdateAccountReply
+	(*DeleteAccountRequest)(nil),     // 18: orchestrator.v1.DeleteAccountRequest
+	(*DeleteAccountReply)(nil),       // 19: orchestrator.v1.DeleteAccountReply
+	(*PauseAccountRequest)(nil),      // 20: orchestrator.v1.PauseAccountRequest
+	(*PauseAccountReply)(nil),        // 21: orchestrator.v1.PauseAccountReply
+	(*DisconnectAccountRequest)(nil), // 22: orchestrator.v1.DisconnectAccountRequest
+	(*DisconnectAccountReply)(nil),   // 23: orchestrator.v1.DisconnectAccountReply
+	(*ResumeAccountRequest)(nil),     // 24: orchestrator.v1.ResumeAccountRequest
+	(*ResumeAccountReply)(nil),       // 25: orchestrator.v1.ResumeAccountReply
+	(*MoveAccountRequest)(nil),       // 26: orchestrator.v1.MoveAccountRequest
+	(*MoveAccountReply)(nil),         // 27: orchestrator.v1.MoveAccountReply
+	nil,                              // 28: orchestrator.v1.Account.LabelsEntry
+	nil,                              // 29: orchestrator.v1.CreateAccountRequest.LabelsEntry
+	(*timestamppb.Timestamp)(nil),    // 30: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),    // 31: google.protobuf.FieldMask
+	(*ListNodesRequest)(nil),         // 32: orchestrator.v1.ListNodesRequest
+	(*WatchNodesRequest)(nil),        // 33: orchestrator.v1.WatchNodesRequest
+	(*CordonNodeRequest)(nil),        // 34: orchestrator.v1.CordonNodeRequest
+	(*UncordonNodeRequest)(nil),      // 35: orchestrator.v1.UncordonNodeRequest
+	(*DrainNodeRequest)(nil),         // 36: orchestrator.v1.DrainNodeRequest
+	(*NetworkRestoredRequest)(nil),   // 37: orchestrator.v1.NetworkRestoredRequest
+	(*ListNodesReply)(nil),           // 38: orchestrator.v1.ListNodesReply
+	(*WatchNodesReply)(nil),          // 39: orchestrator.v1.WatchNodesReply
+	(*CordonNodeReply)(nil),          // 40: orchestrator.v1.CordonNodeReply
+	(*UncordonNodeReply)(nil),        // 41: orchestrator.v1.UncordonNodeReply
+	(*DrainNodeReply)(nil),           // 42: orchestrator.v1.DrainNodeReply
+	(*NetworkRestoredReply)(nil),     // 43: orchestrator.v1.NetworkRestoredReply
 }
 var file_orchestrator_v1_fleet_proto_depIdxs = []int32{
-	27, // 0: orchestrator.v1.Account.labels:type_name -> orchestrator.v1.Account.LabelsEntry
+	28, // 0: orchestrator.v1.Account.labels:type_name -> orchestrator.v1.Account.LabelsEntry
 	3,  // 1: orchestrator.v1.Account.spec:type_name -> orchestrator.v1.AccountSpec
-	4,  // 2: orchestrator.v1.Account.status:type_name -> orchestrator.v1.AccountStatus
-	29, // 3: orchestrator.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	29, // 4: orchestrator.v1.Account.delete_time:type_name -> google.protobuf.Timestamp
-	0,  // 5: orchestrator.v1.AccountStatus.state:type_name -> orchestrator.v1.AccountState
-	29, // 6: orchestrator.v1.AccountStatus.change_time:type_name -> google.protobuf.Timestamp
-	5,  // 7: orchestrator.v1.AccountStatus.conditions:type_name -> orchestrator.v1.Condition
-	1,  // 8: orchestrator.v1.Condition.status:type_name -> orchestrator.v1.ConditionStatus
-	29, // 9: orchestrator.v1.Condition.since:type_name -> google.protobuf.Timestamp
-	29, // 10: orchestrator.v1.Condition.until:type_name -> google.protobuf.Timestamp
-	28, // 11: orchestrator.v1.CreateAccountRequest.labels:type_name -> orchestrator.v1.CreateAccountRequest.LabelsEntry
-	3,  // 12: orchestrator.v1.CreateAccountRequest.spec:type_name -> orchestrator.v1.AccountSpec
-	2,  // 13: orchestrator.v1.CreateAccountReply.account:type_name -> orchestrator.v1.Account
-	2,  // 14: orchestrator.v1.GetAccountReply.account:type_name -> orchestrator.v1.Account
-	2,  // 15: orchestrator.v1.ListAccountsReply.accounts:type_name -> orchestrator.v1.Account
-	2,  // 16: orchestrator.v1.WatchAccountsReply.added:type_name -> orchestrator.v1.Account
-	2,  // 17: orchestrator.v1.WatchAccountsReply.modified:type_name -> orchestrator.v1.Account
-	2,  // 18: orchestrator.v1.WatchAccountsReply.deleted:type_name -> orchestrator.v1.Account
-	14, // 19: orchestrator.v1.WatchAccountsReply.synced:type_name -> orchestrator.v1.WatchPosition
-	14, // 20: orchestrator.v1.WatchAccountsReply.bookmark:type_name -> orchestrator.v1.WatchPosition
-	2,  // 21: orchestrator.v1.UpdateAccountRequest.resource:type_name -> orchestrator.v1.Account
-	30, // 22: orchestrator.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 23: orchestrator.v1.UpdateAccountReply.account:type_name -> orchestrator.v1.Account
-	2,  // 24: orchestrator.v1.PauseAccountReply.account:type_name -> orchestrator.v1.Account
-	2,  // 25: orchestrator.v1.DisconnectAccountReply.account:type_name -> orchestrator.v1.Account
-	2,  // 26: orchestrator.v1.ResumeAccountReply.account:type_name -> orchestrator.v1.Account
-	2,  // 27: orchestrator.v1.MoveAccountReply.account:type_name -> orchestrator.v1.Account
-	6,  // 28: orchestrator.v1.FleetService.CreateAccount:input_type -> orchestrator.v1.CreateAccountRequest
-	8,  // 29: orchestrator.v1.FleetService.GetAccount:input_type -> orchestrator.v1.GetAccountRequest
-	10, // 30: orchestrator.v1.FleetService.ListAccounts:input_type -> orchestrator.v1.ListAccountsRequest
-	12, // 31: orchestrator.v1.FleetService.WatchAccounts:input_type -> orchestrator.v1.WatchAccountsRequest
-	15, // 32: orchestrator.v1.FleetService.UpdateAccount:input_type -> orchestrator.v1.UpdateAccountRequest
-	17, // 33: orchestrator.v1.FleetService.DeleteAccount:input_type -> orchestrator.v1.DeleteAccountRequest
-	19, // 34: orchestrator.v1.FleetService.PauseAccount:input_type -> orchestrator.v1.PauseAccountRequest
-	21, // 35: orchestrator.v1.FleetService.DisconnectAccount:input_type -> orchestrator.v1.DisconnectAccountRequest
-	23, // 36: orchestrator.v1.FleetService.ResumeAccount:input_type -> orchestrator.v1.ResumeAccountRequest
-	25, // 37: orchestrator.v1.FleetService.MoveAccount:input_type -> orchestrator.v1.MoveAccountRequest
-	31, // 38: orchestrator.v1.FleetService.ListNodes:input_type -> orchestrator.v1.ListNodesRequest
-	32, // 39: orchestrator.v1.FleetService.WatchNodes:input_type -> orchestrator.v1.WatchNodesRequest
-	33, // 40: orchestrator.v1.FleetService.CordonNode:input_type -> orchestrator.v1.CordonNodeRequest
-	34, // 41: orchestrator.v1.FleetService.UncordonNode:input_type -> orchestrator.v1.UncordonNodeRequest
-	35, // 42: orchestrator.v1.FleetService.DrainNode:input_type -> orchestrator.v1.DrainNodeRequest
-	36, // 43: orchestrator.v1.FleetService.NetworkRestored:input_type -> orchestrator.v1.NetworkRestoredRequest
-	7,  // 44: orchestrator.v1.FleetService.CreateAccount:output_type -> orchestrator.v1.CreateAccountReply
-	9,  // 45: orchestrator.v1.FleetService.GetAccount:output_type -> orchestrator.v1.GetAccountReply
-	11, // 46: orchestrator.v1.FleetService.ListAccounts:output_type -> orchestrator.v1.ListAccountsReply
-	13, // 47: orchestrator.v1.FleetService.WatchAccounts:output_type -> orchestrator.v1.WatchAccountsReply
-	16, // 48: orchestrator.v1.FleetService.UpdateAccount:output_type -> orchestrator.v1.UpdateAccountReply
-	18, // 49: orchestrator.v1.FleetService.DeleteAccount:output_type -> orchestrator.v1.DeleteAccountReply
-	20, // 50: orchestrator.v1.FleetService.PauseAccount:output_type -> orchestrator.v1.PauseAccountReply
-	22, // 51: orchestrator.v1.FleetService.DisconnectAccount:output_type -> orchestrator.v1.DisconnectAccountReply
-	24, // 52: orchestrator.v1.FleetService.ResumeAccount:output_type -> orchestrator.v1.ResumeAccountReply
-	26, // 53: orchestrator.v1.FleetService.MoveAccount:output_type -> orchestrator.v1.MoveAccountReply
-	37, // 54: orchestrator.v1.FleetService.ListNodes:output_type -> orchestrator.v1.ListNodesReply
-	38, // 55: orchestrator.v1.FleetService.WatchNodes:output_type -> orchestrator.v1.WatchNodesReply
-	39, // 56: orchestrator.v1.FleetService.CordonNode:output_type -> orchestrator.v1.CordonNodeReply
-	40, // 57: orchestrator.v1.FleetService.UncordonNode:output_type -> orchestrator.v1.UncordonNodeReply
-	41, // 58: orchestrator.v1.FleetService.DrainNode:output_type -> orchestrator.v1.DrainNodeReply
-	42, // 59: orchestrator.v1.FleetService.NetworkRestored:output_type -> orchestrator.v1.NetworkRestoredReply
-	44, // [44:60] is the sub-list for method output_type
-	28, // [28:44] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	5,  // 2: orchestrator.v1.Account.status:type_name -> orchestrator.v1.AccountStatus
+	30, // 3: orchestrator.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	30, // 4: orchestrator.v1.Account.delete_time:type_name -> google.protobuf.Timestamp
+	4,  // 5: orchestrator.v1.AccountSpec.device:type_name -> orchestrator.v1.AppDevice
+	0,  // 6: orchestrator.v1.AccountStatus.state:type_name -> orchestrator.v1.AccountState
+	30, // 7: orchestrator.v1.AccountStatus.change_time:type_name -> google.protobuf.Timestamp
+	6,  // 8: orchestrator.v1.AccountStatus.conditions:type_name -> orchestrator.v1.Condition
+	1,  // 9: orchestrator.v1.Condition.status:type_name -> orchestrator.v1.ConditionStatus
+	30, // 10: orchestrator.v1.Condition.since:type_name -> google.protobuf.Timestamp
+	30, // 11: orchestrator.v1.Condition.until:type_name -> google.protobuf.Timestamp
+	29, // 12: orchestrator.v1.CreateAccountRequest.labels:type_name -> orchestrator.v1.CreateAccountRequest.LabelsEntry
+	3,  // 13: orchestrator.v1.CreateAccountRequest.spec:type_name -> orchestrator.v1.AccountSpec
+	2,  // 14: orchestrator.v1.CreateAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 15: orchestrator.v1.GetAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 16: orchestrator.v1.ListAccountsReply.accounts:type_name -> orchestrator.v1.Account
+	2,  // 17: orchestrator.v1.WatchAccountsReply.added:type_name -> orchestrator.v1.Account
+	2,  // 18: orchestrator.v1.WatchAccountsReply.modified:type_name -> orchestrator.v1.Account
+	2,  // 19: orchestrator.v1.WatchAccountsReply.deleted:type_name -> orchestrator.v1.Account
+	15, // 20: orchestrator.v1.WatchAccountsReply.synced:type_name -> orchestrator.v1.WatchPosition
+	15, // 21: orchestrator.v1.WatchAccountsReply.bookmark:type_name -> orchestrator.v1.WatchPosition
+	2,  // 22: orchestrator.v1.UpdateAccountRequest.resource:type_name -> orchestrator.v1.Account
+	31, // 23: orchestrator.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 24: orchestrator.v1.UpdateAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 25: orchestrator.v1.PauseAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 26: orchestrator.v1.DisconnectAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 27: orchestrator.v1.ResumeAccountReply.account:type_name -> orchestrator.v1.Account
+	2,  // 28: orchestrator.v1.MoveAccountReply.account:type_name -> orchestrator.v1.Account
+	7,  // 29: orchestrator.v1.FleetService.CreateAccount:input_type -> orchestrator.v1.CreateAccountRequest
+	9,  // 30: orchestrator.v1.FleetService.GetAccount:input_type -> orchestrator.v1.GetAccountRequest
+	11, // 31: orchestrator.v1.FleetService.ListAccounts:input_type -> orchestrator.v1.ListAccountsRequest
+	13, // 32: orchestrator.v1.FleetService.WatchAccounts:input_type -> orchestrator.v1.WatchAccountsRequest
+	16, // 33: orchestrator.v1.FleetService.UpdateAccount:input_type -> orchestrator.v1.UpdateAccountRequest
+	18, // 34: orchestrator.v1.FleetService.DeleteAccount:input_type -> orchestrator.v1.DeleteAccountRequest
+	20, // 35: orchestrator.v1.FleetService.PauseAccount:input_type -> orchestrator.v1.PauseAccountRequest
+	22, // 36: orchestrator.v1.FleetService.DisconnectAccount:input_type -> orchestrator.v1.DisconnectAccountRequest
+	24, // 37: orchestrator.v1.FleetService.ResumeAccount:input_type -> orchestrator.v1.ResumeAccountRequest
+	26, // 38: orchestrator.v1.FleetService.MoveAccount:input_type -> orchestrator.v1.MoveAccountRequest
+	32, // 39: orchestrator.v1.FleetService.ListNodes:input_type -> orchestrator.v1.ListNodesRequest
+	33, // 40: orchestrator.v1.FleetService.WatchNodes:input_type -> orchestrator.v1.WatchNodesRequest
+	34, // 41: orchestrator.v1.FleetService.CordonNode:input_type -> orchestrator.v1.CordonNodeRequest
+	35, // 42: orchestrator.v1.FleetService.UncordonNode:input_type -> orchestrator.v1.UncordonNodeRequest
+	36, // 43: orchestrator.v1.FleetService.DrainNode:input_type -> orchestrator.v1.DrainNodeRequest
+	37, // 44: orchestrator.v1.FleetService.NetworkRestored:input_type -> orchestrator.v1.NetworkRestoredRequest
+	8,  // 45: orchestrator.v1.FleetService.CreateAccount:output_type -> orchestrator.v1.CreateAccountReply
+	10, // 46: orchestrator.v1.FleetService.GetAccount:output_type -> orchestrator.v1.GetAccountReply
+	12, // 47: orchestrator.v1.FleetService.ListAccounts:output_type -> orchestrator.v1.ListAccountsReply
+	14, // 48: orchestrator.v1.FleetService.WatchAccounts:output_type -> orchestrator.v1.WatchAccountsReply
+	17, // 49: orchestrator.v1.FleetService.UpdateAccount:output_type -> orchestrator.v1.UpdateAccountReply
+	19, // 50: orchestrator.v1.FleetService.DeleteAccount:output_type -> orchestrator.v1.DeleteAccountReply
+	21, // 51: orchestrator.v1.FleetService.PauseAccount:output_type -> orchestrator.v1.PauseAccountReply
+	23, // 52: orchestrator.v1.FleetService.DisconnectAccount:output_type -> orchestrator.v1.DisconnectAccountReply
+	25, // 53: orchestrator.v1.FleetService.ResumeAccount:output_type -> orchestrator.v1.ResumeAccountReply
+	27, // 54: orchestrator.v1.FleetService.MoveAccount:output_type -> orchestrator.v1.MoveAccountReply
+	38, // 55: orchestrator.v1.FleetService.ListNodes:output_type -> orchestrator.v1.ListNodesReply
+	39, // 56: orchestrator.v1.FleetService.WatchNodes:output_type -> orchestrator.v1.WatchNodesReply
+	40, // 57: orchestrator.v1.FleetService.CordonNode:output_type -> orchestrator.v1.CordonNodeReply
+	41, // 58: orchestrator.v1.FleetService.UncordonNode:output_type -> orchestrator.v1.UncordonNodeReply
+	42, // 59: orchestrator.v1.FleetService.DrainNode:output_type -> orchestrator.v1.DrainNodeReply
+	43, // 60: orchestrator.v1.FleetService.NetworkRestored:output_type -> orchestrator.v1.NetworkRestoredReply
+	45, // [45:61] is the sub-list for method output_type
+	29, // [29:45] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_orchestrator_v1_fleet_proto_init() }
@@ -2084,7 +2209,7 @@ func file_orchestrator_v1_fleet_proto_init() {
 		return
 	}
 	file_orchestrator_v1_node_proto_init()
-	file_orchestrator_v1_fleet_proto_msgTypes[11].OneofWrappers = []any{
+	file_orchestrator_v1_fleet_proto_msgTypes[12].OneofWrappers = []any{
 		(*WatchAccountsReply_Added)(nil),
 		(*WatchAccountsReply_Modified)(nil),
 		(*WatchAccountsReply_Deleted)(nil),
@@ -2097,7 +2222,7 @@ func file_orchestrator_v1_fleet_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_orchestrator_v1_fleet_proto_rawDesc), len(file_orchestrator_v1_fleet_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
