@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/actors/updatestream"
+	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/floodwait"
 	"github.com/telefleet/orchestrator/sessionstore"
 )
@@ -34,6 +36,8 @@ type account struct {
 	loaded *loaded
 
 	home          *home
+	made          *Desired        // what the connections were made for
+	proxy         fleet.Condition // how its proxy does
 	stream        *actor.PID
 	streamClosing bool                               // it has reported its last checkpoint
 	early         []*connection.UpdatesArrived       // before the stream; the connection's credit bounds them
@@ -122,6 +126,8 @@ func (a *account) Receive(ctx actor.Context) {
 		a.networkRestored(ctx)
 	case *desiredChanged:
 		a.desiredChanged(ctx)
+	case *rerouted:
+		a.reconnect(ctx, false)
 	case *drain:
 		a.drain(ctx, m.deadline)
 	default:
@@ -299,7 +305,7 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 	a.peers.SetCache(m.loaded.peers)
 	a.peers.SetSelf(a.record.UserID)
 	if a.record.HomeDC == 0 {
-		a.record.HomeDC = a.deps.DefaultDC
+		a.record.HomeDC = cmp.Or(a.desired.Load().DC, a.deps.DefaultDC)
 	}
 	a.status.UserID, a.status.Bot, a.status.HomeDC = a.record.UserID, a.record.Bot, a.record.HomeDC
 	a.waits.Load(a.record.Waits)
@@ -315,7 +321,7 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 			return
 		}
 	}
-	if a.desired.Load().Paused {
+	if a.desired.Load().held() {
 		a.pause(ctx)
 		return
 	}
@@ -363,8 +369,8 @@ func (a *account) refusal() error {
 	if a.draining {
 		return unavailable(StateDraining, "it is being handed over or shut down", "repeat the call in a moment")
 	}
-	if a.desired.Load().Paused {
-		return unavailable(StatePaused, pausedMessage, pausedRemedy)
+	if d := a.desired.Load(); d.held() {
+		return unavailable(StatePaused, d.why().Message, d.why().Remedy)
 	}
 	return unavailable(a.state, a.status.Message, a.status.Remedy)
 }

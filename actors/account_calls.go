@@ -78,7 +78,7 @@ func (a *account) onSide(c *connection.Call) bool {
 	case c.DC == 0 || a.record == nil:
 		return false
 	case c.DC == a.record.HomeDC:
-		return c.Low && len(a.deps.DCs.Select(c.DC, dcs.Want{Media: true})) > 0
+		return c.Low && len(a.deps.Directory.Known().Select(c.DC, dcs.Want{Media: true})) > 0
 	default:
 		return a.home == nil || c.DC != a.home.link.DC()
 	}
@@ -193,7 +193,7 @@ func (a *account) callRefused(ctx actor.Context, m *connection.CallRefused) {
 func (a *account) follow(ctx actor.Context, c *connection.Call, name string, dc int, answer func()) {
 	c.Attempts++
 	switch {
-	case c.Attempts > maxAttempts || !dcdial.Known(a.deps.DCs, dc):
+	case c.Attempts > maxAttempts || !dcdial.Known(a.deps.Directory.Known(), dc):
 		answer()
 	case name == "FILE_MIGRATE" || name == "STATS_MIGRATE":
 		c.DC = dc

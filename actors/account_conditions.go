@@ -86,7 +86,9 @@ func (a *account) judge(t fleet.ConditionType, now time.Time) fleet.Condition {
 	case fleet.ConditionOwned:
 		reason = fleet.ReasonOwned
 	case fleet.ConditionProxyHealthy:
-		reason = fleet.ReasonNoProxy
+		if reason, message = a.proxy.Reason, a.proxy.Message; reason == "" {
+			reason = fleet.ReasonProxyUntried
+		}
 	case fleet.ConditionAuthorized:
 		reason = a.authorizedBy()
 	case fleet.ConditionConnected:

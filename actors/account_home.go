@@ -11,6 +11,8 @@ import (
 	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/actors/updatestream"
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/routes"
 	"github.com/telefleet/orchestrator/sessionstore"
 )
 
@@ -19,6 +21,10 @@ import (
 func (a *account) startHome(ctx actor.Context) {
 	if a.state.terminal() || a.winding != nil && a.winding.closing { // it was stopped while its former socket was closing
 		return
+	}
+	a.made = a.desired.Load()
+	if a.proxy.Reason == "" {
+		a.proxyIs(ctx, fleet.ReasonProxyUntried, "")
 	}
 	dc := a.record.HomeDC
 	key, ok := a.record.Keys[dc]
@@ -50,6 +56,7 @@ func (a *account) connectionReady(ctx actor.Context, dc int) {
 		return
 	}
 	a.home.ready, a.home.upSince = true, a.deps.Now()
+	a.proxyIs(ctx, fleet.ReasonProxyHealthy, "")
 	switch {
 	case a.winding != nil: // for the calls that may still end
 	case a.authorized():
@@ -152,6 +159,11 @@ func (a *account) homeFailed(in *actor.ActorSystem, sup actor.Supervisor, child 
 	case end.End == connection.NewSession:
 		h.link.RenewSession()
 	}
+	if end.End == connection.Again {
+		h.retry = now
+		in.Root.Send(a.self, &homeBackoff{err: end})
+		return
+	}
 	wait := a.deps.Redial.Next(h.attempts, jitter{})
 	if wasReady && h.attempts == 0 && end.End == connection.Reconnect {
 		wait = min(wait, firstRedial)
@@ -192,6 +204,10 @@ func (jitter) Int64N(n int64) int64 { return rand.Int64N(n) }
 type homeBackoff struct{ err *connection.EndError }
 
 func (a *account) backoff(ctx actor.Context, m *homeBackoff) {
+	proxy := routes.ReasonOf(m.err)
+	if proxy != "" {
+		a.proxyIs(ctx, proxy, m.err.Err.Error())
+	}
 	a.toStream(ctx, &updatestream.HomeUp{Up: false})
 	a.showConditions(ctx)
 	if a.home == nil || a.home.retry.IsZero() || a.state.terminal() || a.winding != nil {
@@ -208,11 +224,14 @@ func (a *account) backoff(ctx actor.Context, m *homeBackoff) {
 	case connection.WrongDC:
 		reason = "WRONG_DC"
 	}
+	if proxy != "" {
+		reason = string(proxy)
+	}
 	state := StateBackoff
 	if m.err.End == connection.Flood {
 		state = StateRateLimited
 	}
-	if a.home.attempts > 1 || reason != "CONNECTION_LOST" {
+	if m.err.End != connection.Again && a.home.attempts > 1 || reason != "CONNECTION_LOST" {
 		a.setState(ctx, state, reason, m.err.Error(), "it is dialled again by itself; see `orchestrator account get`")
 	}
 	a.plan(ctx)

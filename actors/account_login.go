@@ -99,7 +99,7 @@ func (s State) loggingIn() bool {
 // moveTo follows a login to the DC that its user lives on.
 func (a *account) moveTo(ctx actor.Context, dc int) error {
 	switch {
-	case !dcdial.Known(a.deps.DCs, dc):
+	case !dcdial.Known(a.deps.Directory.Known(), dc):
 		return unknownDC(dc)
 	case a.home == nil || a.home.closing || a.authorized():
 		return unavailable(a.state, "it cannot move to another DC just now", "begin the login again")
@@ -143,7 +143,7 @@ func saysScanned(body []byte) bool {
 func (a *account) canSignIn() bool {
 	switch a.state {
 	case StateLoggedOut, StateConflict, StateBanned:
-		return !a.draining && !a.ended && !a.desired.Load().Paused
+		return !a.draining && !a.ended && !a.desired.Load().held()
 	}
 	return false
 }

@@ -24,10 +24,14 @@ func (a *account) desiredChanged(ctx actor.Context) {
 	}
 	switch {
 	case a.draining || a.ended:
-	case d.Paused && (a.pausing() || !a.state.terminal()):
+	case d.held() && a.state == StatePaused: // it may be for another reason
+		a.setState(ctx, StatePaused, d.why().Reason, d.why().Message, d.why().Remedy)
+	case d.held() && (a.pausing() || !a.state.terminal()):
 		a.pause(ctx)
-	case !d.Paused && a.state == StatePaused:
+	case !d.held() && a.state == StatePaused:
 		a.resume(ctx)
+	case !a.state.terminal() && !a.pausing():
+		a.adapt(ctx)
 	}
 }
 
@@ -45,7 +49,7 @@ func (a *account) pause(ctx actor.Context) {
 		return // it is under way
 	}
 	if a.home != nil || a.stream != nil {
-		a.setState(ctx, StateDraining, "PAUSED", "it is being paused", "")
+		a.setState(ctx, StateDraining, a.desired.Load().why().Reason, "it is being paused", "")
 	}
 	a.wind(ctx, w)
 }
@@ -55,9 +59,10 @@ func (a *account) paused(ctx actor.Context) {
 	if a.state.terminal() && a.state != StatePaused {
 		return
 	}
-	a.setState(ctx, StatePaused, "PAUSED", pausedMessage, pausedRemedy)
+	d := a.desired.Load()
+	a.setState(ctx, StatePaused, d.why().Reason, d.why().Message, d.why().Remedy)
 	a.answerAll(a.refusal())
-	if !a.desired.Load().Paused {
+	if !d.held() {
 		a.resume(ctx)
 	}
 }

@@ -331,4 +331,4 @@ func (e *Env) Save(ctx context.Context) error {
 }
 
 // Network is the DCs that the account may be on.
-func (e *Env) Network() dcs.List { return e.deps.DCs }
+func (e *Env) Network() dcs.List { return e.deps.Directory.Known() }

@@ -32,7 +32,7 @@ type sideConn struct {
 func (a *account) invokeSide(ctx actor.Context, c *connection.Call) {
 	side := a.sides[c.DC]
 	if side == nil {
-		if a.record == nil || !dcdial.Known(a.deps.DCs, c.DC) {
+		if a.record == nil || !dcdial.Known(a.deps.Directory.Known(), c.DC) {
 			c.Done(nil, unknownDC(c.DC))
 			return
 		}

@@ -39,13 +39,20 @@ type Deps struct {
 	// Report stores an account's status; it is called at most once a second per account.
 	Report func(ctx context.Context, fence fleet.Fence, s Status) error
 
-	DCs       dcs.List
+	// DCs is the list to begin with, and to stay with if Directory is nil.
+	DCs dcs.List
+	// Directory follows what Telegram says of its DCs.
+	Directory *dcs.Directory
+	// IPv6 says what becomes of IPv6 addresses.
+	IPv6      dcs.IPv6
 	DefaultDC int
 	App       telegram.AppProfile
-	Transport transport.Options // Check, DC and Poller are set by the actors
-	Ping      Ping
-	// Pace waits until a connection to a DC may be dialled.
-	Pace func(ctx context.Context, dc int) error
+	Transport transport.Options // Check, DC, Proxy and Poller are set by the actors
+	// Routes decides by which proxy each account goes; nil: all go directly.
+	Routes connection.Routes
+	Ping   Ping
+	// Pace waits until a connection to a DC may be dialled, through the named proxy or directly.
+	Pace func(ctx context.Context, dc int, proxy string) error
 	// Redial is the wait between failed connections.
 	Redial backoff.Policy
 	// FloodWait is the longest wait asked by Telegram that is waited out; longer ones go to the caller.
@@ -95,3 +102,12 @@ type shared struct {
 // log is made when there is something to say: a logger of its own for every idle account would
 // take more memory than its connection.
 func (s *shared) log() hclog.Logger { return s.deps.Log.With("account", string(s.id)) }
+
+// want takes over what the spec asks for.
+func (s *shared) want(d *Desired, standard *Profile) {
+	if d.Profile == nil {
+		d.Profile = standard
+	}
+	s.conn.SetProfile(d.Profile)
+	s.desired.Store(d)
+}

@@ -32,7 +32,7 @@ var _ telegram.Env = (*Env)(nil)
 func (e *Env) Account() fleet.AccountID { return e.id }
 
 // App implements telegram.Env.
-func (e *Env) App() telegram.AppProfile { return e.deps.App }
+func (e *Env) App() telegram.AppProfile { return e.conn.Profile().App }
 
 // Peers implements telegram.Env.
 func (e *Env) Peers() telegram.Peers { return &e.shared.peers }

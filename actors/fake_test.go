@@ -212,7 +212,7 @@ func newHarness(t *testing.T) *harness {
 		App:       telegram.AppProfile{APIID: 1, APIHash: "hash", DeviceModel: "test", SystemVersion: "1", AppVersion: "1", SystemLangCode: "en", LangCode: "en"},
 		Transport: transport.Options{Framing: transport.Intermediate},
 		Ping:      Ping{Interval: 60 * time.Second, Disconnect: 75 * time.Second},
-		Pace:      func(context.Context, int) error { return nil },
+		Pace:      func(context.Context, int, string) error { return nil },
 		Redial:    backoff.Policy{Base: time.Second, Max: time.Minute, Factor: 2},
 		FloodWait: time.Minute,
 		Rand:      rand.Reader, Now: time.Now, Log: hclog.NewNullLogger(),

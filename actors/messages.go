@@ -4,8 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/telegram"
 )
 
 // Commands to the node.
@@ -33,8 +35,11 @@ type (
 		id      fleet.AccountID
 		desired Desired
 	}
-	// restoreNetwork ends running backoffs: of one account, or of all when id is empty.
-	restoreNetwork struct{ id fleet.AccountID }
+	// tell passes a message on: to one account, or to all when id is empty.
+	tell struct {
+		id      fleet.AccountID
+		message any
+	}
 )
 
 // Commands to an account, besides *connection.Call, which asks for the call, and connection.Cancel.
@@ -45,6 +50,8 @@ type (
 	desiredChanged struct{}
 	// networkRestored ends a running backoff; no effect while healthy.
 	networkRestored struct{}
+	// rerouted says that the way to Telegram has changed.
+	rerouted struct{}
 	// signedIn records an authorization; saved is called once it is stored.
 	signedIn struct {
 		userID int64
@@ -108,4 +115,36 @@ type Desired struct {
 	AtOnce bool
 	// Generation of the spec that says so.
 	Generation int64
+	// Hold, when set, keeps the account without a socket as a pause does: its spec asks for what
+	// cannot be done.
+	Hold *Hold
+	// Profile is the application that it announces; nil: that of Deps.
+	Profile *Profile
+	// DC is where it makes its first key; 0: Deps.DefaultDC.
+	DC int
+	// PFS asks for temporary keys.
+	PFS bool
+	// Route names the way to Telegram that Deps.Routes gives it; empty: directly. When it changes,
+	// all its connections are made anew.
+	Route string
 }
+
+// Hold says why an account may not connect.
+type Hold struct{ Reason, Message, Remedy string }
+
+// held reports whether an account may hold no socket.
+func (d *Desired) held() bool { return d.Paused || d.Hold != nil }
+
+// why is why it may hold none.
+func (d *Desired) why() Hold {
+	if d.Hold != nil && !d.Paused {
+		return *d.Hold
+	}
+	return Hold{"PAUSED", pausedMessage, pausedRemedy}
+}
+
+// Profile is the application that an account announces; NewProfile makes one.
+type Profile = connection.Profile
+
+// NewProfile encodes an application.
+func NewProfile(app telegram.AppProfile) (*Profile, error) { return connection.NewProfile(app) }

@@ -12,15 +12,17 @@ import (
 	"github.com/telefleet/orchestrator/actors/mailbox"
 	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/routes"
 	"github.com/telefleet/orchestrator/internal/sockets"
-	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/mtproto/transport"
+	"github.com/telefleet/orchestrator/telegram/dcs"
 )
 
 // node is the root of one process: it supervises the accounts that the process owns.
 type node struct {
 	deps     *Deps
 	conns    *connection.Config
+	profile  *Profile // of accounts that want no other
 	accounts map[fleet.AccountID]*resident
 	byPID    map[string]*resident
 	stopping chan<- struct{}
@@ -51,10 +53,10 @@ func (n *node) Receive(ctx actor.Context) {
 		m.reply <- n.lookup(ctx, m.id)
 	case *desireAccount:
 		n.desire(ctx, m)
-	case *restoreNetwork:
+	case *tell:
 		for id, r := range n.accounts {
 			if m.id == "" || m.id == id {
-				ctx.Send(r.pid, &networkRestored{})
+				ctx.Send(r.pid, m.message)
 			}
 		}
 	case *shutdownNode:
@@ -77,11 +79,11 @@ func (n *node) start(ctx actor.Context, m *startAccount) {
 	s := &shared{
 		deps: n.deps, id: id, fence: m.grant.Fence,
 		conn: connection.Account{
-			Config: n.conns, Check: m.grant.Check, NotBefore: m.grant.NotBefore, Renewed: m.grant.Renewed,
+			Config: n.conns, ID: id, Check: m.grant.Check, NotBefore: m.grant.NotBefore, Renewed: m.grant.Renewed,
 		},
 	}
 	desired := m.grant.Desired
-	s.desired.Store(&desired)
+	s.want(&desired, n.profile)
 	props := system.Props(n.conns.Workers, func() actor.Actor { return newAccount(s) })
 	pid := ctx.SpawnPrefix(props, "account-"+string(id)+"-")
 	r := &resident{id: id, pid: pid, shared: s, gone: make(chan struct{}), started: n.deps.Now()}
@@ -96,7 +98,7 @@ func (n *node) desire(ctx actor.Context, m *desireAccount) {
 	if r.next != nil {
 		r.next.grant.Desired = m.desired
 	}
-	r.shared.desired.Store(&m.desired)
+	r.shared.want(&m.desired, n.profile)
 	ctx.Send(r.pid, &desiredChanged{})
 }
 
@@ -224,20 +226,26 @@ type Fleet struct {
 
 // Start starts the node's actors; no account runs yet.
 func Start(deps Deps) (*Fleet, error) {
-	body, err := tlcall.InitConnection(deps.App)
+	profile, err := NewProfile(deps.App)
 	if err != nil {
 		return nil, fmt.Errorf("app profile: %w", err)
+	}
+	if deps.Directory == nil {
+		deps.Directory = dcs.Fixed(deps.DCs)
+	}
+	if deps.Routes == nil {
+		deps.Routes = routes.Direct{}
 	}
 	workers := &mailbox.Workers{}
 	poller := &transport.Poller{Go: workers.Go}
 	deps.Transport.Poller = poller
 	conns := &connection.Config{
-		DCs: deps.DCs, Transport: deps.Transport, Ping: deps.Ping, InitBody: body, Pace: deps.Pace,
+		DCs: deps.Directory, IPv6: deps.IPv6, Transport: deps.Transport, Routes: deps.Routes, Ping: deps.Ping, Pace: deps.Pace,
 		Sockets: &sockets.Set{}, Workers: workers, Rand: deps.Rand, Now: deps.Now,
 	}
 	props := system.Props(workers, func() actor.Actor {
 		return &node{
-			deps: &deps, conns: conns,
+			deps: &deps, conns: conns, profile: profile,
 			accounts: map[fleet.AccountID]*resident{}, byPID: map[string]*resident{},
 		}
 	})
@@ -248,6 +256,9 @@ func Start(deps Deps) (*Fleet, error) {
 	}
 	return &Fleet{system: s, node: pid, conns: conns, deps: &deps}, nil
 }
+
+// Reroute makes the connections of an account anew: the way to Telegram has changed.
+func (f *Fleet) Reroute(id fleet.AccountID) { f.system.Root.Send(f.node, &tell{id, &rerouted{}}) }
 
 // Owned runs an account that this process has come to own.
 func (f *Fleet) Owned(g Grant) { f.system.Root.Send(f.node, &startAccount{grant: g}) }
@@ -269,7 +280,9 @@ func (f *Fleet) Fenced() int { return f.conns.Sockets.AbortAll() }
 func (f *Fleet) Sockets() int { return f.conns.Sockets.Len() }
 
 // NetworkRestored ends running backoffs of one account, or of all when id is empty.
-func (f *Fleet) NetworkRestored(id fleet.AccountID) { f.system.Root.Send(f.node, &restoreNetwork{id}) }
+func (f *Fleet) NetworkRestored(id fleet.AccountID) {
+	f.system.Root.Send(f.node, &tell{id, &networkRestored{}})
+}
 
 // Running returns a running account's environment, or false.
 func (f *Fleet) Running(ctx context.Context, id fleet.AccountID) (*Env, bool) {

@@ -329,11 +329,11 @@ func (r *rig) end(t *testing.T, f *Fleet) {
 }
 
 // person is a user who is signed in as an account of the same name.
-func (r *rig) person(t *testing.T, id fleet.AccountID, home int) *Env {
+func (r *rig) person(t *testing.T, id fleet.AccountID, home int, change ...func(*Grant)) *Env {
 	t.Helper()
 	n := len(r.users) + 1
 	phone := "+1555000" + strconv.Itoa(n)
-	r.user(t, id, simulator.UserSpec{Phone: phone, FirstName: string(id), Username: "user_" + string(id), HomeDC: home})
+	r.user(t, id, simulator.UserSpec{Phone: phone, FirstName: string(id), Username: "user_" + string(id), HomeDC: home}, change...)
 	me, err := telegram.GetMe(bounded(t), r.env(t, id))
 	if err != nil {
 		t.Fatalf("%s: get me: %v", id, err)

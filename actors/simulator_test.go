@@ -73,12 +73,16 @@ func (s *simulated) env(t *testing.T, id fleet.AccountID) *Env {
 }
 
 // user adds a user and signs the account in by phone, code and password.
-func (s *simulated) user(t *testing.T, id fleet.AccountID, spec simulator.UserSpec) {
+func (s *simulated) user(t *testing.T, id fleet.AccountID, spec simulator.UserSpec, change ...func(*Grant)) {
 	t.Helper()
 	if _, err := s.sim.AddUser(spec); err != nil {
 		t.Fatal(err)
 	}
-	s.fleet.Owned(testGrant(id))
+	grant := testGrant(id)
+	for _, c := range change {
+		c(&grant)
+	}
+	s.fleet.Owned(grant)
 	env := s.env(t, id)
 	sent, err := telegram.RequestCode(t.Context(), env, spec.Phone)
 	if err != nil {

@@ -57,7 +57,7 @@ func newOurs(t job) (*ours, error) {
 		},
 		Transport: transport.Options{Framing: transport.Intermediate, Obfuscated: t.obfuscated()},
 		Ping:      actors.Ping{Interval: time.Minute, Disconnect: 75 * time.Second},
-		Pace:      func(context.Context, int) error { return nil },
+		Pace:      func(context.Context, int, string) error { return nil },
 		Redial:    backoff.Policy{Base: time.Second, Max: time.Minute, Factor: 2},
 		FloodWait: time.Minute, Rand: rand.Reader, Now: time.Now, Log: hclog.NewNullLogger(),
 	})

@@ -2,15 +2,20 @@ package connection
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
 	"time"
 
 	"github.com/telefleet/orchestrator/actors/mailbox"
+	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/dcdial"
+	"github.com/telefleet/orchestrator/internal/routes"
 	"github.com/telefleet/orchestrator/internal/sockets"
+	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/mtproto/transport"
+	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/telegram/dcs"
 )
 
@@ -21,13 +26,14 @@ type Ping struct{ Interval, Disconnect time.Duration }
 // Config is what all connections of a process have in common. Its functions may be called by
 // any goroutine.
 type Config struct {
-	DCs       dcs.List
-	Transport transport.Options // Check and DC are set here
+	DCs *dcs.Directory
+	// IPv6 says what becomes of IPv6 addresses.
+	IPv6      dcs.IPv6
+	Transport transport.Options // Check, DC and Proxy are set here
+	Routes    Routes
 	Ping      Ping
-	// InitBody is invokeWithLayer(initConnection(help.getConfig)).
-	InitBody []byte
-	// Pace waits until a connection to a DC may be dialled.
-	Pace    func(ctx context.Context, dc int) error
+	// Pace waits until a connection to a DC may be dialled, through the named proxy or directly.
+	Pace    func(ctx context.Context, dc int, proxy string) error
 	Sockets *sockets.Set
 	// Workers run the actors, their readers and writers.
 	Workers *mailbox.Workers
@@ -35,10 +41,38 @@ type Config struct {
 	Now     func() time.Time
 }
 
+// Routes decides how an account reaches Telegram.
+type Routes interface {
+	// Route is the way of the account's next connection. With an error nothing is dialled.
+	Route(id fleet.AccountID) (routes.Route, error)
+	// Report tells how a connection by it went: nil once Telegram has answered.
+	Report(id fleet.AccountID, r routes.Route, err error)
+}
+
+// Profile is the application that an account announces.
+type Profile struct {
+	App telegram.AppProfile
+	// init is invokeWithLayer(initConnection(help.getConfig)), anonymous the same for CDN DCs, which
+	// must not learn of the account's device.
+	init, anonymous []byte
+}
+
+// NewProfile encodes an application.
+func NewProfile(app telegram.AppProfile) (*Profile, error) {
+	p := &Profile{App: app}
+	var err error
+	if p.init, err = tlcall.InitConnection(app); err != nil {
+		return nil, err
+	}
+	p.anonymous, err = tlcall.InitConnection(app.Anonymous())
+	return p, err
+}
+
 // Account is what the connections of one account have in common: the right to run it. It must
 // outlive restarts of the account's actor, so that two home sockets never overlap.
 type Account struct {
 	*Config
+	ID fleet.AccountID
 	// Check fails as soon as the right is lost; it is asked directly before each socket write.
 	Check func() error
 	// NotBefore is the earliest first dial.
@@ -46,32 +80,51 @@ type Account struct {
 	// Renewed returns once a lease renewal sent after the call was acknowledged.
 	Renewed func(ctx context.Context) error
 
-	reader atomic.Pointer[reader] // of the last home socket
+	profile atomic.Pointer[Profile]
+	reader  atomic.Pointer[reader] // of the last home socket
 }
 
-// dial opens a socket to a DC. It waits for the reader of the previous socket, for the former
+// SetProfile changes what further connections announce.
+func (a *Account) SetProfile(p *Profile) { a.profile.Store(p) }
+
+// Profile is what connections announce now.
+func (a *Account) Profile() *Profile { return a.profile.Load() }
+
+// dial opens a socket to a DC, by the account's route and by nothing else. It waits for the reader of the previous socket, for the former
 // owner's sockets to die, for the pacer, and for a lease renewal sent after that.
-func (a *Account) dial(ctx context.Context, dc int, side bool) (*transport.Conn, error) {
+func (a *Account) dial(ctx context.Context, dc int, side bool) (*dcdial.Conn, routes.Route, error) {
+	var none routes.Route
 	if previous := a.reader.Load(); previous != nil && !side {
 		if err := previous.ended(ctx); err != nil {
-			return nil, err
+			return nil, none, err
 		}
 	}
 	if err := dcdial.SleepUntil(ctx, a.Now, a.NotBefore); err != nil {
-		return nil, err
+		return nil, none, err
 	}
-	if err := a.Pace(ctx, dc); err != nil {
-		return nil, fmt.Errorf("wait for the pacer: %w", err)
+	route, err := a.Routes.Route(a.ID)
+	if err != nil {
+		return nil, none, err
+	}
+	if route.Proxy == nil && !route.Direct {
+		return nil, none, errNoRoute
+	}
+	if err := a.Pace(ctx, dc, route.Name()); err != nil {
+		return nil, none, fmt.Errorf("wait for the pacer: %w", err)
 	}
 	if !side {
 		if err := a.Renewed(ctx); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrFenced, err)
+			return nil, none, fmt.Errorf("%w: %w", ErrFenced, err)
 		}
 	}
 	o := a.Transport
-	o.Check = a.check
-	return dcdial.Dial(ctx, a.DCs, dc, side, o)
+	o.Check, o.Proxy = a.check, route.Proxy
+	conn, err := dcdial.Dial(ctx, a.DCs.Known(), dcdial.Target{DC: dc, Files: side, IPv6: a.IPv6}, o)
+	return conn, route, err
 }
+
+// errNoRoute means that routes broke their word: neither a proxy nor a direct way.
+var errNoRoute = errors.New("no route")
 
 // check is the fence, asked directly before each socket write.
 func (a *Account) check() error {

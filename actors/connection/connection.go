@@ -8,9 +8,10 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/dcdial"
+	"github.com/telefleet/orchestrator/internal/routes"
 	"github.com/telefleet/orchestrator/mtproto"
 	"github.com/telefleet/orchestrator/mtproto/exchange"
-	"github.com/telefleet/orchestrator/mtproto/transport"
 )
 
 // phase is where a connection stands.
@@ -38,7 +39,8 @@ type connection struct {
 
 	phase    phase
 	gen      uint64
-	conn     *transport.Conn
+	conn     *dcdial.Conn
+	route    routes.Route
 	cancel   context.CancelFunc // ends dialling
 	machine  *exchange.Machine
 	initID   mtproto.CallID
@@ -56,6 +58,9 @@ type connection struct {
 	timer    *time.Timer
 	end      error // why it is closing; nil when it was asked to
 	asked    bool  // Close came
+	redial   bool  // Redial came
+	// announceAgain is Redial's.
+	announceAgain bool
 
 	inStream int  // updates that the stream has not returned yet
 	behind   bool // updates are discarded until the stream has caught up
@@ -117,6 +122,11 @@ func (c *connection) Receive(ctx actor.Context) {
 			return
 		}
 		c.leave(ctx)
+	case *Redial:
+		if !c.asked && c.phase != phaseParked && c.phase != phaseClosing && c.phase != phaseEnded {
+			c.redial, c.announceAgain = true, m.Announce
+			c.leave(ctx)
+		}
 	case *leaveTimeout:
 		if m.gen == c.gen {
 			c.close(ctx, nil)
@@ -127,7 +137,7 @@ func (c *connection) Receive(ctx actor.Context) {
 // leaveTimeoutAfter is how long a server may take to end a connection that we have ended.
 const leaveTimeoutAfter = time.Second
 
-// leave ends the connection for good: what is due is written, then our half is closed, and the
+// leave ends the connection in good order: what is due is written, then our half is closed, and the
 // server's end is awaited, so that nothing of it can arrive after the next connection's first
 // packet.
 func (c *connection) leave(ctx actor.Context) {
@@ -166,13 +176,14 @@ func (c *connection) started(ctx actor.Context) {
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	gen, l, acc := c.gen, c.link, c.acc
 	go func() {
-		conn, err := acc.dial(dctx, l.dc, l.side)
-		root.Send(self, &dialled{gen: gen, conn: conn, err: err})
+		conn, route, err := acc.dial(dctx, l.dc, l.side)
+		root.Send(self, &dialled{gen: gen, conn: conn, route: route, err: err})
 	}()
 }
 
 func (c *connection) dialled(ctx actor.Context, m *dialled) {
 	c.cancel()
+	c.route = m.route
 	c.cancel = nil
 	if m.gen != c.gen || c.phase != phaseDialling {
 		if m.conn != nil {
@@ -192,12 +203,12 @@ func (c *connection) dialled(ctx actor.Context, m *dialled) {
 	}
 	c.conn = m.conn
 	c.acc.Sockets.Add(m.conn)
-	c.writer = writeFrames(ctx, c.conn, &c.wrote)
+	c.writer = writeFrames(ctx, c.conn.Conn, &c.wrote)
 	c.startReader(ctx)
 	if !c.link.hasKey() {
 		c.phase = phaseExchanging
 		c.machine = exchange.New(exchange.Config{
-			Keys: c.acc.DCs.Keys, DC: exchange.DCField(c.link.dc, c.acc.DCs.Test, false), Rand: c.acc.Rand,
+			Keys: c.acc.DCs.Known().Keys, DC: c.conn.Field, Rand: c.acc.Rand,
 		})
 		c.exchange(ctx, exchange.Start{})
 		return
@@ -246,13 +257,14 @@ func (c *connection) open(ctx actor.Context) {
 func (c *connection) announce(ctx actor.Context) {
 	c.link.nextID++
 	c.initID = c.link.nextID
-	c.step(ctx, mtproto.Invoke{ID: c.initID, Body: c.acc.InitBody, Idempotent: true})
+	c.step(ctx, mtproto.Invoke{ID: c.initID, Body: c.acc.Profile().init, Idempotent: true})
 	c.flushSoon(ctx)
 }
 
 func (c *connection) ready(ctx actor.Context) {
 	c.phase = phaseReady
 	c.link.inited = true
+	c.acc.Routes.Report(c.acc.ID, c.route, nil)
 	held := c.link.held
 	c.link.held = nil
 	for _, call := range held {
@@ -335,6 +347,13 @@ func (c *connection) finish(ctx actor.Context) {
 		return
 	}
 	end := c.end
+	if c.redial {
+		c.link.inited = c.link.inited && !c.announceAgain
+		end = &EndError{c.link.dc, Again, errors.New("to be dialled anew")}
+	}
+	if end != nil {
+		c.acc.Routes.Report(c.acc.ID, c.route, end)
+	}
 	if end == nil {
 		end = &EndError{c.link.dc, Reconnect, errors.New("closed")}
 	}

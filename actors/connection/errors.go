@@ -29,6 +29,7 @@ type End uint8
 // The ends.
 const (
 	Reconnect  End = iota // dial again after the backoff
+	Again                 // dial again at once, as Redial asked
 	NewSession            // dial again, in a new MTProto session
 	KeyUnknown            // transport error -404
 	Flood                 // transport error -429: too many connections from this address

@@ -225,7 +225,7 @@ func (c *connection) written(ctx actor.Context, m *framesWritten) {
 		return
 	}
 	c.startWriter()
-	if c.asked && !c.writing {
+	if (c.asked || c.redial) && !c.writing {
 		c.halfClose(ctx)
 	}
 }

@@ -155,6 +155,9 @@ func (l *Link) DC() int { return l.dc }
 // link, and confirms its end.
 func (l *Link) Park() { l.parked = true }
 
+// RenewInit makes the next incarnation announce the application again.
+func (l *Link) RenewInit() { l.inited = false }
+
 // RenewSession makes the next incarnation start a new MTProto session.
 func (l *Link) RenewSession() { l.stale = true }
 

@@ -3,8 +3,9 @@ package connection
 import (
 	"time"
 
+	"github.com/telefleet/orchestrator/internal/dcdial"
+	"github.com/telefleet/orchestrator/internal/routes"
 	"github.com/telefleet/orchestrator/mtproto"
-	"github.com/telefleet/orchestrator/mtproto/transport"
 	"github.com/telefleet/orchestrator/sessionstore"
 )
 
@@ -45,6 +46,9 @@ type (
 		End End
 		Err error
 	}
+	// Redial ends its socket in good order and dials again at once: the way there has changed. Calls
+	// are kept. With Announce the application is announced again.
+	Redial struct{ Announce bool }
 	// Close ends it for good; the answer is Closed. With Now nothing is written any more and the
 	// server's end is not awaited.
 	Close struct{ Now bool }
@@ -95,9 +99,10 @@ type (
 // Events from goroutines of a connection; gen names the incarnation they were made for.
 type (
 	dialled struct {
-		gen  uint64
-		conn *transport.Conn
-		err  error
+		gen   uint64
+		conn  *dcdial.Conn
+		route routes.Route
+		err   error
 	}
 	frameRead struct {
 		gen  uint64

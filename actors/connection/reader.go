@@ -82,7 +82,7 @@ func (r *reader) ended(ctx context.Context) error {
 func (c *connection) startReader(ctx actor.Context) {
 	c.reading = true
 	c.reader = &reader{
-		conn: c.conn, root: ctx.ActorSystem().Root, self: ctx.Self(), gen: c.gen,
+		conn: c.conn.Conn, root: ctx.ActorSystem().Root, self: ctx.Self(), gen: c.gen,
 		ahead: make(chan struct{}, maxFramesAhead),
 	}
 	c.reader.wake = c.reader.read
