@@ -35,21 +35,31 @@ func newAccount(g *globals) *cobra.Command {
 
 func newAccountAdd(g *globals) *cobra.Command {
 	var labels map[string]string
+	var proxy string
+	spec := &v1.AccountSpec{}
 	cmd := &cobra.Command{
 		Use:     "add ACCOUNT",
 		Short:   "Add an account to the fleet; sign it in afterwards with login",
-		Example: "  orchestrator account add support-1 --label team=support",
+		Long:    "Add an account to the fleet; sign it in afterwards with login. With --proxy nothing is ever sent to Telegram\ndirectly: pool:NAME of `orchestrator proxy`, a link, @FILE that holds one, or - for standard input.",
+		Example: "  orchestrator account add support-1 --label team=support\n  orchestrator account add support-1 --proxy pool:de",
 		Args:    exactArgs("ACCOUNT"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := fleet.AccountID(args[0]).Validate(); err != nil {
 				return err
+			}
+			if proxy != "" {
+				links, err := fleetcli.ReadLinks(cmd, []string{proxy})
+				if err != nil {
+					return err
+				}
+				spec.Proxy = links[0]
 			}
 			c, err := sdk(g)
 			if err != nil {
 				return err
 			}
 			defer c.Close()
-			a, err := c.CreateAccount(cmd.Context(), &v1.Account{Id: args[0], Labels: labels})
+			a, err := c.CreateAccount(cmd.Context(), &v1.Account{Id: args[0], Labels: labels, Spec: spec})
 			if err != nil {
 				return err
 			}
@@ -57,6 +67,9 @@ func newAccountAdd(g *globals) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringToStringVarP(&labels, "label", "l", nil, "label key=value, may be repeated")
+	cmd.Flags().StringVar(&proxy, "proxy", "", "the only way to Telegram: LINK, pool:NAME, @FILE or -")
+	cmd.Flags().StringVar(&spec.App, "app", "", "application profile of the nodes' configuration")
+	cmd.Flags().Int32Var(&spec.Dc, "dc", 0, "DC to make the first key with; 0 = the nodes' default")
 	return fleetcli.TakesRequestID(cmd)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/cipher"
 	"errors"
 	"fmt"
 	"net"
@@ -22,6 +23,9 @@ import (
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/certs"
+	"github.com/telefleet/orchestrator/internal/proxyvault"
+	"github.com/telefleet/orchestrator/internal/routes"
+	"github.com/telefleet/orchestrator/internal/uplink"
 	"github.com/telefleet/orchestrator/sessionstore"
 	storeetcd "github.com/telefleet/orchestrator/sessionstore/etcd"
 )
@@ -109,6 +113,25 @@ func (n *node) openEvents(ctx context.Context, cfg configs.Config, o nodeOptions
 		return nil, fmt.Errorf("events.nats_url: %w", err)
 	}
 	return log, nil
+}
+
+// openUplink joins what the configuration says of Telegram with what all nodes share.
+func (n *node) openUplink(ctx context.Context, cfg configs.Config, o nodeOptions) (err error) {
+	pools := clusteretcd.NewProxies(n.client, "")
+	n.uplink, err = uplink.Open(ctx, uplink.Config{
+		ClusterID: cfg.ClusterID, Network: cfg.Telegram.Network, DCs: o.dcs, Fixed: cfg.Telegram.Network == "file",
+		App: uplink.AppOf(cfg.Telegram), Apps: uplink.AppsOf(cfg),
+		Pools: pools, Settings: clusteretcd.NewSettings(n.client, ""),
+		Key: func(ctx context.Context) (cipher.AEAD, error) { return n.keys.DataKey(ctx, fleet.Fleetwide) },
+		Log: n.log.Named("uplink"), Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	n.proxies = proxyvault.Pools{
+		Vault: n.uplink.Vault(), Store: pools, Users: pools.Users, Probe: n.uplink.Probe(cfg.Telegram), Reason: routes.ReasonOf,
+	}
+	return nil
 }
 
 // joinConfig is how this process takes part in ownership.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/telefleet/orchestrator/actors"
 	"github.com/telefleet/orchestrator/cluster"
 	"github.com/telefleet/orchestrator/fleet"
 )
@@ -59,12 +58,4 @@ func (n *node) letGo(g cluster.Grant, reason cluster.LostReason) {
 func (n *node) forget(id fleet.AccountID) {
 	n.keys.Forget(id)
 	n.events.Forget(id)
-}
-
-// desiredOf is what a spec asks of the actors.
-func desiredOf(s cluster.Spec) actors.Desired {
-	return actors.Desired{
-		Paused: s.Desired == cluster.DesiredPaused || s.Desired == cluster.DesiredDisconnected,
-		AtOnce: s.Desired == cluster.DesiredDisconnected, Generation: s.Generation,
-	}
 }

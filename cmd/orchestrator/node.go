@@ -27,11 +27,11 @@ import (
 	"github.com/telefleet/orchestrator/internal/backoff"
 	"github.com/telefleet/orchestrator/internal/dispatch"
 	"github.com/telefleet/orchestrator/internal/pacer"
-	"github.com/telefleet/orchestrator/mtproto/transport"
+	"github.com/telefleet/orchestrator/internal/proxyvault"
+	"github.com/telefleet/orchestrator/internal/uplink"
 	"github.com/telefleet/orchestrator/sessionstore"
 	storeetcd "github.com/telefleet/orchestrator/sessionstore/etcd"
 	"github.com/telefleet/orchestrator/sessionstore/peers"
-	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/telegram/dcs"
 )
 
@@ -67,6 +67,8 @@ type node struct {
 	requests *requests.Ledger
 	// peerStore keeps the accounts' peers.
 	peerStore peers.Store
+	uplink    *uplink.Uplink
+	proxies   proxyvault.Pools
 }
 
 // nodeOptions are what demo sets differently from serve.
@@ -150,7 +152,11 @@ func (n *node) startFleet(ctx context.Context, cfg configs.Config, o nodeOptions
 	if err = n.openRequests(ctx, cfg); err != nil {
 		return err
 	}
+	if err = n.openUplink(ctx, cfg, o); err != nil {
+		return err
+	}
 	deps := actorDeps(cfg, join.Profile, o)
+	deps.Directory, deps.Routes = n.uplink.Directory(), n.uplink.Routes()
 	deps.Sessions, deps.Events, deps.Peers = n.sessions, eventLog{n.events}, n.peerStore
 	if o.events != nil {
 		deps.Events = o.events(deps.Events)
@@ -162,6 +168,7 @@ func (n *node) startFleet(ctx context.Context, cfg configs.Config, o nodeOptions
 	run, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	n.group, n.run = errgroup.WithContext(run)
+	n.group.Go(func() error { n.uplink.Run(n.run, n.fleet.Reroute); return nil })
 	n.group.Go(func() error { return n.member.Run(n.run, n.handler()) })
 	n.dispatch = dispatch.New(dispatch.Config{
 		Log: n.events, Client: n.client, Member: n.member, Keys: n.hookKeys, Peers: localFleet{n}.peers,
@@ -176,28 +183,25 @@ const hookKeys = "secrets/"
 
 // actorDeps is what the configuration says about connections.
 func actorDeps(cfg configs.Config, profile cluster.Profile, o nodeOptions) actors.Deps {
-	framing := transport.Intermediate
-	if cfg.Telegram.Transport.Framing == "abridged" {
-		framing = transport.Abridged
-	}
 	pace := pacer.New(map[string]pacer.Limit{
 		"node": {PerSecond: cfg.Pace.DialsPerSecond, Burst: int(cfg.Pace.DialsPerSecond)},
 		"dc":   {PerSecond: cfg.Pace.DialsPerDCSecond, Burst: int(cfg.Pace.DialsPerDCSecond)},
+		// what many accounts share: a provider takes a storm for an attack
+		"proxy": {PerSecond: cfg.Pace.DialsPerProxySecond, Burst: int(cfg.Pace.DialsPerProxySecond)},
 	})
-	app := cfg.Telegram.App
+	options := uplink.TransportOf(cfg.Telegram)
+	options.UserTimeout = profile.DisconnectDelay
 	return actors.Deps{
-		DCs: o.dcs, DefaultDC: cfg.Telegram.DefaultDC,
-		App: telegram.AppProfile{
-			APIID: cfg.Telegram.APIID, APIHash: cfg.Telegram.APIHash, Layer: app.Layer, DeviceModel: app.DeviceModel,
-			SystemVersion: app.SystemVersion, AppVersion: app.AppVersion, SystemLangCode: app.SystemLangCode,
-			LangPack: app.LangPack, LangCode: app.LangCode,
-		},
-		Transport: transport.Options{
-			Framing: framing, Obfuscated: cfg.Telegram.Transport.Obfuscated, UserTimeout: profile.DisconnectDelay,
-		},
-		Ping: actors.Ping{Interval: profile.PingInterval, Disconnect: profile.DisconnectDelay},
-		Pace: func(ctx context.Context, dc int) error {
-			return pace.Wait(ctx, pacer.Key{Class: "node"}, pacer.Key{Class: "dc", Name: strconv.Itoa(dc)})
+		DCs: o.dcs, DefaultDC: cfg.Telegram.DefaultDC, IPv6: uplink.IPv6Of(cfg.Telegram),
+		App:       uplink.AppOf(cfg.Telegram),
+		Transport: options,
+		Ping:      actors.Ping{Interval: profile.PingInterval, Disconnect: profile.DisconnectDelay},
+		Pace: func(ctx context.Context, dc int, proxy string) error {
+			keys := []pacer.Key{{Class: "node"}, {Class: "dc", Name: strconv.Itoa(dc)}}
+			if proxy != "" {
+				keys = append(keys, pacer.Key{Class: "proxy", Name: proxy})
+			}
+			return pace.Wait(ctx, keys...)
 		},
 		Redial:    backoff.Policy{Base: time.Second, Max: cmp.Or(o.redialMax, maxRedial), Factor: 2},
 		FloodWait: floodWait,
@@ -211,25 +215,28 @@ func (n *node) tokenValid(fleet.AccountID, fleet.FencingToken) error { return n.
 // handler joins ownership with the accounts.
 func (n *node) handler() cluster.Handler {
 	return cluster.Handler{
-		Owned: func(_ context.Context, g cluster.Grant) {
+		Owned: func(ctx context.Context, g cluster.Grant) {
 			n.forget(g.Account) // it may have been deleted and created again meanwhile
 			if !g.Spec.DeletedAt.IsZero() {
 				return // Lost follows
 			}
 			n.fleet.Owned(actors.Grant{
-				Desired: desiredOf(g.Spec),
+				Desired: n.uplink.Desired(ctx, g.Spec),
 				Account: g.Account, Fence: g.Fence, Check: g.Guard.Check, NotBefore: g.NotBefore,
 				Renewed: func(ctx context.Context) error { return n.member.RenewedAfter(ctx, time.Now()) },
 			})
 		},
-		Changed: func(s cluster.Spec) { n.fleet.SetDesired(s.Account, desiredOf(s)) },
+		Changed: func(s cluster.Spec) { n.fleet.SetDesired(s.Account, n.uplink.Desired(context.Background(), s)) },
 		Lost: func(g cluster.Grant, reason cluster.LostReason) {
 			n.log.Debug("account is handed over", "account", string(g.Account), "reason", string(reason))
 			n.fleet.Lost(g.Account, time.Now().Add(n.drain), func() { go n.letGo(g, reason) })
 		},
-		NetworkRestored: n.fleet.NetworkRestored,
-		Deleted:         n.forget,
-		Fenced:          n.fenced,
+		NetworkRestored: func(id fleet.AccountID) {
+			n.uplink.Routes().NetworkRestored()
+			n.fleet.NetworkRestored(id)
+		},
+		Deleted: n.forget,
+		Fenced:  n.fenced,
 	}
 }
 
@@ -275,7 +282,8 @@ func (n *node) report(ctx context.Context, fence fleet.Fence, s actors.Status) e
 func (n *node) serveAPI(cfg configs.Config) error {
 	c := control.Config{
 		Listen: cfg.API.Listen, Node: string(n.member.Node()), Log: n.log.Named("api"),
-		Fleet: localFleet{n}, Accounts: resources{n.accounts}, Watcher: resources{n.accounts},
+		Fleet: localFleet{n}, Accounts: resources{n.accounts, n.uplink, n.proxies}, Watcher: resources{n.accounts, n.uplink, n.proxies},
+		Proxies: n.proxies, ProxyTester: n.proxies,
 		Nodes: steering{n.member}, Events: feed{n.events}, Requests: n.requests, Joined: n.joined,
 		KeyHolder: n.sessions.Holder, Security: guardian{n, cfg},
 		Cluster: n.peers.control(), Owners: owners{n.member}, Dispatch: n.dispatch.API(), Labels: n.dispatch.Labels(),

@@ -15,6 +15,8 @@ import (
 	"github.com/telefleet/orchestrator/control"
 	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/proxyvault"
+	"github.com/telefleet/orchestrator/internal/uplink"
 )
 
 // finishWait is how long a deletion or a move is waited for before the caller is told that it
@@ -22,11 +24,15 @@ import (
 const finishWait = 10 * time.Second
 
 // resources is the accounts in etcd as the API wants them.
-type resources struct{ store *clusteretcd.Accounts }
+type resources struct {
+	store   *clusteretcd.Accounts
+	uplink  *uplink.Uplink
+	proxies proxyvault.Pools
+}
 
 // Create implements control.Accounts.
 func (r resources) Create(ctx context.Context, a *v1.Account) (*v1.Account, error) {
-	s, err := specOf(a)
+	s, err := r.specOf(ctx, a, cluster.Spec{})
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +71,11 @@ func (r resources) List(ctx context.Context, o control.ListOptions) ([]*v1.Accou
 
 // Update implements control.Accounts.
 func (r resources) Update(ctx context.Context, a *v1.Account) (*v1.Account, error) {
-	s, err := specOf(a)
+	stored, err := r.store.GetSpec(ctx, fleet.AccountID(a.GetId()))
+	if err != nil {
+		return nil, unknownAccount(fleet.AccountID(a.GetId()), err)
+	}
+	s, err := r.specOf(ctx, a, stored)
 	if err != nil {
 		return nil, err
 	}
@@ -148,8 +158,8 @@ func unknownAccount(id fleet.AccountID, err error) error {
 		WithRemedy("see `orchestrator account list`, or add it with `orchestrator account add " + string(id) + "`")
 }
 
-// specOf is what an account's labels and spec ask for.
-func specOf(a *v1.Account) (cluster.Spec, error) {
+// specOf is what an account's labels and spec ask for; stored is what it has now.
+func (r resources) specOf(ctx context.Context, a *v1.Account, stored cluster.Spec) (cluster.Spec, error) {
 	s := cluster.Spec{Account: fleet.AccountID(a.GetId()), Labels: a.GetLabels(), Desired: cluster.DesiredRunning}
 	switch {
 	case a.GetSpec().GetDisconnected():
@@ -157,19 +167,11 @@ func specOf(a *v1.Account) (cluster.Spec, error) {
 	case a.GetSpec().GetPaused():
 		s.Desired = cluster.DesiredPaused
 	}
-	if p := a.GetSpec().GetProxy(); p != "" {
-		return s, fleet.Errorf(fleet.CodeUnimplemented, "PROXY_UNSUPPORTED", "spec.proxy: proxies are not supported by this version (got %q)", p).
-			WithRemedy("leave spec.proxy out")
-	}
-	if app := a.GetSpec().GetApp(); app != "" {
-		return s, fleet.Errorf(fleet.CodeUnimplemented, "APP_UNSUPPORTED", "spec.app: this version knows the node's default app profile only (got %q)", app).
-			WithRemedy("leave spec.app out")
-	}
-	if dc := a.GetSpec().GetDc(); dc != 0 {
-		return s, fleet.Errorf(fleet.CodeUnimplemented, "DC_UNSUPPORTED", "spec.dc: accounts start on telegram.default_dc in this version (got %d)", dc).
-			WithRemedy("leave spec.dc out: signing in moves the account to its home DC")
-	}
-	return s, nil
+	err := r.uplink.Spec(ctx, &s, a.GetSpec(), stored, func(name string) error {
+		_, err := r.proxies.Store.Get(ctx, name)
+		return err
+	})
+	return s, err
 }
 
 func accountOf(found cluster.Account) *v1.Account {
@@ -178,10 +180,7 @@ func accountOf(found cluster.Account) *v1.Account {
 		Id: string(s.Account), Labels: s.Labels, Generation: s.Generation,
 		ResourceVersion: strconv.FormatInt(s.ResourceVersion, 10),
 		CreateTime:      timestamppb.New(s.CreatedAt),
-		Spec: &v1.AccountSpec{App: s.App,
-			Paused:       s.Desired == cluster.DesiredPaused || s.Desired == cluster.DesiredDisconnected,
-			Disconnected: s.Desired == cluster.DesiredDisconnected,
-		},
+		Spec:            uplink.Resource(s),
 		Status: &v1.AccountStatus{
 			State: methods.AccountState(status.State), Reason: status.Reason, Message: status.Message,
 			UserId: status.UserID, Bot: status.Bot, HomeDc: int32(status.HomeDC), Node: string(found.Owner),

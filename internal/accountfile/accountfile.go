@@ -7,7 +7,7 @@
 //
 //	id: support-1
 //	labels: {team: support}
-//	spec: {paused: false}
+//	spec: {paused: false, proxy: "pool:de"}
 //
 // labels and spec are replaced as a whole where they are given, and left alone where they are not.
 //
@@ -20,15 +20,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/proto"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/telegram/proxies"
 )
 
 // Limits of a file.
@@ -54,10 +58,42 @@ type document struct {
 }
 
 type spec struct {
-	App    string `yaml:"app"`
-	Proxy  string `yaml:"proxy"`
-	DC     int32  `yaml:"dc"`
-	Paused bool   `yaml:"paused"`
+	App    string  `yaml:"app"`
+	Proxy  proxy   `yaml:"proxy"`
+	DC     int32   `yaml:"dc"`
+	Paused bool    `yaml:"paused"`
+	Device *device `yaml:"device"`
+	PFS    bool    `yaml:"pfs"`
+}
+
+// proxy is text: a link or pool:NAME. In a file it may also be the fields of a proxy.
+type proxy string
+
+type device struct {
+	DeviceModel    string `yaml:"device_model"`
+	SystemVersion  string `yaml:"system_version"`
+	AppVersion     string `yaml:"app_version"`
+	SystemLangCode string `yaml:"system_lang_code"`
+	LangPack       string `yaml:"lang_pack"`
+	LangCode       string `yaml:"lang_code"`
+}
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (p *proxy) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind != yaml.MappingNode {
+		*p = proxy(n.Value)
+		return nil
+	}
+	var f struct{ Kind, Host, Port, User, Password, Secret string }
+	if err := n.Decode(&f); err != nil {
+		return err
+	}
+	parsed, err := proxies.FromFields(proxies.Fields(f))
+	if err != nil {
+		return fmt.Errorf("line %d: spec.proxy: %w", n.Line, err)
+	}
+	*p = proxy(parsed.Link())
+	return nil
 }
 
 // Problem is what is wrong with a file.
@@ -115,7 +151,13 @@ func (d document) account() Account {
 		}
 	}
 	if s := d.Spec; s != nil {
-		a.Spec = &v1.AccountSpec{App: s.App, Proxy: s.Proxy, Dc: s.DC, Paused: s.Paused}
+		a.Spec = &v1.AccountSpec{App: s.App, Proxy: string(s.Proxy), Dc: s.DC, Paused: s.Paused, Pfs: s.PFS}
+		if d := s.Device; d != nil {
+			a.Spec.Device = &v1.AppDevice{
+				DeviceModel: d.DeviceModel, SystemVersion: d.SystemVersion, AppVersion: d.AppVersion,
+				SystemLangCode: d.SystemLangCode, LangPack: d.LangPack, LangCode: d.LangCode,
+			}
+		}
 	}
 	return a
 }
@@ -129,7 +171,11 @@ type located struct {
 // keys are the known ones of each mapping.
 var keys = map[string]map[string]bool{
 	"":     {"id": true, "labels": true, "spec": true},
-	"spec": {"app": true, "proxy": true, "dc": true, "paused": true},
+	"spec": {"app": true, "proxy": true, "dc": true, "paused": true, "device": true, "pfs": true},
+	"device": {
+		"device_model": true, "system_version": true, "app_version": true, "system_lang_code": true, "lang_pack": true, "lang_code": true,
+	},
+	"proxy": {"kind": true, "host": true, "port": true, "user": true, "password": true, "secret": true},
 }
 
 // UnmarshalYAML implements yaml.Unmarshaler; KnownFields does not reach into Node.Decode.
@@ -152,13 +198,13 @@ func known(n *yaml.Node, path string) error {
 		key, value := n.Content[i], n.Content[i+1]
 		if !keys[path][key.Value] {
 			of := "an account (it has id, labels, spec)"
-			if path == "spec" {
-				of = "spec (it has app, proxy, dc, paused)"
+			if path != "" {
+				of = path + " (it has " + strings.Join(slices.Sorted(maps.Keys(keys[path])), ", ") + ")"
 			}
 			return fmt.Errorf("line %d: %s: unknown key of %s", key.Line, key.Value, of)
 		}
-		if path == "" && key.Value == "spec" && value.Kind == yaml.MappingNode {
-			if err := known(value, "spec"); err != nil {
+		if inner := key.Value; value.Kind == yaml.MappingNode && (path == "" && inner == "spec" || path == "spec" && keys[inner] != nil) {
+			if err := known(value, inner); err != nil {
 				return err
 			}
 		}
@@ -220,15 +266,45 @@ func (a Account) Compare(have *v1.Account) []Change {
 	s, now := a.Spec, have.GetSpec()
 	for _, f := range []Change{
 		{"spec.app", quoted(now.GetApp(), now.GetApp() != ""), quoted(s.GetApp(), s.GetApp() != "")},
-		{"spec.proxy", quoted(now.GetProxy(), now.GetProxy() != ""), quoted(s.GetProxy(), s.GetProxy() != "")},
+		{"spec.proxy", quoted(now.GetProxy(), now.GetProxy() != ""), quoted(shown(s.GetProxy()), s.GetProxy() != "")},
 		{"spec.dc", strconv.Itoa(int(now.GetDc())), strconv.Itoa(int(s.GetDc()))},
+		{"spec.device", deviceText(now.GetDevice()), deviceText(s.GetDevice())},
+		{"spec.pfs", strconv.FormatBool(now.GetPfs()), strconv.FormatBool(s.GetPfs())},
 		{"spec.paused", strconv.FormatBool(now.GetPaused()), strconv.FormatBool(s.GetPaused())},
 	} {
 		if f.From != f.To {
 			changes = append(changes, f)
 		}
 	}
+	if shown(s.GetProxy()) != s.GetProxy() && shown(s.GetProxy()) == now.GetProxy() {
+		changes = append(changes, Change{Field: "spec.proxy", To: "its secrets, which cannot be compared, are set again"})
+	}
 	return changes
+}
+
+func deviceText(d *v1.AppDevice) string {
+	var parts []string
+	for _, s := range []string{
+		d.GetDeviceModel(), d.GetSystemVersion(), d.GetAppVersion(), d.GetSystemLangCode(), d.GetLangPack(), d.GetLangCode(),
+	} {
+		parts = append(parts, strconv.Quote(s))
+	}
+	if d == nil {
+		return ""
+	}
+	return strings.Join(parts, " ")
+}
+
+// shown is a proxy without its secrets.
+func shown(text string) string {
+	if strings.HasPrefix(text, "pool:") {
+		return text
+	}
+	p, err := proxies.Parse(text)
+	if err != nil {
+		return "a link that cannot be read"
+	}
+	return p.String()
 }
 
 func quoted(s string, present bool) string {

@@ -27,7 +27,7 @@ func TestReadsSeveralAccounts(t *testing.T) {
 func TestProblemsNameTheLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"id: a\n---\nid: b\nlables: {}\n":             "f: line 4: lables: unknown key of an account (it has id, labels, spec)",
-		"id: a\nspec:\n  pause: true\n":               "f: line 3: pause: unknown key of spec (it has app, proxy, dc, paused)",
+		"id: a\nspec:\n  pause: true\n":               "f: line 3: pause: unknown key of spec (it has app, dc, device, paused, pfs, proxy)",
 		"id: a\nspec:\n  dc: two\n":                   `f: line 3: must be a whole number (got "two")`,
 		"id: a\nspec:\n  paused: maybe\n":             `f: line 3: must be true or false (got "maybe")`,
 		"labels: {}\n":                                "f: line 1: id is missing",
@@ -58,5 +58,50 @@ func TestCompareNamesWhatDiffers(t *testing.T) {
 	}
 	if got := (Account{ID: "x"}).Compare(have); got != nil {
 		t.Error(got)
+	}
+}
+
+func TestProxyAsLinkPoolOrFields(t *testing.T) {
+	got, err := Read("f", strings.NewReader(`id: a
+spec: {proxy: "pool:de", pfs: true, device: {device_model: Pixel}}
+---
+id: b
+spec:
+  proxy: {kind: socks5, host: proxy.example, port: 1080, user: u, password: hunter2}
+---
+id: c
+spec: {proxy: "socks5://u:hunter2@proxy.example:1080"}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := got[0].Spec; s.GetProxy() != "pool:de" || !s.GetPfs() || s.GetDevice().GetDeviceModel() != "Pixel" {
+		t.Errorf("spec %v", s)
+	}
+	if link := got[1].Spec.GetProxy(); link != "tg://socks?server=proxy.example&port=1080&user=u&pass=hunter2" {
+		t.Errorf("link %q", link)
+	}
+	const now = "tg://socks?server=proxy.example&port=1080&user=[redacted]&pass=[redacted]"
+	for _, a := range got[1:] { // its secrets may have changed: it is sent again, and not shown
+		changes := a.Compare(&v1.Account{Id: a.ID, Spec: &v1.AccountSpec{Proxy: now}})
+		if len(changes) != 1 || changes[0].Field != "spec.proxy" || strings.Contains(fmt.Sprint(changes), "hunter2") {
+			t.Errorf("%s: %v", a.ID, changes)
+		}
+		changes = a.Compare(&v1.Account{Id: a.ID, Spec: &v1.AccountSpec{}})
+		if len(changes) != 1 || strings.Contains(fmt.Sprint(changes), "hunter2") || !strings.Contains(changes[0].To, "proxy.example") {
+			t.Errorf("%s, new: %v", a.ID, changes)
+		}
+	}
+	if changes := got[0].Compare(&v1.Account{Id: "a", Spec: got[0].Spec}); len(changes) != 0 {
+		t.Errorf("equal: %v", changes)
+	}
+	for text, want := range map[string]string{
+		"id: a\nspec:\n  proxy: {kind: socks5, host: h}\n": "f: line 3: spec.proxy: PROXY_INVALID: port: must be 1 to 65535",
+		"id: a\nspec:\n  proxy: {kind: socks5, hots: h}\n": "f: line 3: hots: unknown key of proxy",
+		"id: a\nspec:\n  device: {model: h}\n":             "f: line 3: model: unknown key of device",
+	} {
+		if _, err := Read("f", strings.NewReader(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: got %v, want %s", text, err, want)
+		}
 	}
 }

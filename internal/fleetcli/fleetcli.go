@@ -51,7 +51,7 @@ type Table struct {
 
 // Commands are the top-level commands.
 func (g *CLI) Commands() []*cobra.Command {
-	return []*cobra.Command{newLogin(g), newLogout(g), newNodes(g), newNetwork(g), newSync(g), newWait(g), newApply(g), newDiff(g), newSessions(g), newSecurity(g)}
+	return []*cobra.Command{newLogin(g), newLogout(g), newNodes(g), newNetwork(g), newSync(g), newWait(g), newApply(g), newDiff(g), newSessions(g), newProxies(g), newSecurity(g)}
 }
 
 // Account are the commands below `account`.
