@@ -31,6 +31,9 @@ type scouted struct{ call *connection.Call }
 
 // mustWait keeps a call back whose method has to wait. It is false for one that may go.
 func (a *account) mustWait(ctx actor.Context, c *connection.Call) bool {
+	if a.waits.Empty() && len(a.waiting) == 0 {
+		return false // nearly always
+	}
 	peer := sync.OnceValue(func() string { return tlcall.PeerOf(c.Body) })
 	if w, ok := a.waits.Find(a.deps.Now(), c.Method, peer); ok {
 		a.hold(ctx, c, w)

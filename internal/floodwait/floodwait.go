@@ -60,6 +60,9 @@ type List struct{ waits []sessionstore.Wait }
 // Load replaces the list by what was kept.
 func (l *List) Load(kept []sessionstore.Wait) { l.waits = slices.Clone(kept) }
 
+// Empty reports whether nobody has to wait.
+func (l *List) Empty() bool { return len(l.waits) == 0 }
+
 // Set adds a wait; it takes the place of one for the same method and chat.
 func (l *List) Set(w sessionstore.Wait) {
 	same := func(o sessionstore.Wait) bool { return o.Method == w.Method && o.Peer == w.Peer }

@@ -113,11 +113,12 @@ func Encode(in bin.Encoder) (body []byte, method string, err error) {
 	if err := in.Encode(&b); err != nil {
 		return nil, "", fmt.Errorf("encode query: %w", err)
 	}
-	method = fmt.Sprintf("%#x", Constructor(b.Buf))
 	if named, ok := in.(interface{ TypeName() string }); ok {
 		method = named.TypeName()
 	} else if t, ok := in.(tdp.Object); ok {
 		method = t.TypeInfo().Name
+	} else {
+		method = fmt.Sprintf("%#x", Constructor(b.Buf))
 	}
 	return b.Buf, method, nil
 }
