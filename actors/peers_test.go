@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/updatelog"
 	"github.com/telefleet/orchestrator/sessionstore/peers"
 	"github.com/telefleet/orchestrator/simulator"
 )
@@ -47,6 +48,19 @@ func TestPeersAreStoredOneFlushAtATime(t *testing.T) {
 			if found, err := store.Load(t.Context(), id); err != nil || len(found) == 0 {
 				t.Errorf("%s: stored %v, %v", id, found, err)
 			}
+		}
+	})
+}
+
+// TestTheFirstStateIsStoredAtOnce: a power loss right after a sign-in takes the event log's record
+// of where the account began; the session has it, too.
+func TestTheFirstStateIsStoredAtOnce(t *testing.T) {
+	bubble(t, simulator.Config{Seed: 42}, func(t *testing.T, r *rig) {
+		r.person(t, "ann", 2)
+		settled(t)
+		state, _, err := updatelog.DecodeCheckpoint(r.record(t, "ann").Checkpoint)
+		if err != nil || !state.Known() {
+			t.Errorf("a second after the sign-in the checkpoint says %v, %v", state, err)
 		}
 	})
 }

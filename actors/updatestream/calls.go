@@ -8,6 +8,7 @@ import (
 	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/internal/updatelog"
 	"github.com/telefleet/orchestrator/telegram/tlupdates"
 	"github.com/telefleet/orchestrator/updates"
 )
@@ -30,6 +31,23 @@ func (s *stream) ask(ctx actor.Context) {
 			s.askChannel(ctx, e)
 		}
 	}
+}
+
+// begin stores the first state of an account at once, not when the log is surely synced: before the
+// first checkpoint only the log knows where the account began, and a power loss can take that
+// record. No event precedes this state, so that none is left out by it.
+func (s *stream) begin(ctx actor.Context, in updates.Input) {
+	first, ok := in.(updates.StateReceived)
+	if !ok || s.durable.Known() || first.State.Date == 0 {
+		return
+	}
+	state := updates.State{Pts: first.State.Pts, Qts: first.State.Qts, Seq: first.State.Seq, Date: first.State.Date}
+	data, err := updatelog.EncodeCheckpoint(state, s.last)
+	if err != nil {
+		s.Log().Error("checkpoint is not encoded", "error", err.Error())
+		return
+	}
+	ctx.Send(ctx.Parent(), &CheckpointDue{Data: data})
 }
 
 // judge remembers which boxes have asked in vain: the stream is not even before they succeed.

@@ -53,7 +53,7 @@ type (
 	}
 	// ResultObserved says that an answer's updates have entered the stream.
 	ResultObserved struct{ Call *connection.Call }
-	// CheckpointDue is a state that the log has surely synced.
+	// CheckpointDue is a state that the log has surely synced, or the account's first one.
 	CheckpointDue struct{ Data []byte }
 	// Ended says that it has stopped working: asked to, or by an error. Checkpoint may be nil.
 	Ended struct {

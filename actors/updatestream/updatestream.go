@@ -112,6 +112,7 @@ func (s *stream) Receive(ctx actor.Context) {
 		s.asking--
 		in := m.input()
 		s.judge(in)
+		s.begin(ctx, in)
 		s.step(ctx, in)
 	case *streamTick:
 		s.step(ctx, updates.TimerFired{})

@@ -37,7 +37,7 @@ type ordeal struct {
 }
 
 var (
-	shortOrdeal = ordeal{updates: 4_000, accounts: 10, groups: 2, kills: 3, powerLosses: 1, window: 1_500, cutEvery: 2 * time.Second}
+	shortOrdeal = ordeal{updates: 4_000, accounts: 10, groups: 2, kills: 3, powerLosses: 1, window: 1_500, cutEvery: 400 * time.Millisecond}
 	longOrdeal  = ordeal{updates: 1_000_000, accounts: 200, groups: 20, kills: 20, powerLosses: 5, window: 40_000, cutEvery: 2 * time.Second}
 )
 
@@ -219,6 +219,8 @@ func (w *ordealWorld) warmUp() {
 		w.post(id)
 	}
 	w.reader.await(w.owed())
+	heard := time.Now() // where a channel begins must have been synced before the power may fail
+	w.until("the log is synced", func() bool { return time.Since(heard) > 2*time.Second })
 }
 
 func (w *ordealWorld) follow() *recorder {
