@@ -32,7 +32,8 @@ type sideConn struct {
 func (a *account) invokeSide(ctx actor.Context, c *connection.Call) {
 	side := a.sides[c.DC]
 	if side == nil {
-		if a.record == nil || !dcdial.Known(a.deps.Directory.Known(), c.DC) {
+		known := a.deps.Directory.Known()
+		if a.record == nil || !dcdial.Known(known, c.DC) && !dcdial.IsCDN(known, c.DC) {
 			c.Done(nil, unknownDC(c.DC))
 			return
 		}
@@ -48,7 +49,8 @@ func (a *account) invokeSide(ctx actor.Context, c *connection.Call) {
 func (a *account) startSide(ctx actor.Context, dc int) *sideConn {
 	key, known := a.record.Keys[dc]
 	l := connection.NewLink(dc, true, keyIf(key, known))
-	side := &sideConn{dc: dc, link: l, known: known}
+	// A CDN DC takes no authorisation.
+	side := &sideConn{dc: dc, link: l, known: known, authorized: dcdial.IsCDN(a.deps.Directory.Known(), dc)}
 	side.pid = a.spawnConnection(ctx, l, "side-")
 	put(&a.sides, dc, side)
 	return side

@@ -11,6 +11,7 @@ import (
 	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/dcdial"
 	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/updates"
@@ -49,6 +50,13 @@ type answer struct {
 
 // InvokeOn implements telegram.Env.
 func (e *Env) InvokeOn(ctx context.Context, dc int, in bin.Encoder, out bin.Decoder) error {
+	if dir := e.deps.Directory; dc != 0 && dcdial.IsCDN(dir.Known(), dc) && dir.CDNKeysDue(dc) {
+		var config tg.CDNConfig
+		if err := e.Invoke(ctx, &tg.HelpGetCDNConfigRequest{}, &config); err != nil {
+			return err
+		}
+		dir.LearnCDNKeys(&config)
+	}
 	body, method, err := tlcall.Encode(in)
 	if err != nil {
 		return fleet.Errorf(fleet.CodeInvalidArgument, "QUERY_INVALID", "%w", err)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -36,6 +37,7 @@ const tickEvery = 250 * time.Millisecond
 // 127.0.0.1 without faults.
 type Config struct {
 	DCs    []int  // default 1, 2, 3
+	CDN    []int  // those of DCs that are CDN DCs
 	Listen string // of every DC; default "127.0.0.1:0"
 	Seed   uint64
 	Faults *mtserver.Faults // default: all off, drawn from Seed
@@ -80,7 +82,7 @@ func Start(ctx context.Context, cfg Config) (*Simulator, error) {
 		return nil, fmt.Errorf("start simulator: %w", err)
 	}
 	sim.server = server
-	if err := sim.announceDCs(); err != nil {
+	if err := sim.announceDCs(cfg.CDN); err != nil {
 		sim.cancel()
 		return nil, errors.Join(err, server.Close())
 	}
@@ -111,7 +113,7 @@ func (s *Simulator) tick(ctx context.Context, every time.Duration) {
 	}
 }
 
-func (s *Simulator) announceDCs() error {
+func (s *Simulator) announceDCs(cdn []int) error {
 	var dcs []model.DC
 	for _, dc := range s.server.DCs() {
 		host, port, err := net.SplitHostPort(dc.Addr)
@@ -122,10 +124,19 @@ func (s *Simulator) announceDCs() error {
 		if err != nil {
 			return fmt.Errorf("port of DC %d: %w", dc.ID, err)
 		}
-		dcs = append(dcs, model.DC{ID: dc.ID, IP: host, Port: n})
+		one := model.DC{ID: dc.ID, IP: host, Port: n}
+		if slices.Contains(cdn, dc.ID) {
+			one.CDN = publicKey(dc)
+		}
+		dcs = append(dcs, one)
 	}
 	s.world.SetDCs(dcs)
 	return nil
+}
+
+// publicKey is a DC's key in PEM.
+func publicKey(dc DC) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(dc.Key)}))
 }
 
 // AddUser creates a user who can sign in by phone and code.
@@ -186,8 +197,7 @@ func (s *Simulator) WriteDCFile(path string) error {
 	var file DCFile
 	for _, dc := range s.DCs() {
 		file.DCs = append(file.DCs, DCEntry{ID: dc.ID, Addr: dc.Addr})
-		block := &pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(dc.Key)}
-		file.PublicKeys = append(file.PublicKeys, string(pem.EncodeToMemory(block)))
+		file.PublicKeys = append(file.PublicKeys, publicKey(dc))
 	}
 	data, err := json.MarshalIndent(file, "", "  ")
 	if err != nil {

@@ -2,6 +2,7 @@ package connection
 
 import (
 	"context"
+	"crypto/rsa"
 	"errors"
 	"time"
 
@@ -208,12 +209,21 @@ func (c *connection) dialled(ctx actor.Context, m *dialled) {
 	if !c.link.hasKey() {
 		c.phase = phaseExchanging
 		c.machine = exchange.New(exchange.Config{
-			Keys: c.acc.DCs.Known().Keys, DC: c.conn.Field, Rand: c.acc.Rand,
+			Keys: c.keys(), DC: c.conn.Field, Rand: c.acc.Rand,
 		})
 		c.exchange(ctx, exchange.Start{})
 		return
 	}
 	c.open(ctx)
+}
+
+// keys are the RSA keys of the DC's servers.
+func (c *connection) keys() []*rsa.PublicKey {
+	known := c.acc.DCs.Known()
+	if c.conn.CDN {
+		return known.CDNKeys[c.link.dc]
+	}
+	return known.Keys
 }
 
 // exchange steps the key exchange.
@@ -230,7 +240,9 @@ func (c *connection) exchange(ctx actor.Context, in exchange.Input) {
 		c.machine = nil
 		key := keyOf(r, c.acc.Now())
 		c.link.key = &key
-		ctx.Send(ctx.Parent(), &KeyMade{DC: c.link.dc, Key: key})
+		if !c.conn.CDN { // others may run it: its key is good for this connection
+			ctx.Send(ctx.Parent(), &KeyMade{DC: c.link.dc, Key: key})
+		}
 		c.open(ctx)
 	}
 }
@@ -257,7 +269,11 @@ func (c *connection) open(ctx actor.Context) {
 func (c *connection) announce(ctx actor.Context) {
 	c.link.nextID++
 	c.initID = c.link.nextID
-	c.step(ctx, mtproto.Invoke{ID: c.initID, Body: c.acc.Profile().init, Idempotent: true})
+	body := c.acc.Profile().init
+	if c.conn.CDN {
+		body = c.acc.Profile().anonymous
+	}
+	c.step(ctx, mtproto.Invoke{ID: c.initID, Body: body, Idempotent: true})
 	c.flushSoon(ctx)
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/internal/tlcall"
@@ -112,7 +113,19 @@ func (c *connection) announced(ctx actor.Context, e mtproto.CallDone) {
 	case tlcall.Constructor(e.Result) != tg.ConfigTypeID:
 		c.close(ctx, &EndError{c.link.dc, Reconnect, errors.New("initConnection was not answered by a config")})
 	case c.phase == phaseOpening:
+		c.learn(e.Result)
 		c.ready(ctx)
+	}
+}
+
+// learn takes over the addresses of a config. Every connection brings one; few are looked at.
+func (c *connection) learn(result []byte) {
+	if c.conn.CDN || !c.acc.DCs.Due() {
+		return
+	}
+	var config tg.Config
+	if config.Decode(&bin.Buffer{Buf: result}) == nil { // one that cannot be read is no harm
+		c.acc.DCs.Learn(config.DCOptions)
 	}
 }
 

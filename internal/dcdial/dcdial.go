@@ -47,10 +47,9 @@ type Conn struct {
 	CDN bool
 }
 
-// Known reports whether a DC can be dialled at all.
+// Known reports whether an ordinary DC can be dialled at all.
 func Known(list dcs.List, dc int) bool {
-	all := dcs.Want{IPv6: dcs.IPv6Fallback}
-	return len(list.Select(dc, all)) > 0 || IsCDN(list, dc)
+	return len(list.Select(dc, dcs.Want{IPv6: dcs.IPv6Fallback})) > 0
 }
 
 // IsCDN reports whether a DC is one of a CDN.

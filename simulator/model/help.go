@@ -19,6 +19,7 @@ func (w *World) registerHelp() {
 	on(w, anyone|anywhere, (*call).getConfig)
 	on(w, anyone|anywhere, (*call).getNearestDC)
 	on(w, anyone|anywhere, (*call).getAppConfig)
+	on(w, anyone, (*call).getCDNConfig)
 }
 
 func (c *call) getConfig(*tg.HelpGetConfigRequest) (bin.Encoder, error) {
@@ -37,8 +38,18 @@ func (c *call) getConfig(*tg.HelpGetConfigRequest) (bin.Encoder, error) {
 	}
 	for _, dc := range c.w.cfg.DCs {
 		cfg.DCOptions = append(cfg.DCOptions, tg.DCOption{
-			ID: dc.ID, IPAddress: dc.IP, Port: dc.Port, MediaOnly: dc.MediaOnly, Static: true,
+			ID: dc.ID, IPAddress: dc.IP, Port: dc.Port, MediaOnly: dc.MediaOnly, Static: true, CDN: dc.CDN != "",
 		})
+	}
+	return cfg, nil
+}
+
+func (c *call) getCDNConfig(*tg.HelpGetCDNConfigRequest) (bin.Encoder, error) {
+	cfg := &tg.CDNConfig{}
+	for _, dc := range c.w.cfg.DCs {
+		if dc.CDN != "" {
+			cfg.PublicKeys = append(cfg.PublicKeys, tg.CDNPublicKey{DCID: dc.ID, PublicKey: dc.CDN})
+		}
 	}
 	return cfg, nil
 }

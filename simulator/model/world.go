@@ -45,6 +45,8 @@ type DC struct {
 	IP        string
 	Port      int
 	MediaOnly bool
+	// CDN is the public key in PEM of a DC that others run; empty for an ordinary one.
+	CDN string
 }
 
 // Config says how a World behaves. The zero value of each limit means its default.
