@@ -330,14 +330,18 @@ func (w *ordealWorld) fillDisk() {
 	})
 }
 
-// until asks now and then whether something has come about.
+// until asks now and then whether something has come about, as long as the reader hears news.
 func (w *ordealWorld) until(what string, ok func() bool) {
 	w.t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	limit := time.NewTimer(3 * patience)
 	defer limit.Stop()
-	for !ok() {
+	for heard := 0; !ok(); {
+		if w.reader.has(heard + 1) {
+			heard = w.reader.heard()
+			limit.Reset(3 * patience)
+		}
 		select {
 		case <-tick.C:
 		case <-limit.C:
@@ -501,11 +505,13 @@ func (r *recorder) take(ctx context.Context, e *v1.Event) {
 	r.last[box] = max(r.last[box], key.messageID)
 }
 
-func (r *recorder) has(n int) bool {
+func (r *recorder) heard() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.told) >= n
+	return len(r.told)
 }
+
+func (r *recorder) has(n int) bool { return r.heard() >= n }
 
 // await waits until it was told of n messages.
 func (r *recorder) await(n int) {
