@@ -20,7 +20,7 @@ func Probe(ctx context.Context, list dcs.List, to Target, o transport.Options) (
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Abort()
+	defer func() { _ = conn.Abort() }() // closing is all that matters
 	stop := context.AfterFunc(ctx, func() { _ = conn.Abort() })
 	defer stop()
 	machine := exchange.New(exchange.Config{Keys: list.Keys, DC: conn.Field})
@@ -44,7 +44,7 @@ func Probe(ctx context.Context, list dcs.List, to Target, o transport.Options) (
 	defer transport.Recycle(frame)
 	took := time.Since(began)
 	if _, err := machine.Step(time.Now(), exchange.Frame{Data: frame}); err != nil {
-		return 0, fmt.Errorf("Telegram's answer: %w", err)
+		return 0, fmt.Errorf("check the answer of Telegram: %w", err)
 	}
 	return took, nil
 }

@@ -149,7 +149,7 @@ func TestPoolsAreShownWithoutSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if next, err = pools.Update(ctx, &v1.Proxy{Name: "de", Members: next.GetMembers()}); err != nil {
+	if _, err = pools.Update(ctx, &v1.Proxy{Name: "de", Members: next.GetMembers()}); err != nil {
 		t.Fatal(err)
 	}
 	results, err := pools.Test(ctx, &v1.TestProxyRequest{Name: "de", Dc: 4})
