@@ -288,7 +288,7 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 	}
 	switch {
 	case errors.Is(m.err, sessionstore.ErrCorrupt):
-		a.stop(ctx, StateQuarantined, "SESSION_CORRUPT", m.err.Error(),
+		a.stop(ctx, StateQuarantined, string(fleet.ReasonSessionCorrupt), m.err.Error(),
 			"restore the session store from a backup, or delete the account and sign in again")
 		a.endImport(a.refusal())
 		return

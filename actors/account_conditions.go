@@ -86,7 +86,11 @@ func (a *account) judge(t fleet.ConditionType, now time.Time) fleet.Condition {
 	case fleet.ConditionOwned:
 		reason = fleet.ReasonOwned
 	case fleet.ConditionProxyHealthy:
-		if reason, message = a.proxy.Reason, a.proxy.Message; reason == "" {
+		switch reason, message = a.proxy.Reason, a.proxy.Message; {
+		case reason != "":
+		case a.desired.Load().Route == "":
+			reason = fleet.ReasonNoProxy
+		default:
 			reason = fleet.ReasonProxyUntried
 		}
 	case fleet.ConditionAuthorized:
@@ -125,6 +129,8 @@ func (a *account) authorizedBy() fleet.ConditionReason {
 		return fleet.ReasonBanned
 	case a.state == StateConflict:
 		return fleet.ReasonConflict
+	case a.corrupt():
+		return fleet.ReasonSessionCorrupt
 	case a.record == nil:
 		return fleet.ReasonNotReported
 	case a.authorized():
@@ -150,6 +156,8 @@ func (a *account) connectedBy() (fleet.ConditionReason, time.Time) {
 	switch {
 	case a.state == StateNew && a.status.Reason == string(fleet.ReasonStoreUnavailable):
 		return fleet.ReasonStoreUnavailable, time.Time{}
+	case a.corrupt():
+		return fleet.ReasonSessionCorrupt, time.Time{}
 	case a.state == StateBackoff:
 		return fleet.ReasonBackoff, retry
 	case a.state == StateRateLimited:
@@ -164,6 +172,11 @@ func (a *account) connectedBy() (fleet.ConditionReason, time.Time) {
 		return fleet.ReasonConnecting, time.Time{}
 	}
 	return fleet.ReasonConnected, time.Time{}
+}
+
+// corrupt reports whether the account is stopped because its stored session cannot be read.
+func (a *account) corrupt() bool {
+	return a.state == StateQuarantined && a.status.Reason == string(fleet.ReasonSessionCorrupt)
 }
 
 func (a *account) flowingBy() fleet.ConditionReason {

@@ -147,7 +147,9 @@ func TestEveryStateHasItsConditions(t *testing.T) {
 		StateNew, StateConnecting, StateUnauthorized, StateCodeSent, StatePasswordNeeded, StateQRPending, StateOnline, StateBackoff,
 		StateRateLimited, StateDraining, StatePaused, StateQuarantined, StateLoggedOut, StateBanned, StateConflict, StateFenced,
 	} {
-		a := newAccount(&shared{deps: &Deps{Now: time.Now}}).(*account)
+		own := &shared{deps: &Deps{Now: time.Now}}
+		own.desired.Store(&Desired{})
+		a := newAccount(own).(*account)
 		a.state = s
 		st := Status{Account: fleet.AccountID(fmt.Sprint("state-", s)), Conditions: a.judged()}
 		if got := reasons(t, st); len(st.Conditions) != len(fleet.ConditionTypes)-1 {

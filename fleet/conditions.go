@@ -59,6 +59,8 @@ const (
 	ReasonLoggedOut    ConditionReason = "LOGGED_OUT"
 	ReasonBanned       ConditionReason = "BANNED"
 	ReasonConflict     ConditionReason = "CONFLICT"
+	// ReasonSessionCorrupt: what is stored of its session cannot be read.
+	ReasonSessionCorrupt ConditionReason = "SESSION_CORRUPT"
 
 	ReasonConnected          ConditionReason = "CONNECTED"
 	ReasonConnecting         ConditionReason = "CONNECTING"
@@ -125,6 +127,7 @@ const (
 	signIn       = "sign in: `orchestrator login ACCOUNT`"
 	signInAgain  = "sign in again: `orchestrator login ACCOUNT`"
 	byItself     = "it is tried again by itself; `orchestrator network restored ACCOUNT` tries now"
+	restore      = "restore the session store from a backup, or delete the account and sign in again"
 	resume       = "resume it: `orchestrator account resume ACCOUNT`"
 )
 
@@ -136,13 +139,14 @@ var meanings = map[ConditionType]map[ConditionReason]Meaning{
 		ReasonNoOwner: {False, "is run by no node", "see `orchestrator node list`: a node must be alive and neither cordoned nor draining; after a crash the next owner waits until the sockets of the former one are surely closed"},
 	},
 	ConditionAuthorized: {
-		ReasonSignedIn:     {True, "is signed in", ""},
-		ReasonNotSignedIn:  {False, "has never been signed in", signIn},
-		ReasonLoginRunning: {False, "is being signed in", "give the code or password: `orchestrator login ACCOUNT`"},
-		ReasonLoggedOut:    {False, "is no longer signed in", signInAgain},
-		ReasonBanned:       {False, "was deleted or banned by Telegram", "write to Telegram's support; nothing signs in by itself"},
-		ReasonConflict:     {False, "had its session used in two places, and Telegram has ended it", "find and stop the other copy, then sign in again: `orchestrator login ACCOUNT`"},
-		ReasonNotReported:  {Unknown, "has not read its session yet", waitForOwner},
+		ReasonSignedIn:       {True, "is signed in", ""},
+		ReasonNotSignedIn:    {False, "has never been signed in", signIn},
+		ReasonLoginRunning:   {False, "is being signed in", "give the code or password: `orchestrator login ACCOUNT`"},
+		ReasonLoggedOut:      {False, "is no longer signed in", signInAgain},
+		ReasonBanned:         {False, "was deleted or banned by Telegram", "write to Telegram's support; nothing signs in by itself"},
+		ReasonConflict:       {False, "had its session used in two places, and Telegram has ended it", "find and stop the other copy, then sign in again: `orchestrator login ACCOUNT`"},
+		ReasonSessionCorrupt: {False, "has a stored session that cannot be read", restore},
+		ReasonNotReported:    {Unknown, "has not read its session yet", waitForOwner},
 	},
 	ConditionConnected: {
 		ReasonConnected:          {True, "is connected", ""},
@@ -152,6 +156,7 @@ var meanings = map[ConditionType]map[ConditionReason]Meaning{
 		ReasonPaused:             {False, "is paused", resume},
 		ReasonDraining:           {False, "is being handed over or shut down", "wait for the next owner"},
 		ReasonQuarantined:        {False, "is stopped after repeated faults", "read the node's log, then restart the node or move the account"},
+		ReasonSessionCorrupt:     {False, "is stopped: its stored session cannot be read", restore},
 		ReasonLoggedOut:          {False, "holds no connection: it is signed out", signInAgain},
 		ReasonBanned:             {False, "holds no connection: it was deleted or banned", "write to Telegram's support"},
 		ReasonConflict:           {False, "holds no connection: its session was used in two places", "find and stop the other copy, then sign in again: `orchestrator login ACCOUNT`"},

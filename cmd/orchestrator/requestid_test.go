@@ -29,6 +29,7 @@ var nameless = map[string]string{
 	"webhook log": "reads", "webhook dead": "reads", "bench": "measures",
 	"webhook pause": "reads first; leads to one state", "webhook resume": "reads first; leads to one state",
 	"consumer read":   "many commands, as long as it runs",
+	"proxy list": "reads", "proxy get": "reads", "proxy test": "reads", "proxy delete": "one command for each name; leads to one state",
 	"security rotate": "asks the node that gets it; leads to one state",
 	"session import":  "several commands; a session that is there already is told", "session export": "reads",
 	"login": "several steps, each a command", "apply": "several commands; giving it again is safe as it is",

@@ -35,7 +35,7 @@ func newProxies(g *CLI) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newProxyAdd(g), newProxySet(g), newProxyList(g), newProxyGet(g), newProxyDelete(g), newProxyTest(g))
-	return cmd
+	return TakeRequestIDs(cmd, "list", "get", "delete", "test")
 }
 
 // atLeast wants the named arguments and any number more of the last one.
