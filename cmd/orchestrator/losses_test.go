@@ -64,8 +64,7 @@ func TestNothingIsLost(t *testing.T) {
 	step("signed in")
 	w.warmUp()
 	step("warm")
-	w.sim.Faults().SetPush(mtserver.PushFaults{Drop: 0.03, Repeat: 0.03, Reorder: 0.03, Delay: 0.03})
-	w.sim.Faults().SetCutEvery(o.cutEvery)
+	w.breakNetwork(true)
 	idle := w.follow() // stands still in the middle of the run, and catches up
 	idle.pause()
 	power := o.powerLosses
@@ -278,13 +277,24 @@ func (w *ordealWorld) restart(minFree uint64) {
 	}
 }
 
+func (w *ordealWorld) breakNetwork(on bool) {
+	if !on {
+		w.sim.Faults().SetPush(mtserver.PushFaults{})
+		w.sim.Faults().SetCutEvery(0)
+		return
+	}
+	w.sim.Faults().SetPush(mtserver.PushFaults{Drop: 0.03, Repeat: 0.03, Reorder: 0.03, Delay: 0.03})
+	w.sim.Faults().SetCutEvery(w.o.cutEvery)
+}
+
 // fillDisk restarts the node on a disk that is nearly full, fills it until nothing is stored any
 // more while people talk on, and frees it again. Others write to the disk, too.
 func (w *ordealWorld) fillDisk() {
 	w.t.Helper()
-	// An account that is cut off again and again waits up to a minute for its next dial.
-	w.sim.Faults().SetCutEvery(0)
-	defer w.sim.Faults().SetCutEvery(w.o.cutEvery)
+	// The last push of all must not be dropped: nobody would miss it for minutes. And an account that
+	// is cut off again and again waits up to a minute for its next dial.
+	w.breakNetwork(false)
+	defer w.breakNetwork(true)
 	const room = 1 << 30
 	minFree := w.free() - room
 	w.restart(minFree)
