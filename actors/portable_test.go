@@ -3,9 +3,12 @@ package actors
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
@@ -228,6 +231,13 @@ func TestAnotherUserInheritsNothing(t *testing.T) {
 	ann, _ := r.pair(t)
 	p := r.export(t, "bob")
 	p.Record.Checkpoint = nil
+	for i := range 5 {
+		r.send(t, "ann", "me", fmt.Sprint("note ", i)) // her counter is beyond his
+	}
+	var hers tg.UpdatesState
+	if err := ann.Invoke(bounded(t), &tg.UpdatesGetStateRequest{}, &hers); err != nil {
+		t.Fatal(err)
+	}
 	if _, _, err := telegram.LogOut(bounded(t), ann); err != nil {
 		t.Fatal(err)
 	}
@@ -244,8 +254,8 @@ func TestAnotherUserInheritsNothing(t *testing.T) {
 	}
 	rec := r.record(t, "ann")
 	state, at, err := updatelog.DecodeCheckpoint(rec.Checkpoint)
-	if err != nil || rec.UpdatesOf != r.users["bob"] || state.Known() || at.Seq == 0 {
-		t.Errorf("updates of %d from %v at %v, %v", rec.UpdatesOf, state, at, err)
+	if err != nil || rec.UpdatesOf != r.users["bob"] || state.Pts >= hers.Pts || at.Seq == 0 {
+		t.Errorf("updates of %d from %v at %v, %v; the former user's were at %d", rec.UpdatesOf, state, at, err, hers.Pts)
 	}
 	if _, ok := r.env(t, "ann").Peers().Get(telegram.PeerUser, r.users["bob"]); ok {
 		if p, _ := r.env(t, "ann").Peers().Get(telegram.PeerUser, r.users["bob"]); !p.Self {
