@@ -170,7 +170,12 @@ func startSimulator(t *testing.T) (*simulator.Simulator, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = sim.Close() })
+	t.Cleanup(func() {
+		if c := sim.Referee().Counts(); c.Duplicated != 0 || c.Overlaps != 0 {
+			t.Errorf("referee: %d keys killed, %d overlapping home connections; want none", c.Duplicated, c.Overlaps)
+		}
+		_ = sim.Close()
+	})
 	file := filepath.Join(t.TempDir(), "dcs.json")
 	if err := sim.WriteDCFile(file); err != nil {
 		t.Fatal(err)
