@@ -302,14 +302,31 @@ func TestCallsWaitForAnOwner(t *testing.T) {
 	w := newWorld()
 	calls := 0
 	on(w, func(context.Context, *v1.RequestCodeRequest) (*v1.RequestCodeReply, error) {
-		if calls++; calls < 4 {
-			reason := []string{"", "NO_OWNER", "NOT_OWNER", "OWNER_UNREACHABLE"}[calls]
+		if calls++; calls < 5 {
+			reason := []string{"", "NO_OWNER", "NOT_OWNER", "OWNER_UNREACHABLE", "NODE_FENCED"}[calls]
 			return nil, fleet.Errorf(fleet.CodeUnavailable, reason, "the account moves")
 		}
 		return &v1.RequestCodeReply{User: &v1.User{Id: 1}}, nil
 	})
 	c := dial(t, w.node(t), w.node(t))
-	if _, err := c.Account("a").RequestCode(t.Context(), "+15550001"); err != nil || calls != 4 {
+	if _, err := c.Account("a").RequestCode(t.Context(), "+15550001"); err != nil || calls != 5 {
+		t.Errorf("%d calls, %v", calls, err)
+	}
+}
+
+// TestCallsOutliveTheFenceOfTheirNode: an account whose node has lost its place refuses, and its next
+// owner takes what may be repeated.
+func TestCallsOutliveTheFenceOfTheirNode(t *testing.T) {
+	w := newWorld()
+	calls := 0
+	on(w, func(context.Context, *v1.GetMeRequest) (*v1.GetMeReply, error) {
+		if calls++; calls == 1 {
+			return nil, fleet.Errorf(fleet.CodeFailedPrecondition, "ACCOUNT_FENCED", "the account is fenced: ownership was lost")
+		}
+		return &v1.GetMeReply{User: &v1.User{Id: 1}}, nil
+	})
+	c := dial(t, w.node(t), w.node(t))
+	if _, err := c.Account("a").Me(t.Context()); err != nil || calls != 2 {
 		t.Errorf("%d calls, %v", calls, err)
 	}
 }

@@ -151,8 +151,8 @@ const (
 var refusals = map[Reason]fault{
 	"NO_OWNER": wait, "ACCOUNT_NOT_OWNED": wait, "ACCOUNT_NOT_RUNNING": wait,
 	reasonOwnerUnreachable: wait, "REQUESTS_UNAVAILABLE": wait,
-	"ACCOUNT_DRAINING": busy, // of a command of several steps some may have been taken
-	"NOT_OWNER":        other, "SHUTTING_DOWN": leaves, "NODE_FENCED": leaves, ReasonNotServing: leaves,
+	"ACCOUNT_DRAINING": busy, "ACCOUNT_FENCED": busy, // of a command of several steps some may have been taken
+	"NOT_OWNER": other, "SHUTTING_DOWN": leaves, "NODE_FENCED": leaves, ReasonNotServing: leaves,
 }
 
 // judge types the error of one attempt at a node. ctx is the call's.

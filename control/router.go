@@ -49,6 +49,8 @@ const (
 	// reasonDraining is an account's refusal while it is handed over. A command of several steps
 	// may have taken some.
 	reasonDraining = "ACCOUNT_DRAINING"
+	// reasonFenced is that of one whose node has just lost its place in the cluster.
+	reasonFenced = "ACCOUNT_FENCED"
 )
 
 func isReason(err error, reasons ...string) bool {
@@ -162,7 +164,7 @@ func (r *router) route(ctx context.Context, id fleet.AccountID, c routed) error 
 			return err
 		case isForwarded(ctx): // the sender knows more, or will in a moment
 			return err
-		case isReason(err, reasonNotOwner, reasonUnreachable), isReason(err, reasonDraining) && c.again():
+		case isReason(err, reasonNotOwner, reasonUnreachable), isReason(err, reasonDraining, reasonFenced) && c.again():
 			if waited += time.Since(start); waited < r.wait {
 				break
 			}
