@@ -36,6 +36,7 @@ func TestFleetIsSteeredByTheCommandLine(t *testing.T) {
 	s.cli("wait", "account", "anna", "--for=condition=CaughtUp").ok()
 	match(t, s.cli("account", "list", "--conditions").ok(), `(?m)^anna +online +yes +yes +yes +yes +yes +yes +no +no +yes$`)
 	match(t, s.cli("account", "why", "anna").ok(), `^anna is ready: it takes every command\n$`)
+	s.cli("wait", "account", "boris", "--for=state=unauthorized").ok() // reports come once a second
 	match(t, s.cli("account", "why", "boris").ok(), `^boris is not ready:\n  it has never been signed in, since \S+\n    sign in: .orchestrator login boris.\n$`)
 	match(t, s.cli("account", "disconnect", "anna").ok(), `(?m)^anna +true +paused `)
 	match(t, s.cli("account", "why", "anna", "-o", "json").ok(), `"ready": false`, `"reason": "PAUSED"`, `account resume anna`)
