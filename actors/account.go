@@ -288,8 +288,8 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 	}
 	switch {
 	case errors.Is(m.err, sessionstore.ErrCorrupt):
-		a.stop(ctx, StateQuarantined, string(fleet.ReasonSessionCorrupt), m.err.Error(),
-			"restore the session store from a backup, or delete the account and sign in again")
+		meaning, _ := fleet.MeaningOf(fleet.ConditionConnected, fleet.ReasonSessionCorrupt)
+		a.stop(ctx, StateQuarantined, string(fleet.ReasonSessionCorrupt), m.err.Error(), meaning.Remedy)
 		a.endImport(a.refusal())
 		return
 	case fenced(m.err):
