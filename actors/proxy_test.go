@@ -3,7 +3,7 @@ package actors
 import (
 	"context"
 	"net"
-	"strconv"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -39,19 +39,48 @@ func newProxied(t *testing.T, cfg simulator.Config) *proxied {
 }
 
 // via makes an account use a proxy.
-func (p *proxied) via(t *testing.T, id fleet.AccountID, proxy *proxytest.Proxy) Desired {
+func (p *proxied) via(t *testing.T, id fleet.AccountID, proxy *proxytest.Proxy, how proxies.Proxy) Desired {
 	t.Helper()
-	host, port, err := net.SplitHostPort(proxy.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		t.Fatal(err)
-	}
-	own := proxies.Proxy{Kind: proxies.SOCKS5, Host: host, Port: uint16(n), User: "u", Password: "p"}
+	own := at(t, proxy, how)
 	p.table.SetAccount(id, routes.Wanted{Own: &own})
 	return Desired{Route: proxy.Addr()}
+}
+
+// at gives what is known of a proxy its address.
+func at(t *testing.T, proxy *proxytest.Proxy, how proxies.Proxy) proxies.Proxy {
+	t.Helper()
+	where, err := netip.ParseAddrPort(proxy.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	how.Host, how.Port = where.Addr().String(), where.Port()
+	return how
+}
+
+// socks is how the proxies of newSOCKS are used.
+var socks = proxies.Proxy{Kind: proxies.SOCKS5, User: "u", Password: "p"}
+
+// kindsOfProxy are all ways to Telegram that are not direct.
+func kindsOfProxy() map[string]struct {
+	how   proxies.Proxy
+	start func(dcs map[int]string) (*proxytest.Proxy, error)
+} {
+	type kind = struct {
+		how   proxies.Proxy
+		start func(dcs map[int]string) (*proxytest.Proxy, error)
+	}
+	mtproxy := func(secret string) kind {
+		return kind{proxies.Proxy{Kind: proxies.MTProxy, Secret: []byte(secret)}, func(dcs map[int]string) (*proxytest.Proxy, error) {
+			return proxytest.MTProxy([]byte(secret), dcs)
+		}}
+	}
+	return map[string]kind{
+		"socks5":     {socks, func(map[int]string) (*proxytest.Proxy, error) { return proxytest.SOCKS5("u", "p") }},
+		"http":       {proxies.Proxy{Kind: proxies.HTTP, User: "u", Password: "p"}, func(map[int]string) (*proxytest.Proxy, error) { return proxytest.HTTP("u", "p") }},
+		"mtproxy":    mtproxy("0123456789abcdef"),
+		"mtproxy dd": mtproxy("\xdd0123456789abcdef"),
+		"mtproxy ee": mtproxy("\xee0123456789abcdefwww.example.com"),
+	}
 }
 
 // nothingDirect says that every connection that reached the simulator was one of the proxies, and that
@@ -113,23 +142,48 @@ func newSOCKS(t *testing.T) *proxytest.Proxy {
 	return p
 }
 
-// TestAProxyFailsClosed: sign in with a migration, other DCs, reconnects, a proxy that is down, and
-// a change of proxies: not one connection goes to Telegram directly.
+// TestAProxyFailsClosed: by each kind of proxy, sign in with a migration, messages, other DCs,
+// reconnects, a proxy that is down, and a change of proxies: not one connection goes to Telegram
+// directly.
 func TestAProxyFailsClosed(t *testing.T) {
 	t.Parallel()
-	first, second := newSOCKS(t), newSOCKS(t)
-	p := newProxied(t, simulator.Config{Seed: 90})
-	want := p.via(t, "ann", first)
-	env := p.person(t, "ann", 3, func(g *Grant) { g.Desired = want }) // begins on DC 2
-	if dc, err := nearestOn(t, env, 1); err != nil || dc != 1 {       // a side connection
-		t.Fatalf("DC 1: %d, %v", dc, err)
+	for name, kind := range kindsOfProxy() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newProxied(t, simulator.Config{Seed: 90})
+			addresses := map[int]string{}
+			for _, dc := range p.sim.DCs() {
+				addresses[dc.ID] = dc.Addr
+			}
+			start := func() *proxytest.Proxy {
+				proxy, err := kind.start(addresses)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(proxy.Stop)
+				return proxy
+			}
+			p.failsClosed(t, kind.how, start(), start())
+		})
 	}
+}
+
+func (p *proxied) failsClosed(t *testing.T, how proxies.Proxy, first, second *proxytest.Proxy) {
+	want := p.via(t, "ann", first, how)
+	env := p.person(t, "ann", 3, func(g *Grant) { g.Desired = want }) // begins on DC 2
+	p.send(t, "ann", "me", "by a proxy")
+	p.sync(t, "ann")
+	reaches := func(dc int, when string) {
+		t.Helper()
+		if got, err := nearestOn(t, env, dc); err != nil || got != dc {
+			t.Fatalf("%s: DC %d, want %d, %v", when, got, dc, err)
+		}
+	}
+	reaches(1, "on a side connection")
 	p.nothingDirect(t, first)
 
-	p.sim.Server().KillConnections(nil) // reconnect
-	if dc, err := nearestOn(t, env, 3); err != nil || dc != 3 {
-		t.Fatalf("after a cut: %d, %v", dc, err)
-	}
+	p.sim.Server().KillConnections(nil)
+	reaches(3, "after a cut")
 	p.nothingDirect(t, first)
 
 	before := p.rig.dials()
@@ -144,20 +198,14 @@ func TestAProxyFailsClosed(t *testing.T) {
 	}
 	p.fleet.NetworkRestored("ann")
 	p.awaitProxy(t, "ann", fleet.ReasonProxyHealthy)
-	if dc, err := nearestOn(t, env, 3); err != nil || dc != 3 {
-		t.Fatalf("after the proxy came back: %d, %v", dc, err)
-	}
+	reaches(3, "after the proxy came back")
 	p.nothingDirect(t, first)
 
-	p.fleet.SetDesired("ann", p.via(t, "ann", second))
+	p.fleet.SetDesired("ann", p.via(t, "ann", second, how))
 	p.await(t, "the other proxy is used", func() bool { return second.Carried() > 0 })
-	if dc, err := nearestOn(t, env, 3); err != nil || dc != 3 {
-		t.Fatalf("by the other proxy: %d, %v", dc, err)
-	}
+	reaches(3, "by the other proxy")
 	p.nothingDirect(t, first, second)
-	if err := env.Sync(bounded(t)); err != nil {
-		t.Error(err)
-	}
+	p.sync(t, "ann")
 }
 
 // TestNoRouteNoPacket: an account whose pool is unknown dials nothing and says so.
@@ -181,38 +229,12 @@ func TestWrongPasswordOfAProxyIsNamed(t *testing.T) {
 	}
 	t.Cleanup(proxy.Stop)
 	p := newProxied(t, simulator.Config{Seed: 92})
-	want := p.via(t, "ann", proxy)
+	want := p.via(t, "ann", proxy, socks)
 	p.own("ann", func(g *Grant) { g.Desired = want })
 	p.awaitProxy(t, "ann", fleet.ReasonProxyRefused)
 	if n := p.rig.dials(); n != 0 {
 		t.Errorf("%d connections", n)
 	}
-}
-
-// TestAnMTProxyCarriesAnAccount: login, migration and another DC through a plain secret.
-func TestAnMTProxyCarriesAnAccount(t *testing.T) {
-	t.Parallel()
-	p := newProxied(t, simulator.Config{Seed: 93})
-	addresses := map[int]string{}
-	for _, dc := range p.sim.DCs() {
-		addresses[dc.ID] = dc.Addr
-	}
-	secret := []byte("0123456789abcdef")
-	proxy, err := proxytest.MTProxy(secret, addresses)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(proxy.Stop)
-	link := p.via(t, "ann", proxy)
-	host, port, _ := net.SplitHostPort(proxy.Addr())
-	n, _ := strconv.Atoi(port)
-	p.table.SetAccount("ann", routes.Wanted{Own: &proxies.Proxy{Kind: proxies.MTProxy, Host: host, Port: uint16(n), Secret: secret}})
-	env := p.person(t, "ann", 3, func(g *Grant) { g.Desired = link })
-	if dc, err := nearestOn(t, env, 1); err != nil || dc != 1 {
-		t.Fatalf("DC 1: %d, %v", dc, err)
-	}
-	p.nothingDirect(t, proxy)
-	p.awaitProxy(t, "ann", fleet.ReasonProxyHealthy)
 }
 
 // TestAPoolPassesAFailingMemberOver: the account goes on by another member, and nothing goes directly.
@@ -222,9 +244,7 @@ func TestAPoolPassesAFailingMemberOver(t *testing.T) {
 	p := newProxied(t, simulator.Config{Seed: 94})
 	var members []proxies.Proxy
 	for _, proxy := range []*proxytest.Proxy{a, b} {
-		host, port, _ := net.SplitHostPort(proxy.Addr())
-		n, _ := strconv.Atoi(port)
-		members = append(members, proxies.Proxy{Kind: proxies.SOCKS5, Host: host, Port: uint16(n), User: "u", Password: "p"})
+		members = append(members, at(t, proxy, socks))
 	}
 	p.table.SetPool("pool", members)
 	p.table.SetAccount("ann", routes.Wanted{Pool: "pool"})

@@ -1,22 +1,35 @@
-// Package proxytest is proxies for tests: SOCKS5 with a password, and MTProxy with a plain secret,
-// both on loopback. A proxy can be stopped and started again on its port, and counts what it
-// carries.
+// Package proxytest is proxies for tests, on loopback: SOCKS5 and HTTP CONNECT with a password, and
+// MTProxy with each form of a secret. A proxy can be stopped and started again on its port, and
+// counts what it carries.
+//
+// # Usage
+//
+//	p, err := proxytest.SOCKS5("user", "password")
+//	defer p.Stop()
+//	... p.Addr(), p.Carried()
 //
 // # Concurrency
 //
 // A Proxy may be used by any goroutine.
+//
+// # Errors
+//
+// A client that does not prove itself is cut, as real proxies do.
 package proxytest
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gotd/td/mtproxy/obfuscated2"
 )
@@ -40,8 +53,16 @@ func SOCKS5(user, password string) (*Proxy, error) {
 	return p, p.Start()
 }
 
-// MTProxy starts a proxy with a secret of 16 bytes. dcs gives the address of each DC; what is sent
-// for test DCs or files goes to the same.
+// HTTP starts a proxy with the CONNECT method that wants this user and password.
+func HTTP(user, password string) (*Proxy, error) {
+	p := &Proxy{addr: "127.0.0.1:0"}
+	p.serve = func(c net.Conn) (net.Conn, io.ReadWriter, error) { return httpConnect(c, user, password) }
+	return p, p.Start()
+}
+
+// MTProxy starts a proxy with a secret in one of its three forms: 16 bytes; dd and 16 bytes, which
+// wants padded packets; ee, 16 bytes and a domain, which wants FakeTLS. dcs gives the address of
+// each DC; what is sent for test DCs or files goes to the same.
 func MTProxy(secret []byte, dcs map[int]string) (*Proxy, error) {
 	p := &Proxy{addr: "127.0.0.1:0"}
 	p.serve = func(c net.Conn) (net.Conn, io.ReadWriter, error) { return mtproxy(c, secret, dcs) }
@@ -173,11 +194,50 @@ func socks5(c net.Conn, user, password string) (net.Conn, io.ReadWriter, error) 
 	return upstream, c, nil
 }
 
-// mtproxy takes the obfuscation off and sends the packets on in the clear.
-func mtproxy(c net.Conn, secret []byte, dcs map[int]string) (net.Conn, io.ReadWriter, error) {
-	down, meta, err := obfuscated2.Accept(c, secret)
+// httpConnect is the server half of CONNECT (RFC 9110, 9.3.6) with basic authentication.
+func httpConnect(c net.Conn, user, password string) (net.Conn, io.ReadWriter, error) {
+	in := bufio.NewReader(c)
+	req, err := http.ReadRequest(in)
 	if err != nil {
 		return nil, nil, err
+	}
+	given := http.Request{Header: http.Header{"Authorization": req.Header["Proxy-Authorization"]}}
+	if u, pass, ok := given.BasicAuth(); req.Method != http.MethodConnect || !ok || u != user || pass != password {
+		_, _ = io.WriteString(c, "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n")
+		return nil, nil, errRefused
+	}
+	upstream, err := net.Dial("tcp", req.Host)
+	if err != nil {
+		_, _ = io.WriteString(c, "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+		return nil, nil, err
+	}
+	_, _ = io.WriteString(c, "HTTP/1.1 200 Connection established\r\n\r\n")
+	return upstream, struct { // it may have read ahead
+		io.Reader
+		io.Writer
+	}{in, c}, nil
+}
+
+// mtproxy takes the obfuscation off and sends the packets on in the clear.
+func mtproxy(c net.Conn, secret []byte, dcs map[int]string) (net.Conn, io.ReadWriter, error) {
+	key, in := secret, io.ReadWriter(c)
+	if len(secret) > 16 {
+		key = secret[1:17]
+	}
+	if len(secret) > 17 {
+		tls, err := AcceptFakeTLS(c, key, string(secret[17:]), time.Now())
+		if err != nil {
+			return nil, nil, err
+		}
+		in = tls
+	}
+	down, meta, err := obfuscated2.Accept(in, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	tag := meta.Protocol[:]
+	if len(secret) > 16 && tag[0] != 0xdd {
+		return nil, nil, errRefused
 	}
 	dc := int(int16(meta.DC))
 	if dc < 0 {
@@ -187,7 +247,6 @@ func mtproxy(c net.Conn, secret []byte, dcs map[int]string) (net.Conn, io.ReadWr
 	if err != nil {
 		return nil, nil, err
 	}
-	tag := meta.Protocol[:]
 	if tag[0] == 0xef {
 		tag = tag[:1]
 	}

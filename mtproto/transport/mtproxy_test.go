@@ -19,6 +19,8 @@ import (
 
 	"github.com/gotd/td/mtproxy"
 	"github.com/gotd/td/mtproxy/obfuscator"
+
+	"github.com/telefleet/orchestrator/internal/proxytest"
 )
 
 // TestMTProxyHeadersOfMtcute has the data of mtcute's obfuscated.test.ts: a secret of zeros and 64 bytes of ff; DC 1,
@@ -244,7 +246,7 @@ func TestTimeIsPartOfTheProof(t *testing.T) {
 		hello, _ := clientHello(rand.Reader, testDomain)
 		now := time.Now()
 		proof := signHello(hello, testKey, uint32(now.Add(skew).Unix()))
-		random, err := checkHello(hello, testKey, now)
+		random, err := proxytest.CheckHello(hello, testKey, testDomain, now)
 		if (err == nil) != (skew > -time.Minute) {
 			t.Errorf("a clock that is off by %v: %v", skew, err)
 		}

@@ -3,9 +3,6 @@ package transport
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -19,6 +16,8 @@ import (
 	"time"
 
 	"github.com/gotd/td/mtproxy/obfuscated2"
+
+	"github.com/telefleet/orchestrator/internal/proxytest"
 )
 
 // host is a TCP server of the tests.
@@ -316,7 +315,7 @@ func newMTProxy(t testing.TB, addr string, w *way, target string, tls bool) *hos
 	return listen(t, addr, func(h *host, nc net.Conn) error {
 		rw := io.ReadWriter(nc)
 		if tls {
-			stream, err := acceptFakeTLS(nc, testKey, time.Now())
+			stream, err := proxytest.AcceptFakeTLS(nc, testKey, testDomain, time.Now())
 			if err != nil {
 				return err
 			}
@@ -343,96 +342,6 @@ func newMTProxy(t testing.TB, addr string, w *way, target string, tls bool) *hos
 		}{plain, nc}, out)
 		return nil
 	})
-}
-
-// acceptFakeTLS is the server half of FakeTLS, written for these tests: it reads and checks a hello and answers it.
-func acceptFakeTLS(nc net.Conn, key []byte, now time.Time) (io.ReadWriter, error) {
-	hello := make([]byte, 5)
-	if _, err := io.ReadFull(nc, hello); err != nil {
-		return nil, err
-	}
-	hello = append(hello, make([]byte, binary.BigEndian.Uint16(hello[3:]))...)
-	if _, err := io.ReadFull(nc, hello[5:]); err != nil {
-		return nil, err
-	}
-	random, err := checkHello(hello, key, now)
-	if err != nil {
-		return nil, err
-	}
-	body := append([]byte{2, 0, 0, 118, 3, 3}, make([]byte, 32)...)
-	body = append(append(append(body, 32), hello[44:76]...), make([]byte, 122-len(body)-33)...)
-	answer := append([]byte{0x16, 3, 3, 0, byte(len(body))}, body...)
-	answer = append(append(answer, changeCipher...), 0x17, 3, 3, 0x0b, 0x00)
-	junk := make([]byte, 0x0b00)
-	_, _ = rand.Read(junk)
-	answer = append(answer, junk...)
-	mac := hmac.New(sha256.New, key)
-	mac.Write(random)
-	mac.Write(answer)
-	copy(answer[11:43], mac.Sum(nil))
-	if _, err := nc.Write(answer); err != nil {
-		return nil, err
-	}
-	return &fakeTLSServer{nc: nc}, nil
-}
-
-// checkHello does what MTProxy servers do with a hello and returns its random bytes.
-func checkHello(hello, key []byte, now time.Time) ([]byte, error) {
-	random := bytes.Clone(hello[11:43])
-	clear(hello[11:43])
-	mac := hmac.New(sha256.New, key)
-	mac.Write(hello)
-	sum := mac.Sum(nil)
-	copy(hello[11:43], random)
-	made := int64(binary.LittleEndian.Uint32(sum[28:]) ^ binary.LittleEndian.Uint32(random[28:]))
-	switch {
-	case !bytes.Equal(sum[:28], random[:28]):
-		return nil, errors.New("the hello is not signed with the secret")
-	case made < now.Unix()-60 || made > now.Unix()+60:
-		return nil, fmt.Errorf("the hello was made at %d, it is %d", made, now.Unix())
-	case hello[43] != 32 || hello[78]&0x0f != 0x0a || hello[80] != 0x13:
-		return nil, errors.New("the hello is not built as servers expect it")
-	case !bytes.Contains(hello, []byte(testDomain)):
-		return nil, errors.New("the hello does not name the domain")
-	}
-	return random, nil
-}
-
-// fakeTLSServer reads and writes records, of an odd length when it writes.
-type fakeTLSServer struct {
-	nc    net.Conn
-	left  int
-	begun bool
-}
-
-func (s *fakeTLSServer) Read(b []byte) (int, error) {
-	for s.left == 0 {
-		header := make([]byte, 5)
-		if _, err := io.ReadFull(s.nc, header); err != nil {
-			return 0, err
-		}
-		s.left = int(binary.BigEndian.Uint16(header[3:]))
-		switch {
-		case header[0] == 0x14 && !s.begun:
-			if _, err := io.ReadFull(s.nc, make([]byte, s.left)); err != nil {
-				return 0, err
-			}
-			s.left = 0
-		case header[0] != 0x17 || s.left > 1<<14:
-			return 0, fmt.Errorf("record %x", header)
-		}
-		s.begun = true
-	}
-	n, err := s.nc.Read(b[:min(len(b), s.left)])
-	s.left -= n
-	return n, err
-}
-
-func (s *fakeTLSServer) Write(b []byte) (int, error) {
-	if _, err := s.nc.Write(recorded(b, 1234)); err != nil {
-		return 0, err
-	}
-	return len(b), nil
 }
 
 // dialler remembers which addresses were dialled.

@@ -1,6 +1,6 @@
 // Package framing cuts a client's byte stream into MTProto packets, server side: abridged,
-// intermediate and padded intermediate, plain or obfuscated. It finds out by itself which one
-// a client speaks.
+// intermediate and padded intermediate, plain or obfuscated, and full. It finds out by itself
+// which one a client speaks.
 //
 // # Usage
 //
@@ -10,6 +10,10 @@
 // # Concurrency
 //
 // One goroutine may read while another one writes.
+//
+// # Errors
+//
+// ErrUnknown, ErrPacket, or what the stream says.
 package framing
 
 import (
@@ -17,6 +21,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math/rand/v2"
 
@@ -33,10 +38,20 @@ const (
 	abridged kind = iota + 1
 	intermediate
 	padded
+	full
+)
+
+// The full transport puts length, number and CRC32 around a packet.
+const (
+	fullHeader   = 8
+	fullChecksum = 4
 )
 
 // ErrUnknown means that the first bytes belong to no transport that is served.
 var ErrUnknown = errors.New("unknown transport")
+
+// ErrPacket means that a packet's length, number or checksum is wrong.
+var ErrPacket = errors.New("invalid packet")
 
 // Packets cuts a byte stream into packets. Reading and writing may happen in two
 // goroutines, each for itself.
@@ -46,6 +61,8 @@ type Packets struct {
 	w          io.Writer
 	consumed   int64 // bytes of the stream that belong to packets read so far
 	obfuscated bool
+
+	readSeq, writeSeq uint32 // of the full transport's next packets
 }
 
 // Detect reads the first bytes of a connection and finds out how it is framed.
@@ -79,8 +96,8 @@ func Detect(r io.Reader, w io.Writer) (*Packets, error) {
 func detectObfuscated(br *bufio.Reader, w io.Writer) (*Packets, error) {
 	if start, err := br.Peek(8); err != nil {
 		return nil, err
-	} else if binary.LittleEndian.Uint32(start[4:]) == 0 {
-		return nil, fmt.Errorf("%w: full transport is not served", ErrUnknown)
+	} else if binary.LittleEndian.Uint32(start[4:]) == 0 { // the number of a first packet
+		return &Packets{kind: full, r: br, w: w}, nil
 	}
 	stream, meta, err := obfuscated2.Accept(struct {
 		io.Reader
@@ -107,20 +124,24 @@ func detectObfuscated(br *bufio.Reader, w io.Writer) (*Packets, error) {
 func (p *Packets) Next() (payload []byte, quick bool, err error) {
 	var head [4]byte
 	n := 0
-	if p.kind == abridged {
-		if err := p.full(head[:1]); err != nil {
+	switch p.kind {
+	case full:
+		payload, err = p.nextFull()
+		return payload, false, err
+	case abridged:
+		if err := p.fill(head[:1]); err != nil {
 			return nil, false, err
 		}
 		quick = head[0]&0x80 != 0
 		n = int(head[0]&0x7f) * 4
 		if head[0]&0x7f == 0x7f {
-			if err := p.full(head[:3]); err != nil {
+			if err := p.fill(head[:3]); err != nil {
 				return nil, false, err
 			}
 			n = (int(head[0]) | int(head[1])<<8 | int(head[2])<<16) * 4
 		}
-	} else {
-		if err := p.full(head[:]); err != nil {
+	default:
+		if err := p.fill(head[:]); err != nil {
 			return nil, false, err
 		}
 		v := binary.LittleEndian.Uint32(head[:])
@@ -128,16 +149,41 @@ func (p *Packets) Next() (payload []byte, quick bool, err error) {
 		n = int(v &^ (1 << 31))
 	}
 	if n < 8 || n > MaxFrame {
-		return nil, false, fmt.Errorf("read packet: length %d is not in 8..%d", n, MaxFrame)
+		return nil, false, fmt.Errorf("%w: length %d is not in 8..%d", ErrPacket, n, MaxFrame)
 	}
 	payload = make([]byte, n)
-	return payload, quick, p.full(payload)
+	return payload, quick, p.fill(payload)
+}
+
+// nextFull reads one packet of the full transport, which has no quick acknowledgements.
+func (p *Packets) nextFull() ([]byte, error) {
+	var head [fullHeader]byte
+	if err := p.fill(head[:]); err != nil {
+		return nil, err
+	}
+	n := int(binary.LittleEndian.Uint32(head[:])) - fullHeader - fullChecksum
+	if n < 8 || n > MaxFrame {
+		return nil, fmt.Errorf("%w: length %d is not in 8..%d", ErrPacket, n, MaxFrame)
+	}
+	if seq := binary.LittleEndian.Uint32(head[4:]); seq != p.readSeq {
+		return nil, fmt.Errorf("%w: number %d, want %d", ErrPacket, seq, p.readSeq)
+	}
+	body := make([]byte, n+fullChecksum)
+	if err := p.fill(body); err != nil {
+		return nil, err
+	}
+	sum := crc32.Update(crc32.ChecksumIEEE(head[:]), crc32.IEEETable, body[:n])
+	if got := binary.LittleEndian.Uint32(body[n:]); got != sum {
+		return nil, fmt.Errorf("%w: checksum %08x, want %08x", ErrPacket, got, sum)
+	}
+	p.readSeq++
+	return body[:n:n], nil
 }
 
 // Consumed is how many bytes of the stream belong to packets read so far.
 func (p *Packets) Consumed() int64 { return p.consumed }
 
-func (p *Packets) full(b []byte) error {
+func (p *Packets) fill(b []byte) error {
 	n, err := io.ReadFull(p.r, b)
 	p.consumed += int64(n)
 	return err
@@ -148,6 +194,9 @@ func (p *Packets) Write(payload []byte) error {
 	buf := make([]byte, 0, len(payload)+20)
 	pad := 0
 	switch p.kind {
+	case full:
+		_, err := p.w.Write(p.appendFull(buf, payload))
+		return err
 	case abridged:
 		if words := len(payload) / 4; words < 0x7f {
 			buf = append(buf, byte(words))
@@ -170,7 +219,15 @@ func (p *Packets) Write(payload []byte) error {
 	return err
 }
 
-// WriteQuickAck sends a quick acknowledgement; padded intermediate gets none.
+func (p *Packets) appendFull(buf, payload []byte) []byte {
+	buf = binary.LittleEndian.AppendUint32(buf, uint32(fullHeader+len(payload)+fullChecksum))
+	buf = binary.LittleEndian.AppendUint32(buf, p.writeSeq)
+	buf = append(buf, payload...)
+	p.writeSeq++
+	return binary.LittleEndian.AppendUint32(buf, crc32.ChecksumIEEE(buf))
+}
+
+// WriteQuickAck sends a quick acknowledgement; padded intermediate and full get none.
 func (p *Packets) WriteQuickAck(token uint32) error {
 	var b [4]byte
 	switch p.kind {
