@@ -18,7 +18,6 @@ import (
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/control"
-	"github.com/telefleet/orchestrator/control/consuming"
 	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/control/requests"
 	"github.com/telefleet/orchestrator/fleet"
@@ -117,7 +116,7 @@ func streams[Req, Rep any, PReq request[Req], PRep request[Rep]](w *world, fn fu
 
 // table gives a node's methods, with the world's answers where there are any.
 func (w *world) table(node string) []methods.Method {
-	list := slices.Concat(methods.All(), consuming.All())
+	list := control.Methods()
 	for i, m := range list {
 		if m.New == nil {
 			continue

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,7 +25,6 @@ import (
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/api/orchestrator/v1/orchestratorv1connect"
-	"github.com/telefleet/orchestrator/control/consuming"
 	"github.com/telefleet/orchestrator/control/methods"
 )
 
@@ -157,7 +155,7 @@ func (l *line) hearEnd() {
 
 // stub replaces methods by functions of the test; the key is the method's bare or full name.
 func stub(fns map[string]func(context.Context, proto.Message) (proto.Message, error)) []methods.Method {
-	all := slices.Concat(methods.All(), consuming.All())
+	all := Methods()
 	for i, m := range all {
 		fn := fns[string(m.Descriptor.FullName())]
 		if fn == nil {

@@ -511,7 +511,7 @@ func TestStreamOfAnAccountComesFromItsOwner(t *testing.T) {
 	w := newTown(t, "n1", "n2")
 	ended := make(chan error, 10)
 	for _, n := range w.nodes {
-		n.cfg.Methods = append(methods.All(), methods.Method{
+		n.cfg.Methods = append(Methods(), methods.Method{
 			Descriptor: rpc, New: func() proto.Message { return dynamicpb.NewMessage(rpc.Input()) },
 			Stream: func(ctx context.Context, host *methods.Host, _ proto.Message, send func(proto.Message) error) error {
 				if _, err := host.Env(ctx, "a"); err != nil {

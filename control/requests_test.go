@@ -527,7 +527,7 @@ func TestOneMessageWhateverDies(t *testing.T) {
 
 func methodNamed(t *testing.T, name string) methods.Method {
 	t.Helper()
-	for _, m := range methods.All() {
+	for _, m := range Methods() {
 		if string(m.Descriptor.Name()) == name {
 			return m
 		}

@@ -18,7 +18,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/telefleet/orchestrator/api/orchestrator/v1/orchestratorv1connect"
-	"github.com/telefleet/orchestrator/control/consuming"
 	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/sessionstore"
@@ -162,7 +161,7 @@ func NewServer(cfg Config) (*Server, error) {
 		cfg.Timeout = DefaultTimeout
 	}
 	if cfg.Methods == nil {
-		cfg.Methods = slices.Concat(methods.All(), consuming.All())
+		cfg.Methods = Methods()
 	}
 	if cfg.Owners == nil {
 		cfg.Owners = reported{fleet: cfg.Fleet, accounts: cfg.Accounts, node: cfg.Node}

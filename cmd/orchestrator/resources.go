@@ -13,6 +13,7 @@ import (
 	"github.com/telefleet/orchestrator/cluster"
 	clusteretcd "github.com/telefleet/orchestrator/cluster/etcd"
 	"github.com/telefleet/orchestrator/control"
+	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/proxyvault"
@@ -182,7 +183,7 @@ func accountOf(found cluster.Account) *v1.Account {
 		CreateTime:      timestamppb.New(s.CreatedAt),
 		Spec:            uplink.Resource(s),
 		Status: &v1.AccountStatus{
-			State: methods.AccountState(status.State), Reason: status.Reason, Message: status.Message,
+			State: convert.AccountState(status.State), Reason: status.Reason, Message: status.Message,
 			UserId: status.UserID, Bot: status.Bot, HomeDc: int32(status.HomeDC), Node: string(found.Owner),
 			ObservedGeneration: status.Generation,
 		},

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/control/methods"
 )
 
@@ -112,7 +113,7 @@ func updateConsumer(ctx context.Context, host *methods.Host, req *v1.UpdateConsu
 
 func checkVersion(version string) error {
 	if version == "" {
-		return methods.Invalid("resource.resource_version", "read the resource, change it, and send it back with its resource_version", "is missing")
+		return convert.Invalid("resource.resource_version", "read the resource, change it, and send it back with its resource_version", "is missing")
 	}
 	return nil
 }
@@ -250,7 +251,7 @@ func pointOf(p *v1.ReplayPoint) (methods.Point, error) {
 			return methods.Point{Time: at.Time.AsTime()}, nil
 		}
 	}
-	return methods.Point{}, methods.Invalid("from", "give position (begin, or a cursor) or time", "is missing or invalid")
+	return methods.Point{}, convert.Invalid("from", "give position (begin, or a cursor) or time", "is missing or invalid")
 }
 
 func listDeadLetters(ctx context.Context, host *methods.Host, req *v1.ListDeadLettersRequest) (*v1.ListDeadLettersReply, error) {

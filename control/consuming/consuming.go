@@ -20,6 +20,7 @@ import (
 	"time"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/fleet"
 )
@@ -42,7 +43,7 @@ const maxFilters = 1000
 // checkSelect refuses selectors that cannot be.
 func checkSelect(s *v1.EventSelector) error {
 	if n := max(len(s.GetAccounts()), len(s.GetKinds())); n > maxFilters {
-		return methods.Invalid("spec.select", "select all and drop what is not wanted", "accounts and kinds must have at most %d entries (got %d)", maxFilters, n)
+		return convert.Invalid("spec.select", "select all and drop what is not wanted", "accounts and kinds must have at most %d entries (got %d)", maxFilters, n)
 	}
 	for _, id := range s.GetAccounts() {
 		if err := fleet.AccountID(id).Validate(); err != nil {
@@ -51,7 +52,7 @@ func checkSelect(s *v1.EventSelector) error {
 	}
 	for _, kind := range s.GetKinds() {
 		if _, err := path.Match(kind, ""); err != nil || kind == "" {
-			return methods.Invalid("spec.select.kinds", "write message_new or message_*", "has an entry that is no name and no pattern (got %.80q)", kind)
+			return convert.Invalid("spec.select.kinds", "write message_new or message_*", "has an entry that is no name and no pattern (got %.80q)", kind)
 		}
 	}
 	return methods.CheckSelector(s.GetSelector())
@@ -60,7 +61,7 @@ func checkSelect(s *v1.EventSelector) error {
 // checkRange refuses numbers outside of their limits.
 func checkRange[T int | int32 | time.Duration](field string, got, low, high T) error {
 	if got < low || got > high {
-		return methods.Invalid(field, "leave it out for the default", "must be from %v to %v (got %v)", low, high, got)
+		return convert.Invalid(field, "leave it out for the default", "must be from %v to %v (got %v)", low, high, got)
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -15,27 +14,6 @@ import (
 	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/fleet"
 )
-
-func TestEveryRPCHasAMethod(t *testing.T) {
-	served := map[protoreflect.FullName]int{}
-	for _, m := range All() {
-		if m.Descriptor == nil {
-			t.Fatalf("no RPC takes a %T", m.New())
-		}
-		served[m.Descriptor.FullName()]++
-		if (m.Unary == nil) == (m.Stream == nil) || m.Descriptor.IsStreamingServer() != (m.Stream != nil) {
-			t.Errorf("%s is registered as the wrong kind", m.Descriptor.FullName())
-		}
-	}
-	for rpc := range methods.RPCs() {
-		service := rpc.Parent().FullName()
-		if ours := service == "orchestrator.v1.ConsumerService" || service == "orchestrator.v1.WebhookService"; ours && served[rpc.FullName()] != 1 {
-			t.Errorf("%s has %d methods", rpc.FullName(), served[rpc.FullName()])
-		} else if !ours && served[rpc.FullName()] != 0 {
-			t.Errorf("%s is not of this package", rpc.FullName())
-		}
-	}
-}
 
 // serve calls the method that takes req.
 func serve(t *testing.T, host *methods.Host, req proto.Message) error {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -37,7 +38,7 @@ func createAccount(ctx context.Context, host *Host, req *v1.CreateAccountRequest
 		account.Spec = &v1.AccountSpec{}
 	}
 	stored, err := host.Accounts.Create(ctx, account)
-	if errors.Is(err, &fleet.Error{Reason: "ACCOUNT_EXISTS"}) && commandOf(ctx).resumed() {
+	if errors.Is(err, &fleet.Error{Reason: "ACCOUNT_EXISTS"}) && CommandOf(ctx).Resumed() {
 		stored, err = asWanted(ctx, host, account, err)
 	}
 	if err != nil {
@@ -79,7 +80,7 @@ func listAccounts(ctx context.Context, host *Host, req *v1.ListAccountsRequest) 
 	size := int(req.GetPageSize())
 	switch {
 	case size < 0 || size > maxPageSize:
-		return nil, invalid("page_size", "ask for further pages with page_token", "must be 0 to %d (got %d)", maxPageSize, size)
+		return nil, convert.Invalid("page_size", "ask for further pages with page_token", "must be 0 to %d (got %d)", maxPageSize, size)
 	case size == 0:
 		size = defaultPageSize
 	}
@@ -112,31 +113,31 @@ func parsePageToken(token string) (version string, after fleet.AccountID, err er
 	raw, err := base64.RawURLEncoding.DecodeString(token)
 	version, last, ok := strings.Cut(string(raw), "/")
 	if err != nil || !ok {
-		return "", "", invalid("page_token", "give next_page_token of the former page, unchanged", "is no token (got %q)", token)
+		return "", "", convert.Invalid("page_token", "give next_page_token of the former page, unchanged", "is no token (got %q)", token)
 	}
 	return version, fleet.AccountID(last), nil
 }
 
 func checkSpec(spec *v1.AccountSpec) error {
 	if dc := spec.GetDc(); dc < 0 || dc > maxDC {
-		return invalid("spec.dc", "use 0 for the default", "must be 0 to %d (got %d)", maxDC, dc)
+		return convert.Invalid("spec.dc", "use 0 for the default", "must be 0 to %d (got %d)", maxDC, dc)
 	}
 	if spec.GetDisconnected() && !spec.GetPaused() {
-		return invalid("spec.disconnected", "set spec.paused, too, or resume the account", "is only for paused accounts (got true)")
+		return convert.Invalid("spec.disconnected", "set spec.paused, too, or resume the account", "is only for paused accounts (got true)")
 	}
 	return nil
 }
 
 func checkLabels(labels map[string]string) error {
 	if len(labels) > maxLabels {
-		return invalid("labels", "drop some", "must be at most %d (got %d)", maxLabels, len(labels))
+		return convert.Invalid("labels", "drop some", "must be at most %d (got %d)", maxLabels, len(labels))
 	}
 	for key, value := range labels {
 		if !validLabel(key) || key == "" {
-			return invalid("labels", "use letters, digits, . - _ and /", "has the invalid key %q", key)
+			return convert.Invalid("labels", "use letters, digits, . - _ and /", "has the invalid key %q", key)
 		}
 		if !validLabel(value) {
-			return invalid("labels."+key, "use letters, digits, . - _ and /", "is invalid (got %q)", value)
+			return convert.Invalid("labels."+key, "use letters, digits, . - _ and /", "is invalid (got %q)", value)
 		}
 	}
 	return nil
@@ -171,7 +172,7 @@ func parseSelector(text string) (func(map[string]string) bool, error) {
 			key, wanted = strings.TrimSpace(rest), false
 		}
 		if key == "" || !validLabel(key) || !validLabel(value) {
-			return nil, invalid("selector", "write key=value, key!=value, key or !key, separated by commas", "has the invalid term %q", term)
+			return nil, convert.Invalid("selector", "write key=value, key!=value, key or !key, separated by commas", "has the invalid term %q", term)
 		}
 		terms = append(terms, func(labels map[string]string) bool {
 			got, has := labels[key]
@@ -186,9 +187,4 @@ func parseSelector(text string) (func(map[string]string) bool, error) {
 		}
 		return true
 	}, nil
-}
-
-// invalid is the error for a bad field of a request.
-func invalid(field, remedy, format string, args ...any) error {
-	return fleet.Errorf(fleet.CodeInvalidArgument, "FIELD_INVALID", field+": "+format, args...).WithRemedy(remedy)
 }

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/telegram"
 )
@@ -17,7 +18,7 @@ func requestCode(ctx context.Context, env telegram.Env, req *v1.RequestCodeReque
 	if err != nil {
 		return nil, err
 	}
-	return &v1.RequestCodeReply{Code: loginCode(code), User: userOf(code.User)}, nil
+	return &v1.RequestCodeReply{Code: loginCode(code), User: convert.User(code.User)}, nil
 }
 
 func resendCode(ctx context.Context, env telegram.Env, req *v1.ResendCodeRequest) (*v1.ResendCodeReply, error) {
@@ -25,7 +26,7 @@ func resendCode(ctx context.Context, env telegram.Env, req *v1.ResendCodeRequest
 	if err != nil {
 		return nil, err
 	}
-	return &v1.ResendCodeReply{Code: loginCode(code), User: userOf(code.User)}, nil
+	return &v1.ResendCodeReply{Code: loginCode(code), User: convert.User(code.User)}, nil
 }
 
 func cancelCode(ctx context.Context, env telegram.Env, req *v1.CancelCodeRequest) (*v1.CancelCodeReply, error) {
@@ -49,7 +50,7 @@ func signIn(ctx context.Context, env telegram.Env, req *v1.SignInRequest) (*v1.S
 	case telegram.SignUpRequired:
 		return &v1.SignInReply{Outcome: v1.SignInOutcome_SIGN_IN_OUTCOME_SIGN_UP_REQUIRED}, nil
 	}
-	return &v1.SignInReply{Outcome: v1.SignInOutcome_SIGN_IN_OUTCOME_SIGNED_IN, User: userOf(res.User)}, nil
+	return &v1.SignInReply{Outcome: v1.SignInOutcome_SIGN_IN_OUTCOME_SIGNED_IN, User: convert.User(res.User)}, nil
 }
 
 func checkPassword(ctx context.Context, env telegram.Env, req *v1.CheckPasswordRequest) (*v1.CheckPasswordReply, error) {
@@ -57,7 +58,7 @@ func checkPassword(ctx context.Context, env telegram.Env, req *v1.CheckPasswordR
 	if err != nil {
 		return nil, err
 	}
-	return &v1.CheckPasswordReply{User: userOf(user)}, nil
+	return &v1.CheckPasswordReply{User: convert.User(user)}, nil
 }
 
 func botSignIn(ctx context.Context, env telegram.Env, req *v1.BotSignInRequest) (*v1.BotSignInReply, error) {
@@ -65,7 +66,7 @@ func botSignIn(ctx context.Context, env telegram.Env, req *v1.BotSignInRequest) 
 	if err != nil {
 		return nil, err
 	}
-	return &v1.BotSignInReply{User: userOf(user)}, nil
+	return &v1.BotSignInReply{User: convert.User(user)}, nil
 }
 
 func qrLogin(ctx context.Context, host *Host, req *v1.QrLoginRequest, send func(*v1.QrLoginReply) error) error {
@@ -84,7 +85,7 @@ func qrLogin(ctx context.Context, host *Host, req *v1.QrLoginRequest, send func(
 	case res.Outcome == telegram.PasswordRequired:
 		return send(&v1.QrLoginReply{Step: &v1.QrLoginReply_Password{Password: challenge(res)}})
 	}
-	return send(&v1.QrLoginReply{Step: &v1.QrLoginReply_User{User: userOf(res.User)}})
+	return send(&v1.QrLoginReply{Step: &v1.QrLoginReply_User{User: convert.User(res.User)}})
 }
 
 func challenge(res telegram.SignInResult) *v1.PasswordChallenge {
@@ -112,7 +113,7 @@ func getMe(ctx context.Context, env telegram.Env, _ *v1.GetMeRequest) (*v1.GetMe
 	if err != nil {
 		return nil, err
 	}
-	return &v1.GetMeReply{User: userOf(user)}, nil
+	return &v1.GetMeReply{User: convert.User(user)}, nil
 }
 
 func loginCode(code telegram.SentCode) *v1.LoginCode {

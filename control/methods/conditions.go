@@ -1,11 +1,8 @@
 package methods
 
 import (
-	"time"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -64,7 +61,7 @@ func absent(t fleet.ConditionType, owner string) fleet.ConditionReason {
 
 func conditionOf(c fleet.Condition) *v1.Condition {
 	out := &v1.Condition{
-		Type: string(c.Type), Status: truths[c.Status], Reason: string(c.Reason), Since: timeOf(c.Since), Until: timeOf(c.Until),
+		Type: string(c.Type), Status: truths[c.Status], Reason: string(c.Reason), Since: convert.Time(c.Since), Until: convert.Time(c.Until),
 	}
 	if !c.Good() {
 		out.Message = c.Explain()
@@ -74,12 +71,4 @@ func conditionOf(c fleet.Condition) *v1.Condition {
 
 var truths = map[fleet.Truth]v1.ConditionStatus{
 	fleet.True: v1.ConditionStatus_CONDITION_STATUS_TRUE, fleet.False: v1.ConditionStatus_CONDITION_STATUS_FALSE,
-}
-
-// timeOf is nil for the zero time.
-func timeOf(t time.Time) *timestamppb.Timestamp {
-	if t.IsZero() {
-		return nil
-	}
-	return timestamppb.New(t)
 }

@@ -4,18 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
-	"github.com/gotd/td/bin"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/fleet"
-	"github.com/telefleet/orchestrator/telegram"
-	"github.com/telefleet/orchestrator/telegram/rawjson"
-	"github.com/telefleet/orchestrator/telegram/tlupdates"
-	"github.com/telefleet/orchestrator/updates"
 )
 
 // maxFilters bounds the lists of a subscription.
@@ -24,7 +19,7 @@ const maxFilters = 1000
 func subscribe(ctx context.Context, host *Host, req *v1.SubscribeRequest, send func(*v1.SubscribeReply) error) error {
 	opts := SubscribeOptions{Kinds: req.GetKinds(), From: req.GetPosition(), UntilNow: req.GetUntilNow()}
 	if n := max(len(req.GetAccounts()), len(req.GetKinds())); n > maxFilters {
-		return invalid("accounts, kinds", "subscribe to all and drop what is not wanted", "must have at most %d entries (got %d)", maxFilters, n)
+		return convert.Invalid("accounts, kinds", "subscribe to all and drop what is not wanted", "must have at most %d entries (got %d)", maxFilters, n)
 	}
 	match, err := labelled(host, req.GetSelector())
 	if err != nil {
@@ -75,7 +70,7 @@ type peerFinder struct {
 }
 
 type foundPeers struct {
-	peers getter
+	peers convert.Peers
 	at    time.Time
 }
 
@@ -85,7 +80,7 @@ const (
 	maxFound   = 10_000                // accounts remembered by one stream
 )
 
-func (f *peerFinder) of(ctx context.Context, account fleet.AccountID) getter {
+func (f *peerFinder) of(ctx context.Context, account fleet.AccountID) convert.Peers {
 	now := time.Now()
 	if known, ok := f.found[account]; ok && now.Sub(known.at) < peersFresh {
 		return known.peers
@@ -93,7 +88,7 @@ func (f *peerFinder) of(ctx context.Context, account fleet.AccountID) getter {
 	if len(f.found) >= maxFound {
 		clear(f.found)
 	}
-	found := foundPeers{peers: nobody{}, at: now}
+	found := foundPeers{peers: convert.Nobody{}, at: now}
 	if f.host.Peers != nil {
 		wait, cancel := context.WithTimeout(ctx, peersWait)
 		defer cancel()
@@ -106,7 +101,7 @@ func (f *peerFinder) of(ctx context.Context, account fleet.AccountID) getter {
 }
 
 // eventOf converts an event. What cannot be read is handed out as raw, never dropped.
-func eventOf(e Event, peers getter, raw bool) *v1.Event {
+func eventOf(e Event, peers convert.Peers, raw bool) *v1.Event {
 	out := &v1.Event{Cursor: e.Cursor, Account: string(e.Account), Kind: e.Kind, Id: e.ID}
 	if !e.Time.IsZero() {
 		out.Time = timestamppb.New(e.Time)
@@ -118,77 +113,8 @@ func eventOf(e Event, peers getter, raw bool) *v1.Event {
 	if len(e.Payload) == 0 {
 		return out
 	}
-	p, err := tlupdates.Decode(e.Payload)
-	if err != nil {
-		out.Tl = e.Payload
-		out.Payload = &v1.Event_Update{Update: &v1.RawUpdate{Name: "unreadable"}}
-		return out
-	}
-	fillPayload(out, p, peers)
-	_, untyped := out.Payload.(*v1.Event_Update)
-	if raw || untyped {
-		fillRaw(out, p)
-	}
+	convert.Payload(out, e.Payload, peers, raw)
 	return out
-}
-
-func fillPayload(out *v1.Event, p tlupdates.Payload, peers getter) {
-	switch {
-	case p.Gap != nil:
-		out.Payload = &v1.Event_Gap{Gap: gapOf(p.Gap)}
-	case p.Message != nil:
-		message := messageOf(p.Message, peers)
-		if out.Kind == tlupdates.KindMessageEdited {
-			out.Payload = &v1.Event_MessageEdited{MessageEdited: message}
-		} else {
-			out.Payload = &v1.Event_MessageNew{MessageNew: message}
-		}
-	case p.Update != nil:
-		fillUpdate(out, p.Update, peers)
-	default:
-		out.Payload = &v1.Event_Update{Update: &v1.RawUpdate{Name: rawjson.Name(p.Raw)}}
-	}
-}
-
-// fillRaw adds the TL bytes and, where the schema knows them, the JSON.
-func fillRaw(out *v1.Event, p tlupdates.Payload) {
-	var value bin.Encoder
-	switch {
-	case p.Message != nil:
-		value = p.Message
-	case p.Update != nil:
-		value = p.Update
-	default:
-		out.Tl = p.Raw
-		if text, err := rawjson.FormatTL(p.Raw); err == nil {
-			out.Json = string(text)
-		}
-		return
-	}
-	var b bin.Buffer
-	if err := value.Encode(&b); err == nil {
-		out.Tl = b.Raw()
-	}
-	if text, err := rawjson.Format(value); err == nil {
-		out.Json = string(text)
-	}
-}
-
-func gapOf(g *updates.Gap) *v1.Gap {
-	reasons := map[updates.GapReason]string{
-		updates.GapTooLong:    "Telegram keeps no updates of this gap: read the chats' histories",
-		updates.GapReset:      "Telegram replaced the position: updates in between are unknown",
-		updates.GapAccessLost: "the channel can no longer be read",
-	}
-	reason, ok := reasons[g.Reason]
-	if !ok {
-		reason = string(g.Reason)
-	}
-	box := g.Box.String()
-	if g.Box == (updates.Box{}) { // the log's own: events that are no longer retained
-		box = "log"
-	}
-	return &v1.Gap{Box: box, Reason: reason, From: int64(g.From), To: int64(g.To)}
 }
 
 func stateOf(payload []byte) *v1.Event_AccountState {
@@ -197,21 +123,6 @@ func stateOf(payload []byte) *v1.Event_AccountState {
 		change = StateChange{Message: fmt.Sprintf("unreadable state change: %v", err)}
 	}
 	return &v1.Event_AccountState{AccountState: &v1.AccountStateChanged{
-		From: AccountState(change.From), To: AccountState(change.To), Reason: change.Reason, Message: change.Message,
+		From: convert.AccountState(change.From), To: convert.AccountState(change.To), Reason: change.Reason, Message: change.Message,
 	}}
 }
-
-// AccountState is the contract's value for a state's name in lower case: new, online, ...
-func AccountState(name string) v1.AccountState {
-	return v1.AccountState(v1.AccountState_value["ACCOUNT_STATE_"+strings.ToUpper(name)])
-}
-
-func ids(list []int) []int32 {
-	out := make([]int32, 0, len(list))
-	for _, id := range list {
-		out = append(out, int32(id))
-	}
-	return out
-}
-
-var _ getter = telegram.Peers(nil)

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -35,7 +36,7 @@ func updateAccount(ctx context.Context, host *Host, req *v1.UpdateAccountRequest
 		return nil, err
 	}
 	if wanted.GetResourceVersion() == "" {
-		return nil, invalid("resource.resource_version", "read the account, change it, and send it back with its resource_version", "is missing")
+		return nil, convert.Invalid("resource.resource_version", "read the account, change it, and send it back with its resource_version", "is missing")
 	}
 	paths := req.GetUpdateMask().GetPaths()
 	if len(paths) == 0 {
@@ -53,7 +54,7 @@ func updateAccount(ctx context.Context, host *Host, req *v1.UpdateAccountRequest
 	for _, path := range paths {
 		take := updatable[path]
 		if take == nil {
-			return nil, invalid("update_mask", "name some of "+strings.Join(updatablePaths(), ", "), "has a path that cannot be changed (got %q)", path)
+			return nil, convert.Invalid("update_mask", "name some of "+strings.Join(updatablePaths(), ", "), "has a path that cannot be changed (got %q)", path)
 		}
 		take(next, wanted)
 		if next.Spec == nil { // the whole spec was taken over, and it is empty
@@ -67,7 +68,7 @@ func updateAccount(ctx context.Context, host *Host, req *v1.UpdateAccountRequest
 		return nil, err
 	}
 	stored, err := host.Accounts.Update(ctx, next)
-	if isConflict(err) && commandOf(ctx).resumed() {
+	if isConflict(err) && CommandOf(ctx).Resumed() {
 		stored, err = asWanted(ctx, host, next, err)
 	}
 	if err != nil {
@@ -223,7 +224,7 @@ func watchAccounts(ctx context.Context, host *Host, req *v1.WatchAccountsRequest
 		return err
 	}
 	if host.Watcher == nil {
-		return unsupported("watching accounts")
+		return Unsupported("watching accounts")
 	}
 	for item, err := range host.Watcher.Watch(ctx, WatchOptions{From: req.GetResourceVersion(), Match: match}) {
 		if err != nil {
@@ -236,7 +237,7 @@ func watchAccounts(ctx context.Context, host *Host, req *v1.WatchAccountsRequest
 	return ctx.Err()
 }
 
-func unsupported(what string) error {
+func Unsupported(what string) error {
 	return fleet.Errorf(fleet.CodeUnimplemented, "UNSUPPORTED", "this server does not offer %s", what).
 		WithRemedy("ask a node of the fleet that runs `orchestrator serve`")
 }

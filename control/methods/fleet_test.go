@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -203,7 +204,7 @@ func TestSelectorAddressesEveryPage(t *testing.T) {
 		t.Errorf("%d accounts, %v", len(target.Accounts), err)
 	}
 	if target, err := selected(t.Context(), host, "n=7"); err != nil || target != nil {
-		t.Errorf("nobody: %v, %v", target, err)
+		t.Errorf("convert.Nobody: %v, %v", target, err)
 	}
 	if _, err := selected(t.Context(), host, ""); reason(err) != "FIELD_INVALID" {
 		t.Errorf("empty: %v", err)
@@ -249,7 +250,7 @@ func TestFormerOwnersReportIsNotShown(t *testing.T) {
 	} {
 		s := &v1.AccountStatus{Node: c.owner, UserId: 7, ObservedGeneration: 3}
 		if c.reporter != "" {
-			s.State, s.Reason, s.Message = AccountState("online"), "R", "m"
+			s.State, s.Reason, s.Message = convert.AccountState("online"), "R", "m"
 		}
 		SetConditions(s, c.reporter, c.reported)
 		var got []string
@@ -266,7 +267,7 @@ func TestFormerOwnersReportIsNotShown(t *testing.T) {
 		if text := strings.Join(got, " "); text != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, text, c.want)
 		}
-		if s.GetState() != AccountState(c.state) || s.GetUserId() != 7 || (s.GetObservedGeneration() == 3) != (c.state != "") {
+		if s.GetState() != convert.AccountState(c.state) || s.GetUserId() != 7 || (s.GetObservedGeneration() == 3) != (c.state != "") {
 			t.Errorf("%s: shown %v", c.name, s)
 		}
 	}

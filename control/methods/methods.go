@@ -4,9 +4,13 @@
 //
 // # Usage
 //
-// Write the function and add it to the list in All. Its request type tells which RPC it serves;
-// a test fails while an RPC has none. Functions convert between messages of api and values of
-// package telegram; what is done at Telegram is in package telegram.
+// Write the function and add it to the list All of its room: this package for accounts, nodes,
+// sessions and sign-in, messages, rawcalls and further rooms below it for the rest, consuming for
+// consumers and webhooks. Package control joins the rooms. The request type tells which RPC a function
+// serves; a test fails while an RPC has none. Routed registers a method of one account, Sending one
+// whose TL calls carry random_ids, Hosted one that any node answers, Streamed one that answers with a
+// stream. Functions turn messages of api into values of package telegram by package convert; what is
+// done at Telegram is in package telegram.
 //
 // # Concurrency
 //
@@ -72,16 +76,16 @@ func level(rpc protoreflect.MethodDescriptor) descriptorpb.MethodOptions_Idempot
 // All lists the methods.
 func All() []Method {
 	return []Method{
-		repeatable(hosted(createAccount), always), hosted(getAccount), hosted(listAccounts), streamed(watchAccounts),
-		repeatable(hosted(updateAccount), always), hosted(deleteAccount), hosted(pauseAccount), hosted(disconnectAccount), hosted(resumeAccount), hosted(moveAccount),
-		hosted(listNodes), streamed(watchNodes), hosted(cordonNode), hosted(uncordonNode), hosted(drainNode),
-		hosted(networkRestored), routed(syncUpdates),
-		hosted(rotateMasterKey), hosted(inspectSession), routed(importSession), hosted(exportSession), routed(saveSession),
-		routed(requestCode), routed(resendCode), routed(cancelCode), routed(signIn), routed(checkPassword),
-		routed(botSignIn), streamed(qrLogin), routed(getAuthorization), routed(logOut),
-		routed(getMe), routed(resolvePeer), sending(sendMessage), routed(getHistory), repeatable(routed(invoke), invokesAgain),
-		streamed(subscribe),
-		repeatable(hosted(createProxy), always), hosted(getProxy), hosted(listProxies), repeatable(hosted(updateProxy), always), hosted(deleteProxy), hosted(testProxy),
+		Repeatable(Hosted(createAccount), Always), Hosted(getAccount), Hosted(listAccounts), Streamed(watchAccounts),
+		Repeatable(Hosted(updateAccount), Always), Hosted(deleteAccount), Hosted(pauseAccount), Hosted(disconnectAccount), Hosted(resumeAccount), Hosted(moveAccount),
+		Hosted(listNodes), Streamed(watchNodes), Hosted(cordonNode), Hosted(uncordonNode), Hosted(drainNode),
+		Hosted(networkRestored), Routed(syncUpdates),
+		Hosted(rotateMasterKey), Hosted(inspectSession), Routed(importSession), Hosted(exportSession), Routed(saveSession),
+		Routed(requestCode), Routed(resendCode), Routed(cancelCode), Routed(signIn), Routed(checkPassword),
+		Routed(botSignIn), Streamed(qrLogin), Routed(getAuthorization), Routed(logOut),
+		Routed(getMe),
+		Streamed(subscribe),
+		Repeatable(Hosted(createProxy), Always), Hosted(getProxy), Hosted(listProxies), Repeatable(Hosted(updateProxy), Always), Hosted(deleteProxy), Hosted(testProxy),
 	}
 }
 
@@ -97,11 +101,11 @@ type accountRequest[T any] interface {
 	GetAccount() string
 }
 
-// routed registers a method of one account, which runs where the account is owned.
-func routed[Req, Rep any, PReq accountRequest[Req], PRep request[Rep]](
+// Routed registers a method of one account, which runs where the account is owned.
+func Routed[Req, Rep any, PReq accountRequest[Req], PRep request[Rep]](
 	fn func(context.Context, telegram.Env, PReq) (PRep, error),
 ) Method {
-	return hosted(func(ctx context.Context, host *Host, req PReq) (PRep, error) {
+	return Hosted(func(ctx context.Context, host *Host, req PReq) (PRep, error) {
 		env, err := host.Env(ctx, fleet.AccountID(req.GetAccount()))
 		if err != nil {
 			return nil, err
@@ -110,41 +114,28 @@ func routed[Req, Rep any, PReq accountRequest[Req], PRep request[Rep]](
 	})
 }
 
-// sending registers a method of one account whose TL calls carry the random_ids of the command, so
+// Sending registers a method of one account whose TL calls carry the random_ids of the command, so
 // that Telegram lets only its first attempt take effect.
-func sending[Req, Rep any, PReq accountRequest[Req], PRep request[Rep]](
-	fn func(context.Context, telegram.Env, PReq, *command) (PRep, error),
+func Sending[Req, Rep any, PReq accountRequest[Req], PRep request[Rep]](
+	fn func(context.Context, telegram.Env, PReq, *Command) (PRep, error),
 ) Method {
-	return repeatable(routed(func(ctx context.Context, env telegram.Env, req PReq) (PRep, error) {
-		return fn(ctx, env, req, commandOf(ctx))
-	}), always)
+	return Repeatable(Routed(func(ctx context.Context, env telegram.Env, req PReq) (PRep, error) {
+		return fn(ctx, env, req, CommandOf(ctx))
+	}), Always)
 }
 
-// repeatable says which requests of a method may be carried out once more under their request id,
+// Repeatable says which requests of a method may be carried out once more under their request id,
 // though the method as such is not marked so in the contract.
-func repeatable(m Method, again func(proto.Message) bool) Method {
+func Repeatable(m Method, again func(proto.Message) bool) Method {
 	m.again = again
 	return m
 }
 
-func always(proto.Message) bool { return true }
+// Always lets every request be carried out once more.
+func Always(proto.Message) bool { return true }
 
-// Hosted registers a method that any node answers, for packages that hold further ones.
+// Hosted registers a method that any node answers.
 func Hosted[Req, Rep any, PReq request[Req], PRep request[Rep]](
-	fn func(context.Context, *Host, PReq) (PRep, error),
-) Method {
-	return hosted(fn)
-}
-
-// Streamed registers a method that answers with a stream, for packages that hold further ones.
-func Streamed[Req, Rep any, PReq request[Req], PRep request[Rep]](
-	fn func(context.Context, *Host, PReq, func(PRep) error) error,
-) Method {
-	return streamed(fn)
-}
-
-// hosted registers a method that any node answers.
-func hosted[Req, Rep any, PReq request[Req], PRep request[Rep]](
 	fn func(context.Context, *Host, PReq) (PRep, error),
 ) Method {
 	m := described[Req, PReq]()
@@ -162,8 +153,8 @@ func hosted[Req, Rep any, PReq request[Req], PRep request[Rep]](
 	return m
 }
 
-// streamed registers a method that answers with a stream.
-func streamed[Req, Rep any, PReq request[Req], PRep request[Rep]](
+// Streamed registers a method that answers with a stream.
+func Streamed[Req, Rep any, PReq request[Req], PRep request[Rep]](
 	fn func(context.Context, *Host, PReq, func(PRep) error) error,
 ) Method {
 	m := described[Req, PReq]()

@@ -15,37 +15,6 @@ var elsewhere = map[protoreflect.FullName]string{
 	"orchestrator.v1.ControlService.Exchange": "a bidirectional stream over all the others: package control serves it",
 }
 
-// others are services that other packages serve; each has a test of its own for them.
-var others = map[protoreflect.FullName]string{
-	"orchestrator.v1.ConsumerService": "package consuming", "orchestrator.v1.WebhookService": "package consuming",
-}
-
-func TestEveryRPCHasAMethod(t *testing.T) {
-	served := map[protoreflect.FullName]int{}
-	for _, m := range All() {
-		if m.Descriptor == nil {
-			t.Fatalf("no RPC takes a %T", m.New())
-		}
-		served[m.Descriptor.FullName()]++
-		if (m.Unary == nil) == (m.Stream == nil) || m.Descriptor.IsStreamingServer() != (m.Stream != nil) {
-			t.Errorf("%s is registered as the wrong kind", m.Descriptor.FullName())
-		}
-	}
-	n := 0
-	for rpc := range RPCs() {
-		if elsewhere[rpc.FullName()] != "" || others[rpc.Parent().FullName()] != "" {
-			continue
-		}
-		n++
-		if served[rpc.FullName()] != 1 {
-			t.Errorf("%s has %d methods", rpc.FullName(), served[rpc.FullName()])
-		}
-	}
-	if n != len(All()) {
-		t.Errorf("%d RPCs, %d methods", n, len(All()))
-	}
-}
-
 // TestRPCsAreThoseOfTheContract: what the tests iterate are all RPCs that the .proto files name.
 func TestRPCsAreThoseOfTheContract(t *testing.T) {
 	files, err := filepath.Glob("../../api/orchestrator/v1/*.proto")

@@ -5,13 +5,14 @@ import (
 	"errors"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
 // nodes is the cluster, or why there is none.
 func (h *Host) nodes() (Nodes, error) {
 	if h.Nodes == nil {
-		return nil, unsupported("nodes")
+		return nil, Unsupported("nodes")
 	}
 	return h.Nodes, nil
 }
@@ -76,7 +77,7 @@ func setNode(ctx context.Context, host *Host, id string, cordoned, draining bool
 		return nil, err
 	}
 	if id == "" {
-		return nil, invalid("node", "list the nodes to see their ids", "is missing")
+		return nil, convert.Invalid("node", "list the nodes to see their ids", "is missing")
 	}
 	return nodes.Set(ctx, fleet.NodeID(id), cordoned, draining)
 }
@@ -115,7 +116,7 @@ func networkTarget(ctx context.Context, host *Host, req *v1.NetworkRestoredReque
 		return selected(ctx, host, t.Selector)
 	case *v1.NetworkRestoredRequest_Node:
 		if t.Node == "" {
-			return nil, invalid("node", "list the nodes to see their ids", "is empty")
+			return nil, convert.Invalid("node", "list the nodes to see their ids", "is empty")
 		}
 		return &NetworkTarget{Node: fleet.NodeID(t.Node)}, nil
 	case *v1.NetworkRestoredRequest_All:
@@ -123,7 +124,7 @@ func networkTarget(ctx context.Context, host *Host, req *v1.NetworkRestoredReque
 			return &NetworkTarget{}, nil
 		}
 	}
-	return nil, invalid("target", "set id, selector, node, or all to true", "is missing")
+	return nil, convert.Invalid("target", "set id, selector, node, or all to true", "is missing")
 }
 
 // selected are the accounts of a selector; nil for none.
@@ -133,7 +134,7 @@ func selected(ctx context.Context, host *Host, selector string) (*NetworkTarget,
 		return nil, err
 	}
 	if match == nil {
-		return nil, invalid("selector", "set all to true to address the whole cluster", "is empty")
+		return nil, convert.Invalid("selector", "set all to true to address the whole cluster", "is empty")
 	}
 	var target NetworkTarget
 	for after, version := fleet.AccountID(""), ""; ; {

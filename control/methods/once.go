@@ -39,7 +39,7 @@ func (m Method) Call(ctx context.Context, host *Host, requestID string, req prot
 		reply, err = m.outcome(attempt)
 		return reply, true, err
 	}
-	c := &command{attempt: attempt}
+	c := &Command{attempt: attempt}
 	reply, err = m.Unary(context.WithValue(ctx, commandKey{}, c), c.watch(host), req)
 	if err != nil {
 		return nil, false, failed(ctx, c, err)
@@ -83,7 +83,7 @@ func (m Method) outcome(attempt *requests.Attempt) (proto.Message, error) {
 		return nil, err
 	}
 	if lost {
-		return nil, replyLost("its reply was too large to keep")
+		return nil, ReplyLost("its reply was too large to keep")
 	}
 	reply := NewMessage(m.Descriptor.Output())
 	if err := proto.Unmarshal(stored, reply); err != nil {
@@ -103,13 +103,14 @@ func unknownOutcome(err error) error {
 		WithRemedy("look whether the command took effect before you repeat it with another request_id")
 }
 
-func replyLost(why string) *fleet.Error {
+// ReplyLost is the error of a command that was done before, and whose reply nobody has.
+func ReplyLost(why string) *fleet.Error {
 	return fleet.Errorf(fleet.CodeAlreadyExists, reasonReplyLost, "request_id: the command was done before; %s", why).
 		WithRemedy("nothing to do: the command was carried out once")
 }
 
-// command is what a method gets to know of its request id. Without one it is nil.
-type command struct {
+// Command is what a method gets to know of its request id. Without one it is nil.
+type Command struct {
 	attempt *requests.Attempt
 	asked   atomic.Bool // an account's environment was asked for
 	touched atomic.Bool // a call to Telegram may have taken effect
@@ -117,32 +118,33 @@ type command struct {
 
 type commandKey struct{}
 
-func commandOf(ctx context.Context) *command {
-	c, _ := ctx.Value(commandKey{}).(*command)
+// CommandOf is the command that a method carries out; nil when it was given no request id.
+func CommandOf(ctx context.Context) *Command {
+	c, _ := ctx.Value(commandKey{}).(*Command)
 	return c
 }
 
-// randomID is the n-th random_id to send with; 0 = draw one.
-func (c *command) randomID(n int) int64 {
+// RandomID is the n-th random_id to send with; 0 = draw one.
+func (c *Command) RandomID(n int) int64 {
 	if c == nil {
 		return 0
 	}
 	return c.attempt.RandomID(n)
 }
 
-// since is when the command was first tried; zero when nobody knows.
-func (c *command) since() time.Time {
+// Since is when the command was first tried; zero when nobody knows.
+func (c *Command) Since() time.Time {
 	if c == nil {
 		return time.Time{}
 	}
 	return c.attempt.Since()
 }
 
-// resumed tells that an earlier attempt may have taken effect.
-func (c *command) resumed() bool { return c != nil && c.attempt.Resumed() }
+// Resumed tells that an earlier attempt may have taken effect.
+func (c *Command) Resumed() bool { return c != nil && c.attempt.Resumed() }
 
 // watch is the host with environments that note what may have taken effect.
-func (c *command) watch(host *Host) *Host {
+func (c *Command) watch(host *Host) *Host {
 	if host.Env == nil {
 		return host
 	}
@@ -161,7 +163,7 @@ func (c *command) watch(host *Host) *Host {
 // witness notes the calls that may have taken effect.
 type witness struct {
 	telegram.Env
-	command *command
+	command *Command
 }
 
 func (w witness) Invoke(ctx context.Context, in bin.Encoder, out bin.Decoder) error {
@@ -179,9 +181,9 @@ func (w witness) saw(in bin.Encoder, err error) error {
 	return err
 }
 
-// ability finds what an environment offers beyond telegram.Env. A type assertion would miss it
+// Ability finds what an environment offers beyond telegram.Env. A type assertion would miss it
 // behind a witness.
-func ability[T any](env telegram.Env) (T, bool) {
+func Ability[T any](env telegram.Env) (T, bool) {
 	if w, ok := env.(witness); ok {
 		w.command.touched.Store(true) // what is done by it is not seen
 		env = w.Env
@@ -203,7 +205,7 @@ var (
 
 // untouched reports whether the command has certainly done nothing: by the calls that it made, or,
 // when it is none of an account's, by its refusal.
-func (c *command) untouched(own *fleet.Error) bool {
+func (c *Command) untouched(own *fleet.Error) bool {
 	if c.asked.Load() {
 		return !c.touched.Load()
 	}
@@ -212,7 +214,7 @@ func (c *command) untouched(own *fleet.Error) bool {
 
 // failed decides what a repetition of the command will find: the same refusal when Telegram gave
 // one, a new command when nothing was done, else an unknown outcome to find out about.
-func failed(ctx context.Context, c *command, err error) error {
+func failed(ctx context.Context, c *Command, err error) error {
 	var own *fleet.Error
 	refused := errors.As(err, &own) && slices.Contains(refusals, own.Code)
 	switch {

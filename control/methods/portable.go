@@ -30,7 +30,7 @@ type portable interface {
 func portableOf(env telegram.Env) (portable, error) {
 	account, ok := env.(portable)
 	if !ok {
-		return nil, unsupported("sessions of other clients")
+		return nil, Unsupported("sessions of other clients")
 	}
 	return account, nil
 }

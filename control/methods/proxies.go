@@ -4,6 +4,7 @@ import (
 	"context"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/control/convert"
 )
 
 // Proxies keeps the pools of proxies. What it returns holds no secrets. Reasons PROXY_EXISTS,
@@ -29,7 +30,7 @@ type ProxyTester interface {
 
 func (h *Host) proxies() (Proxies, error) {
 	if h.Proxies == nil {
-		return nil, unsupported("proxies")
+		return nil, Unsupported("proxies")
 	}
 	return h.Proxies, nil
 }
@@ -95,13 +96,13 @@ func deleteProxy(ctx context.Context, host *Host, req *v1.DeleteProxyRequest) (*
 
 func testProxy(ctx context.Context, host *Host, req *v1.TestProxyRequest) (*v1.TestProxyReply, error) {
 	if host.ProxyTester == nil {
-		return nil, unsupported("trying proxies")
+		return nil, Unsupported("trying proxies")
 	}
 	switch {
 	case (req.GetName() == "") == (req.GetMember() == nil):
-		return nil, invalid("name, member", "name a pool, or give a member with a link or fields", "exactly one must be given")
+		return nil, convert.Invalid("name, member", "name a pool, or give a member with a link or fields", "exactly one must be given")
 	case req.GetDc() < 0 || req.GetDc() > maxDC:
-		return nil, invalid("dc", "use 0 for the default", "must be 0 to %d (got %d)", maxDC, req.GetDc())
+		return nil, convert.Invalid("dc", "use 0 for the default", "must be 0 to %d (got %d)", maxDC, req.GetDc())
 	}
 	results, err := host.ProxyTester.Test(ctx, req)
 	if err != nil {

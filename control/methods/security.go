@@ -27,7 +27,7 @@ type MasterRotation struct {
 
 func rotateMasterKey(ctx context.Context, host *Host, _ *v1.RotateMasterKeyRequest) (*v1.RotateMasterKeyReply, error) {
 	if host.Security == nil {
-		return nil, unsupported("master keys")
+		return nil, Unsupported("master keys")
 	}
 	r, err := host.Security.RotateMasterKey(ctx)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/updates"
@@ -36,7 +37,7 @@ func (l Labels) Matcher(selector string) (func(context.Context, fleet.AccountID)
 func labelled(host *Host, selector string) (func(context.Context, fleet.AccountID) (bool, error), error) {
 	match, err := host.Labels.Matcher(selector)
 	if err == nil && match != nil && host.Labels == nil {
-		return nil, unsupported("selecting events by labels")
+		return nil, Unsupported("selecting events by labels")
 	}
 	return match, err
 }
@@ -70,18 +71,10 @@ func CheckSelector(text string) error {
 	return err
 }
 
-// Invalid is the error for a bad field of a request.
-func Invalid(field, remedy, format string, args ...any) error {
-	return invalid(field, remedy, format, args...)
-}
-
-// Unsupported is the error for what a server does not offer.
-func Unsupported(what string) error { return unsupported(what) }
-
 // CheckName refuses names of consumers and webhooks that cannot be.
 func CheckName(field, name string) error {
 	if fleet.AccountID(name).Validate() == nil {
 		return nil
 	}
-	return invalid(field, "choose another name", "must be 1 to 64 characters of a-z, 0-9 and - (got %.80q)", name)
+	return convert.Invalid(field, "choose another name", "must be 1 to 64 characters of a-z, 0-9 and - (got %.80q)", name)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/updates"
 )
@@ -23,9 +24,9 @@ type syncer interface {
 const maxPoll = 24 * time.Hour
 
 func syncUpdates(ctx context.Context, env telegram.Env, req *v1.SyncUpdatesRequest) (*v1.SyncUpdatesReply, error) {
-	account, ok := ability[syncer](env)
+	account, ok := Ability[syncer](env)
 	if !ok {
-		return nil, unsupported("update streams")
+		return nil, Unsupported("update streams")
 	}
 	reply := &v1.SyncUpdatesReply{}
 	if req.GetChannel() != "" || req.GetPollFor() != nil {
@@ -51,18 +52,18 @@ func syncChannel(ctx context.Context, env telegram.Env, account syncer, req *v1.
 	keep := req.GetPollFor().AsDuration()
 	switch {
 	case req.GetSkip():
-		return invalid("skip", "skip the common updates without channel", "excludes channel")
+		return convert.Invalid("skip", "skip the common updates without channel", "excludes channel")
 	case req.GetChannel() == "":
-		return invalid("poll_for", "name the channel", "is of a channel, and channel is empty")
+		return convert.Invalid("poll_for", "name the channel", "is of a channel, and channel is empty")
 	case req.GetPollFor() != nil && (!req.GetPollFor().IsValid() || keep < 0 || keep > maxPoll):
-		return invalid("poll_for", "for example 3600s", "must be 0 to %s (got %s)", maxPoll, keep)
+		return convert.Invalid("poll_for", "for example 3600s", "must be 0 to %s (got %s)", maxPoll, keep)
 	}
 	peer, err := telegram.ResolvePeer(ctx, env, req.GetChannel())
 	if err != nil {
 		return err
 	}
 	if peer.Kind != telegram.PeerChannel {
-		return invalid("channel", "users and basic groups are synced without channel", "must be a channel or supergroup (got %q)", req.GetChannel())
+		return convert.Invalid("channel", "users and basic groups are synced without channel", "must be a channel or supergroup (got %q)", req.GetChannel())
 	}
 	return account.SyncChannel(ctx, peer.ID, keep)
 }

@@ -39,7 +39,7 @@ func (s *syncing) SyncChannel(_ context.Context, id int64, keep time.Duration) e
 
 func TestSyncUpdatesSaysWhatItDoes(t *testing.T) {
 	env := func() *syncing {
-		return &syncing{peers: known(telegram.Peer{Kind: telegram.PeerChannel, ID: 9, AccessHash: 1}, telegram.Peer{Kind: telegram.PeerUser, ID: 7, AccessHash: 1})}
+		return &syncing{peers: peertest.New(telegram.Peer{Kind: telegram.PeerChannel, ID: 9, AccessHash: 1}, telegram.Peer{Kind: telegram.PeerUser, ID: 7, AccessHash: 1})}
 	}
 	good := map[string]*v1.SyncUpdatesRequest{
 		"all":       {},

@@ -1,4 +1,4 @@
-package methods
+package convert
 
 import (
 	"fmt"
@@ -14,8 +14,8 @@ import (
 // maxEntities is how many entities one message may have (core.telegram.org/api/entities).
 const maxEntities = 100
 
-// entitiesOf converts formatting from TL.
-func entitiesOf(list []tg.MessageEntityClass) []*v1.Entity {
+// Entities converts formatting from TL.
+func Entities(list []tg.MessageEntityClass) []*v1.Entity {
 	out := make([]*v1.Entity, 0, len(list))
 	for _, e := range list {
 		entity := &v1.Entity{Type: entityType(e), Offset: int32(e.GetOffset()), Length: int32(e.GetLength())}
@@ -69,17 +69,17 @@ var entityTypes = func() map[uint32]v1.EntityType {
 
 func entityType(e tg.MessageEntityClass) v1.EntityType { return entityTypes[e.TypeID()] }
 
-// inputEntities converts formatting to TL.
-func inputEntities(list []*v1.Entity, peers telegram.Peers) ([]tg.MessageEntityClass, error) {
+// InputEntities converts formatting to TL; field names it in errors.
+func InputEntities(field string, list []*v1.Entity, peers telegram.Peers) ([]tg.MessageEntityClass, error) {
 	if len(list) > maxEntities {
-		return nil, invalid("message.entities", "drop some", "must be at most %d (got %d)", maxEntities, len(list))
+		return nil, Invalid(field, "drop some", "must be at most %d (got %d)", maxEntities, len(list))
 	}
 	out := make([]tg.MessageEntityClass, 0, len(list))
 	for i, e := range list {
-		field := fmt.Sprintf("message.entities[%d]", i)
+		field := fmt.Sprintf("%s[%d]", field, i)
 		offset, length := int(e.GetOffset()), int(e.GetLength())
 		if offset < 0 || length <= 0 {
-			return nil, invalid(field, "give offset and length in UTF-16 code units", "must have offset >= 0 and length > 0 (got %d, %d)", offset, length)
+			return nil, Invalid(field, "give offset and length in UTF-16 code units", "must have offset >= 0 and length > 0 (got %d, %d)", offset, length)
 		}
 		if plain, ok := plainEntities[e.GetType()]; ok {
 			out = append(out, plain(offset, length))
@@ -102,7 +102,7 @@ func inputEntity(field string, e *v1.Entity, offset, length int, peers telegram.
 		return &tg.MessageEntityBlockquote{Offset: offset, Length: length, Collapsed: e.GetCollapsed()}, nil
 	case v1.EntityType_ENTITY_TYPE_TEXT_URL:
 		if e.GetUrl() == "" {
-			return nil, invalid(field+".url", "give the link's target", "is empty")
+			return nil, Invalid(field+".url", "give the link's target", "is empty")
 		}
 		return &tg.MessageEntityTextURL{Offset: offset, Length: length, URL: e.GetUrl()}, nil
 	case v1.EntityType_ENTITY_TYPE_CUSTOM_EMOJI:
@@ -117,5 +117,5 @@ func inputEntity(field string, e *v1.Entity, offset, length int, peers telegram.
 			Offset: offset, Length: length, UserID: &tg.InputUser{UserID: p.ID, AccessHash: p.AccessHash},
 		}, nil
 	}
-	return nil, invalid(field+".type", "give one of the types that EntityType lists", "cannot be sent (got %s)", e.GetType())
+	return nil, Invalid(field+".type", "give one of the types that EntityType lists", "cannot be sent (got %s)", e.GetType())
 }

@@ -1,4 +1,4 @@
-package methods
+package convert
 
 import (
 	"strings"
@@ -10,13 +10,13 @@ import (
 )
 
 // fillUpdate gives an event the typed form of its update; updates without one stay raw.
-func fillUpdate(out *v1.Event, u tg.UpdateClass, peers getter) {
+func fillUpdate(out *v1.Event, u tg.UpdateClass, peers Peers) {
 	switch u := u.(type) {
 	case *tg.UpdateDeleteMessages:
-		out.Payload = &v1.Event_MessagesDeleted{MessagesDeleted: &v1.MessagesDeleted{Ids: ids(u.Messages)}}
+		out.Payload = &v1.Event_MessagesDeleted{MessagesDeleted: &v1.MessagesDeleted{Ids: IDs(u.Messages)}}
 	case *tg.UpdateDeleteChannelMessages:
 		channel := channelPeer(u.ChannelID, peers)
-		out.Payload = &v1.Event_MessagesDeleted{MessagesDeleted: &v1.MessagesDeleted{Peer: channel, Ids: ids(u.Messages)}}
+		out.Payload = &v1.Event_MessagesDeleted{MessagesDeleted: &v1.MessagesDeleted{Peer: channel, Ids: IDs(u.Messages)}}
 	case *tg.UpdateUserStatus:
 		out.Payload = &v1.Event_UserStatus{UserStatus: userStatusOf(u, peers)}
 	default:
@@ -31,17 +31,17 @@ func fillUpdate(out *v1.Event, u tg.UpdateClass, peers getter) {
 	}
 }
 
-func userPeer(id int64, peers getter) *v1.Peer {
+func userPeer(id int64, peers Peers) *v1.Peer {
 	if id == 0 {
 		return nil
 	}
-	return tlPeerOf(&tg.PeerUser{UserID: id}, peers)
+	return TLPeer(&tg.PeerUser{UserID: id}, peers)
 }
 
-func chatPeer(id int64, peers getter) *v1.Peer { return tlPeerOf(&tg.PeerChat{ChatID: id}, peers) }
+func chatPeer(id int64, peers Peers) *v1.Peer { return TLPeer(&tg.PeerChat{ChatID: id}, peers) }
 
-func channelPeer(id int64, peers getter) *v1.Peer {
-	return tlPeerOf(&tg.PeerChannel{ChannelID: id}, peers)
+func channelPeer(id int64, peers Peers) *v1.Peer {
+	return TLPeer(&tg.PeerChannel{ChannelID: id}, peers)
 }
 
 // inlineID is the TL form of an inline message's id; nil for none.
@@ -65,12 +65,12 @@ func geoOf(g tg.GeoPointClass) *v1.GeoPoint {
 }
 
 // fillQuery: what bots are asked and must answer.
-func fillQuery(out *v1.Event, u tg.UpdateClass, peers getter) {
+func fillQuery(out *v1.Event, u tg.UpdateClass, peers Peers) {
 	callback := func(q *v1.CallbackQuery) { out.Payload = &v1.Event_CallbackQuery{CallbackQuery: q} }
 	switch u := u.(type) {
 	case *tg.UpdateBotCallbackQuery:
 		callback(&v1.CallbackQuery{
-			QueryId: u.QueryID, User: userPeer(u.UserID, peers), Peer: tlPeerOf(u.Peer, peers), MessageId: int32(u.MsgID),
+			QueryId: u.QueryID, User: userPeer(u.UserID, peers), Peer: TLPeer(u.Peer, peers), MessageId: int32(u.MsgID),
 			ChatInstance: u.ChatInstance, Data: u.Data, Game: u.GameShortName,
 		})
 	case *tg.UpdateInlineBotCallbackQuery:
@@ -83,7 +83,7 @@ func fillQuery(out *v1.Event, u tg.UpdateClass, peers getter) {
 			QueryId: u.QueryID, User: userPeer(u.UserID, peers), ChatInstance: u.ChatInstance, Data: u.Data,
 			BusinessConnectionId: u.ConnectionID,
 		}
-		if m := messageOf(u.Message, peers); m != nil {
+		if m := Message(u.Message, peers); m != nil {
 			q.Peer, q.MessageId = m.Peer, m.Id
 		}
 		callback(q)
@@ -100,16 +100,16 @@ func fillQuery(out *v1.Event, u tg.UpdateClass, peers getter) {
 	}
 }
 
-func fillChatAction(out *v1.Event, u tg.UpdateClass, peers getter) {
+func fillChatAction(out *v1.Event, u tg.UpdateClass, peers Peers) {
 	a := &v1.ChatAction{}
 	var action tg.SendMessageActionClass
 	switch u := u.(type) {
 	case *tg.UpdateUserTyping:
 		a.Peer, a.Sender, a.TopId, action = userPeer(u.UserID, peers), userPeer(u.UserID, peers), int32(u.TopMsgID), u.Action
 	case *tg.UpdateChatUserTyping:
-		a.Peer, a.Sender, action = chatPeer(u.ChatID, peers), tlPeerOf(u.FromID, peers), u.Action
+		a.Peer, a.Sender, action = chatPeer(u.ChatID, peers), TLPeer(u.FromID, peers), u.Action
 	case *tg.UpdateChannelUserTyping:
-		a.Peer, a.Sender, a.TopId, action = channelPeer(u.ChannelID, peers), tlPeerOf(u.FromID, peers), int32(u.TopMsgID), u.Action
+		a.Peer, a.Sender, a.TopId, action = channelPeer(u.ChannelID, peers), TLPeer(u.FromID, peers), int32(u.TopMsgID), u.Action
 	default:
 		return
 	}
@@ -120,13 +120,13 @@ func fillChatAction(out *v1.Event, u tg.UpdateClass, peers getter) {
 	out.Payload = &v1.Event_ChatAction{ChatAction: a}
 }
 
-func userStatusOf(u *tg.UpdateUserStatus, peers getter) *v1.UserStatus {
+func userStatusOf(u *tg.UpdateUserStatus, peers Peers) *v1.UserStatus {
 	s := &v1.UserStatus{User: userPeer(u.UserID, peers)}
 	switch status := u.Status.(type) {
 	case *tg.UserStatusOnline:
-		s.Status, s.Until = v1.OnlineStatus_ONLINE_STATUS_ONLINE, unix(status.Expires)
+		s.Status, s.Until = v1.OnlineStatus_ONLINE_STATUS_ONLINE, Unix(status.Expires)
 	case *tg.UserStatusOffline:
-		s.Status, s.Until = v1.OnlineStatus_ONLINE_STATUS_OFFLINE, unix(status.WasOnline)
+		s.Status, s.Until = v1.OnlineStatus_ONLINE_STATUS_OFFLINE, Unix(status.WasOnline)
 	case *tg.UserStatusRecently:
 		s.Status = v1.OnlineStatus_ONLINE_STATUS_RECENTLY
 	case *tg.UserStatusLastWeek:
@@ -137,21 +137,21 @@ func userStatusOf(u *tg.UpdateUserStatus, peers getter) *v1.UserStatus {
 	return s
 }
 
-func fillRead(out *v1.Event, u tg.UpdateClass, peers getter) {
+func fillRead(out *v1.Event, u tg.UpdateClass, peers Peers) {
 	r := &v1.ReadReceipt{}
 	switch u := u.(type) {
 	case *tg.UpdateReadHistoryInbox:
-		r.Peer, r.MaxId, r.TopId, r.StillUnread = tlPeerOf(u.Peer, peers), int32(u.MaxID), int32(u.TopMsgID), int32(u.StillUnreadCount)
+		r.Peer, r.MaxId, r.TopId, r.StillUnread = TLPeer(u.Peer, peers), int32(u.MaxID), int32(u.TopMsgID), int32(u.StillUnreadCount)
 	case *tg.UpdateReadHistoryOutbox:
-		r.Peer, r.MaxId, r.Outbox = tlPeerOf(u.Peer, peers), int32(u.MaxID), true
+		r.Peer, r.MaxId, r.Outbox = TLPeer(u.Peer, peers), int32(u.MaxID), true
 	case *tg.UpdateReadChannelInbox:
 		r.Peer, r.MaxId, r.StillUnread = channelPeer(u.ChannelID, peers), int32(u.MaxID), int32(u.StillUnreadCount)
 	case *tg.UpdateReadChannelOutbox:
 		r.Peer, r.MaxId, r.Outbox = channelPeer(u.ChannelID, peers), int32(u.MaxID), true
 	case *tg.UpdateReadMessagesContents:
-		r.MessageIds = ids(u.Messages)
+		r.MessageIds = IDs(u.Messages)
 	case *tg.UpdateChannelReadMessagesContents:
-		r.Peer, r.MessageIds, r.TopId = channelPeer(u.ChannelID, peers), ids(u.Messages), int32(u.TopMsgID)
+		r.Peer, r.MessageIds, r.TopId = channelPeer(u.ChannelID, peers), IDs(u.Messages), int32(u.TopMsgID)
 	case *tg.UpdateReadChannelDiscussionInbox:
 		r.Peer, r.MaxId, r.TopId = channelPeer(u.ChannelID, peers), int32(u.ReadMaxID), int32(u.TopMsgID)
 	case *tg.UpdateReadChannelDiscussionOutbox:
@@ -191,27 +191,27 @@ func reactionCounts(list []tg.ReactionCount) []*v1.ReactionCount {
 	return out
 }
 
-func fillReaction(out *v1.Event, u tg.UpdateClass, peers getter) {
+func fillReaction(out *v1.Event, u tg.UpdateClass, peers Peers) {
 	r := &v1.ReactionChanged{}
 	switch u := u.(type) {
 	case *tg.UpdateBotMessageReaction:
-		r.Peer, r.MessageId, r.Date, r.Actor = tlPeerOf(u.Peer, peers), int32(u.MsgID), unix(u.Date), tlPeerOf(u.Actor, peers)
+		r.Peer, r.MessageId, r.Date, r.Actor = TLPeer(u.Peer, peers), int32(u.MsgID), Unix(u.Date), TLPeer(u.Actor, peers)
 		r.Before, r.Now = reactionsOf(u.OldReactions), reactionsOf(u.NewReactions)
 	case *tg.UpdateBotMessageReactions:
-		r.Peer, r.MessageId, r.Date, r.Counts = tlPeerOf(u.Peer, peers), int32(u.MsgID), unix(u.Date), reactionCounts(u.Reactions)
+		r.Peer, r.MessageId, r.Date, r.Counts = TLPeer(u.Peer, peers), int32(u.MsgID), Unix(u.Date), reactionCounts(u.Reactions)
 	case *tg.UpdateMessageReactions:
-		r.Peer, r.MessageId, r.Counts = tlPeerOf(u.Peer, peers), int32(u.MsgID), reactionCounts(u.Reactions.Results)
+		r.Peer, r.MessageId, r.Counts = TLPeer(u.Peer, peers), int32(u.MsgID), reactionCounts(u.Reactions.Results)
 	default:
 		return
 	}
 	out.Payload = &v1.Event_Reaction{Reaction: r}
 }
 
-func fillPoll(out *v1.Event, u tg.UpdateClass, peers getter) {
+func fillPoll(out *v1.Event, u tg.UpdateClass, peers Peers) {
 	p := &v1.PollChanged{}
 	switch u := u.(type) {
 	case *tg.UpdateMessagePollVote:
-		p.PollId, p.Voter, p.Options = u.PollID, tlPeerOf(u.Peer, peers), u.Options
+		p.PollId, p.Voter, p.Options = u.PollID, TLPeer(u.Peer, peers), u.Options
 	case *tg.UpdateMessagePoll:
 		p.PollId, p.TotalVoters = u.PollID, int32(u.Results.TotalVoters)
 		for _, r := range u.Results.Results {
@@ -223,14 +223,14 @@ func fillPoll(out *v1.Event, u tg.UpdateClass, peers getter) {
 	out.Payload = &v1.Event_Poll{Poll: p}
 }
 
-func fillJoinRequest(out *v1.Event, u tg.UpdateClass, peers getter) {
+func fillJoinRequest(out *v1.Event, u tg.UpdateClass, peers Peers) {
 	j := &v1.JoinRequest{}
 	switch u := u.(type) {
 	case *tg.UpdateBotChatInviteRequester:
-		j.Peer, j.Date, j.About, j.InviteLink = tlPeerOf(u.Peer, peers), unix(u.Date), u.About, inviteLink(u.Invite)
+		j.Peer, j.Date, j.About, j.InviteLink = TLPeer(u.Peer, peers), Unix(u.Date), u.About, inviteLink(u.Invite)
 		j.Users = []*v1.Peer{userPeer(u.UserID, peers)}
 	case *tg.UpdatePendingJoinRequests:
-		j.Peer, j.Pending = tlPeerOf(u.Peer, peers), int32(u.RequestsPending)
+		j.Peer, j.Pending = TLPeer(u.Peer, peers), int32(u.RequestsPending)
 		for _, id := range u.RecentRequesters {
 			j.Users = append(j.Users, userPeer(id, peers))
 		}

@@ -1,4 +1,4 @@
-package methods
+package convert
 
 import (
 	"github.com/gotd/td/tg"
@@ -7,19 +7,19 @@ import (
 )
 
 // fillParticipant: who joined, left, or became something else.
-func fillParticipant(out *v1.Event, u tg.UpdateClass, peers getter) {
+func fillParticipant(out *v1.Event, u tg.UpdateClass, peers Peers) {
 	p := &v1.ParticipantChanged{}
 	switch u := u.(type) {
 	case *tg.UpdateChatParticipant:
 		p.Peer, p.User, p.Actor = chatPeer(u.ChatID, peers), userPeer(u.UserID, peers), userPeer(u.ActorID, peers)
-		p.Date, p.InviteLink = unix(u.Date), inviteLink(u.Invite)
+		p.Date, p.InviteLink = Unix(u.Date), inviteLink(u.Invite)
 		p.Before, p.Now, p.Rank = chatMembership(u.PrevParticipant), chatMembership(u.NewParticipant), rankOf(u.NewParticipant)
 	case *tg.UpdateChannelParticipant:
 		p.Peer, p.User, p.Actor = channelPeer(u.ChannelID, peers), userPeer(u.UserID, peers), userPeer(u.ActorID, peers)
-		p.Date, p.InviteLink = unix(u.Date), inviteLink(u.Invite)
+		p.Date, p.InviteLink = Unix(u.Date), inviteLink(u.Invite)
 		p.Before, p.Now, p.Rank = channelMembership(u.PrevParticipant), channelMembership(u.NewParticipant), rankOf(u.NewParticipant)
 	case *tg.UpdateChatParticipantAdd:
-		p.Peer, p.User, p.Actor, p.Date = chatPeer(u.ChatID, peers), userPeer(u.UserID, peers), userPeer(u.InviterID, peers), unix(u.Date)
+		p.Peer, p.User, p.Actor, p.Date = chatPeer(u.ChatID, peers), userPeer(u.UserID, peers), userPeer(u.InviterID, peers), Unix(u.Date)
 		p.Before, p.Now = v1.Membership_MEMBERSHIP_LEFT, v1.Membership_MEMBERSHIP_MEMBER
 	case *tg.UpdateChatParticipantDelete:
 		p.Peer, p.User, p.Now = chatPeer(u.ChatID, peers), userPeer(u.UserID, peers), v1.Membership_MEMBERSHIP_LEFT
@@ -35,7 +35,7 @@ func fillParticipant(out *v1.Event, u tg.UpdateClass, peers getter) {
 			p.Peer = chatPeer(u.Participants.GetChatID(), peers)
 		}
 	case *tg.UpdateBotStopped:
-		p.Peer, p.User, p.Actor, p.Date = userPeer(u.UserID, peers), userPeer(u.UserID, peers), userPeer(u.UserID, peers), unix(u.Date)
+		p.Peer, p.User, p.Actor, p.Date = userPeer(u.UserID, peers), userPeer(u.UserID, peers), userPeer(u.UserID, peers), Unix(u.Date)
 		p.Before, p.Now = v1.Membership_MEMBERSHIP_LEFT, v1.Membership_MEMBERSHIP_MEMBER
 		if u.Stopped {
 			p.Before, p.Now = p.Now, p.Before

@@ -1,17 +1,16 @@
-package methods
+package convert
 
 import (
 	"strings"
-	"time"
 
 	"github.com/gotd/td/tg"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/telegram"
 )
 
-func peerOf(p telegram.Peer) *v1.Peer {
+// Peer describes a peer.
+func Peer(p telegram.Peer) *v1.Peer {
 	out := &v1.Peer{Id: p.BotAPIID(), Username: p.Username, Title: p.Title}
 	switch p.Kind {
 	case telegram.PeerUser:
@@ -24,8 +23,8 @@ func peerOf(p telegram.Peer) *v1.Peer {
 	return out
 }
 
-// tlPeerOf describes a TL peer as far as it is known; nil for none.
-func tlPeerOf(p tg.PeerClass, peers getter) *v1.Peer {
+// TLPeer describes a TL peer as far as it is known; nil for none.
+func TLPeer(p tg.PeerClass, peers Peers) *v1.Peer {
 	kind, id, ok := telegram.PeerRef(p)
 	if !ok {
 		return nil
@@ -34,10 +33,11 @@ func tlPeerOf(p tg.PeerClass, peers getter) *v1.Peer {
 	if !ok || known.ID != id {
 		known = telegram.Peer{Kind: kind, ID: id}
 	}
-	return peerOf(known)
+	return Peer(known)
 }
 
-func userOf(u *tg.User) *v1.User {
+// User converts a user; nil for none.
+func User(u *tg.User) *v1.User {
 	if u == nil {
 		return nil
 	}
@@ -61,14 +61,14 @@ func userOf(u *tg.User) *v1.User {
 	return out
 }
 
-// messageOf converts a message or service message; nil for messageEmpty.
-func messageOf(m tg.MessageClass, peers getter) *v1.Message {
+// Message converts a message or service message; nil for messageEmpty.
+func Message(m tg.MessageClass, peers Peers) *v1.Message {
 	switch m := m.(type) {
 	case *tg.Message:
 		out := &v1.Message{
-			Id: int32(m.ID), Peer: tlPeerOf(m.PeerID, peers), Sender: senderOf(m.FromID, m.PeerID, m.Out, m.Post, peers),
-			Date: unix(m.Date), EditDate: unix(m.EditDate), Out: m.Out, Text: m.Message, Entities: entitiesOf(m.Entities),
-			Media: mediaOf(m.Media), Reply: replyOf(m.ReplyTo, peers), Keyboard: keyboardOf(m.ReplyMarkup),
+			Id: int32(m.ID), Peer: TLPeer(m.PeerID, peers), Sender: senderOf(m.FromID, m.PeerID, m.Out, m.Post, peers),
+			Date: Unix(m.Date), EditDate: Unix(m.EditDate), Out: m.Out, Text: m.Message, Entities: Entities(m.Entities),
+			Media: Media(m.Media), Reply: replyOf(m.ReplyTo, peers), Keyboard: Keyboard(m.ReplyMarkup),
 			GroupedId: m.GroupedID, ViaBotId: m.ViaBotID, PostAuthor: m.PostAuthor,
 			Views: int32(m.Views), Forwards: int32(m.Forwards), Mentioned: m.Mentioned, Silent: m.Silent,
 			Post: m.Post, Pinned: m.Pinned, Noforwards: m.Noforwards,
@@ -79,8 +79,8 @@ func messageOf(m tg.MessageClass, peers getter) *v1.Message {
 		return out
 	case *tg.MessageService:
 		return &v1.Message{
-			Id: int32(m.ID), Peer: tlPeerOf(m.PeerID, peers), Sender: senderOf(m.FromID, m.PeerID, m.Out, m.Post, peers),
-			Date: unix(m.Date), Out: m.Out, Reply: replyOf(m.ReplyTo, peers), Mentioned: m.Mentioned, Silent: m.Silent,
+			Id: int32(m.ID), Peer: TLPeer(m.PeerID, peers), Sender: senderOf(m.FromID, m.PeerID, m.Out, m.Post, peers),
+			Date: Unix(m.Date), Out: m.Out, Reply: replyOf(m.ReplyTo, peers), Mentioned: m.Mentioned, Silent: m.Silent,
 			Post: m.Post, Service: &v1.ServiceAction{Kind: shortName(m.Action, "messageAction")},
 		}
 	}
@@ -88,44 +88,45 @@ func messageOf(m tg.MessageClass, peers getter) *v1.Message {
 }
 
 // senderOf is who sent a message: in private chats Telegram leaves it out where it is plain.
-func senderOf(from, chat tg.PeerClass, out, post bool, peers getter) *v1.Peer {
+func senderOf(from, chat tg.PeerClass, out, post bool, peers Peers) *v1.Peer {
 	if from != nil {
-		return tlPeerOf(from, peers)
+		return TLPeer(from, peers)
 	}
 	if post {
 		return nil
 	}
 	if out {
 		if self, ok := peers.Get(telegram.PeerUser, 0); ok {
-			return peerOf(self)
+			return Peer(self)
 		}
 		return nil
 	}
 	if _, private := chat.(*tg.PeerUser); private {
-		return tlPeerOf(chat, peers)
+		return TLPeer(chat, peers)
 	}
 	return nil
 }
 
-func replyOf(h tg.MessageReplyHeaderClass, peers getter) *v1.ReplyHeader {
+func replyOf(h tg.MessageReplyHeaderClass, peers Peers) *v1.ReplyHeader {
 	reply, ok := h.(*tg.MessageReplyHeader)
 	if !ok {
 		return nil
 	}
 	return &v1.ReplyHeader{
-		MessageId: int32(reply.ReplyToMsgID), Peer: tlPeerOf(reply.ReplyToPeerID, peers),
+		MessageId: int32(reply.ReplyToMsgID), Peer: TLPeer(reply.ReplyToPeerID, peers),
 		TopId: int32(reply.ReplyToTopID), Quote: reply.QuoteText, ForumTopic: reply.ForumTopic,
 	}
 }
 
-func forwardOf(h tg.MessageFwdHeader, peers getter) *v1.ForwardHeader {
+func forwardOf(h tg.MessageFwdHeader, peers Peers) *v1.ForwardHeader {
 	return &v1.ForwardHeader{
-		From: tlPeerOf(h.FromID, peers), FromName: h.FromName, Date: unix(h.Date),
+		From: TLPeer(h.FromID, peers), FromName: h.FromName, Date: Unix(h.Date),
 		ChannelPost: int32(h.ChannelPost), PostAuthor: h.PostAuthor,
 	}
 }
 
-func keyboardOf(m tg.ReplyMarkupClass) *v1.Keyboard {
+// Keyboard converts a keyboard; nil for none.
+func Keyboard(m tg.ReplyMarkupClass) *v1.Keyboard {
 	var rows []tg.KeyboardButtonRow
 	inline := false
 	switch m := m.(type) {
@@ -167,7 +168,8 @@ func buttonOf(b tg.KeyboardButtonClass) *v1.Button {
 	return out
 }
 
-func mediaOf(m tg.MessageMediaClass) *v1.Media {
+// Media describes the media of a message; nil for none.
+func Media(m tg.MessageMediaClass) *v1.Media {
 	if m == nil {
 		return nil
 	}
@@ -237,12 +239,4 @@ func shortName(v interface{ TypeName() string }, class string) string {
 		return ""
 	}
 	return strings.ToLower(name[:1]) + name[1:]
-}
-
-// unix is a TL date; nil for none.
-func unix(date int) *timestamppb.Timestamp {
-	if date == 0 {
-		return nil
-	}
-	return timestamppb.New(time.Unix(int64(date), 0))
 }

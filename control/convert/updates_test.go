@@ -1,4 +1,4 @@
-package methods
+package convert
 
 import (
 	"reflect"
@@ -25,7 +25,7 @@ func (everybody) KnowsChat(int64) bool                            { return true 
 func (everybody) InputChannel(int64) (tg.InputChannelClass, bool) { return nil, false }
 
 // logged is the event that the log hands out for an update, typed and with its raw form.
-func logged(t *testing.T, u tg.UpdateClass, peers getter) *v1.Event {
+func logged(t *testing.T, u tg.UpdateClass, peers Peers) *v1.Event {
 	t.Helper()
 	in, err := tlupdates.FromUpdates(&tg.UpdateShort{Update: u, Date: 5}, tlupdates.Source{Self: 1, MsgID: 9, Token: "1"}, everybody{})
 	if err != nil {
@@ -40,7 +40,9 @@ func logged(t *testing.T, u tg.UpdateClass, peers getter) *v1.Event {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return eventOf(Event{Account: "anna", Kind: e.Kind, ID: e.ID, Time: time.Unix(7, 0), Payload: payload}, peers, true)
+	out := &v1.Event{Kind: e.Kind, Id: e.ID}
+	Payload(out, payload, peers, true)
+	return out
 }
 
 // TestEveryKindIsTyped: each update whose kind is not raw has a typed form of its own, besides

@@ -1,4 +1,4 @@
-package methods
+package convert
 
 import (
 	"errors"
@@ -37,7 +37,7 @@ func TestEveryEntityTypeRoundTrips(t *testing.T) {
 		case v1.EntityType_ENTITY_TYPE_BLOCKQUOTE:
 			want.Collapsed = true
 		}
-		tl, err := inputEntities([]*v1.Entity{want}, peers)
+		tl, err := InputEntities("message.entities", []*v1.Entity{want}, peers)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -45,7 +45,7 @@ func TestEveryEntityTypeRoundTrips(t *testing.T) {
 		if mention, ok := tl[0].(*tg.InputMessageEntityMentionName); ok { // the server answers with the other form
 			tl[0] = &tg.MessageEntityMentionName{Offset: mention.Offset, Length: mention.Length, UserID: mention.UserID.(*tg.InputUser).UserID}
 		}
-		if diff := cmp.Diff(want, entitiesOf(tl)[0], protocmp.Transform()); diff != "" {
+		if diff := cmp.Diff(want, Entities(tl)[0], protocmp.Transform()); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
@@ -56,18 +56,18 @@ func TestBadEntitiesAreRefused(t *testing.T) {
 		"FIELD_INVALID": {Type: v1.EntityType_ENTITY_TYPE_BOLD, Offset: -1, Length: 1},
 		"PEER_UNKNOWN":  {Type: v1.EntityType_ENTITY_TYPE_MENTION_NAME, Length: 1, UserId: 5},
 	} {
-		_, err := inputEntities([]*v1.Entity{e}, known())
+		_, err := InputEntities("message.entities", []*v1.Entity{e}, known())
 		var own *fleet.Error
 		if !errors.As(err, &own) || own.Reason != reason {
 			t.Errorf("%v: got %v", e, err)
 		}
 	}
 	for _, e := range []*v1.Entity{{Length: 1}, {Type: v1.EntityType_ENTITY_TYPE_TEXT_URL, Length: 1}, {Type: 99, Length: 1}} {
-		if _, err := inputEntities([]*v1.Entity{e}, known()); err == nil {
+		if _, err := InputEntities("message.entities", []*v1.Entity{e}, known()); err == nil {
 			t.Errorf("%v was accepted", e)
 		}
 	}
-	if _, err := inputEntities(make([]*v1.Entity, maxEntities+1), known()); err == nil {
+	if _, err := InputEntities("message.entities", make([]*v1.Entity, maxEntities+1), known()); err == nil {
 		t.Error("too many were accepted")
 	}
 }
@@ -99,15 +99,15 @@ func TestMessageCarriesWhatItShows(t *testing.T) {
 			{Text: "ok", Kind: "callback", Data: []byte("d")}, {Text: "go", Kind: "url", Url: "u"}, {Text: "t", Kind: "text"},
 		}}}},
 	}
-	got := messageOf(m, known(telegram.Peer{Kind: telegram.PeerChannel, ID: 5, Title: "News"}))
+	got := Message(m, known(telegram.Peer{Kind: telegram.PeerChannel, ID: 5, Title: "News"}))
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
-	service := messageOf(&tg.MessageService{ID: 1, PeerID: &tg.PeerChat{ChatID: 2}, Action: &tg.MessageActionPinMessage{}}, nobody{})
+	service := Message(&tg.MessageService{ID: 1, PeerID: &tg.PeerChat{ChatID: 2}, Action: &tg.MessageActionPinMessage{}}, Nobody{})
 	if service.GetService().GetKind() != "pinMessage" || service.GetPeer().GetId() != -2 {
 		t.Errorf("got %v", service)
 	}
-	if messageOf(&tg.MessageEmpty{ID: 1}, nobody{}) != nil {
+	if Message(&tg.MessageEmpty{ID: 1}, Nobody{}) != nil {
 		t.Error("messageEmpty is no message")
 	}
 }
@@ -122,21 +122,13 @@ func TestSenderOfPrivateMessages(t *testing.T) {
 		{&tg.Message{PeerID: chat}, 7}, {&tg.Message{PeerID: chat, Out: true}, 1},
 		{&tg.Message{PeerID: &tg.PeerChannel{ChannelID: 5}, Post: true}, 0},
 	} {
-		if got := messageOf(c.m, self).GetSender().GetId(); got != c.want {
+		if got := Message(c.m, self).GetSender().GetId(); got != c.want {
 			t.Errorf("%v: got %d, want %d", c.m, got, c.want)
 		}
 	}
 }
 
-func TestNamesOfTheContract(t *testing.T) {
-	for _, c := range []telegram.CodeType{
-		telegram.CodeApp, telegram.CodeSMS, telegram.CodeCall, telegram.CodeFlashCall, telegram.CodeMissedCall, telegram.CodeEmail,
-		telegram.CodeEmailSetupRequired, telegram.CodeFragment, telegram.CodeFirebase, telegram.CodeSMSWord, telegram.CodeSMSPhrase,
-	} {
-		if codeType(c) == v1.CodeType_CODE_TYPE_UNSPECIFIED {
-			t.Errorf("%s has no value in the contract", c)
-		}
-	}
+func TestEveryStateHasAValue(t *testing.T) {
 	for _, state := range []string{"new", "connecting", "unauthorized", "code_sent", "password_needed", "qr_pending", "online", "backoff",
 		"rate_limited", "paused", "draining", "quarantined", "logged_out", "banned", "conflict"} {
 		if AccountState(state) == v1.AccountState_ACCOUNT_STATE_UNSPECIFIED {
@@ -147,11 +139,11 @@ func TestNamesOfTheContract(t *testing.T) {
 
 func TestUserNames(t *testing.T) {
 	u := &tg.User{ID: 1, Usernames: []tg.Username{{Username: "old"}, {Active: true, Username: "a"}, {Active: true, Username: "b"}}}
-	got := userOf(u)
+	got := User(u)
 	if got.GetUsername() != "a" || !slices.Equal(got.GetUsernames(), []string{"a", "b"}) {
 		t.Errorf("got %v", got)
 	}
-	if userOf(nil) != nil {
-		t.Error("nobody is a user")
+	if User(nil) != nil {
+		t.Error("Nobody is a user")
 	}
 }

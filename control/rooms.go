@@ -1,0 +1,16 @@
+package control
+
+import (
+	"slices"
+
+	"github.com/telefleet/orchestrator/control/consuming"
+	"github.com/telefleet/orchestrator/control/methods"
+	"github.com/telefleet/orchestrator/control/methods/messages"
+	"github.com/telefleet/orchestrator/control/methods/rawcalls"
+)
+
+// Methods are those of all rooms: every RPC of the contract but Exchange, which is a stream over
+// them.
+func Methods() []methods.Method {
+	return slices.Concat(methods.All(), messages.All(), rawcalls.All(), consuming.All())
+}
