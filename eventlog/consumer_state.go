@@ -78,7 +78,7 @@ func (l *Log) consumers(ctx context.Context) (jetstream.KeyValue, error) {
 	if l.places.kv != nil {
 		return l.places.kv, nil
 	}
-	kv, err := l.store.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+	kv, err := l.store.JS.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket: l.cfg.Name + "_CONSUMERS", Replicas: l.cfg.Replicas, History: 1,
 	})
 	if err == nil {
@@ -134,10 +134,10 @@ func (c *Consumer) load(ctx context.Context) error {
 		// The stored zero cursor means "from sequence 1": unlike a new consumer's it reports
 		// what retention dropped meanwhile.
 		scan := from.cursor
-		c.reader.pos = min(c.reader.table.resolve(scan), c.reader.end)
+		c.reader.pos = min(c.reader.table.Resolve(scan.Epoch, scan.Seq), c.reader.end)
 		c.reader.seen, c.reader.fresh = c.reader.pos, false
 		for a, seq := range st.Behind {
-			seq = c.reader.table.resolve(Cursor{Epoch: scan.Epoch, Seq: seq})
+			seq = c.reader.table.Resolve(scan.Epoch, seq)
 			if seq >= c.reader.pos {
 				continue // what it was behind of was cut off
 			}

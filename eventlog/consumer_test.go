@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/telefleet/orchestrator/eventlog/stream"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -118,7 +119,7 @@ func TestStuckAccountDoesNotHoldUpTheOthers(t *testing.T) {
 	mustAppend(t, other, ids...)
 	for i := range n {
 		ack(t, c, fetchOne(t, c, fmt.Sprint("other/", i)))
-		if got := c.InFlight(); got > 20+pageRecords {
+		if got := c.InFlight(); got > 20+stream.PageRecords {
 			t.Fatalf("%d held", got)
 		}
 	}

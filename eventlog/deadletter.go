@@ -9,26 +9,24 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/telefleet/orchestrator/eventlog/stream"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
 // Dead letters lie in a stream of their own, sealed as they were in the log, under
 // "dead.<prefix><consumer>.<account>". They share the log's limit of age and take at most
 // an eighth of its bytes.
-func (l *Log) deadStore(ctx context.Context, consumer string) (*store, error) {
-	prefix := "dead." + l.store.prefix
-	stream, err := l.store.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+func (l *Log) deadStore(ctx context.Context, consumer string) (*stream.Store, error) {
+	prefix := "dead." + l.store.Prefix
+	s, err := l.store.Beside(ctx, prefix+consumer+".", jetstream.StreamConfig{
 		Name: l.cfg.Name + "_DEAD", Description: "events that consumers gave up",
-		Subjects: []string{prefix + "*.*"}, Discard: jetstream.DiscardOld,
-		MaxAge: l.cfg.MaxAge, MaxBytes: max(l.cfg.MaxBytes/8, 1<<20),
-		Storage: jetstream.FileStorage, Replicas: l.cfg.Replicas, AllowDirect: true,
+		Subjects: []string{prefix + "*.*"}, MaxAge: l.cfg.MaxAge, MaxBytes: max(l.cfg.MaxBytes/8, 1<<20),
+		Replicas: l.cfg.Replicas,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("dead letters: %w", err)
 	}
-	s := *l.store
-	s.stream, s.name, s.prefix = stream, l.cfg.Name+"_DEAD", prefix+consumer+"."
-	return &s, nil
+	return s, nil
 }
 
 // bury makes dead letters of entries and settles them.
@@ -49,9 +47,9 @@ func (c *Consumer) bury(ctx context.Context, dead []*entry) error {
 			if err != nil {
 				return err
 			}
-			m := &nats.Msg{Subject: s.subject(e.rec.Account), Data: body, Header: nats.Header{}}
+			m := &nats.Msg{Subject: s.Subject(e.rec.Account), Data: body, Header: nats.Header{}}
 			m.Header.Set(deadCursorHeader, e.rec.Cursor().String())
-			if _, err := s.js.PublishMsg(ctx, m, jetstream.WithExpectStream(s.name)); err != nil {
+			if _, err := s.JS.PublishMsg(ctx, m, jetstream.WithExpectStream(s.Name)); err != nil {
 				return fmt.Errorf("dead letter: %w", err)
 			}
 		}
@@ -73,15 +71,15 @@ func (l *Log) DeadLetters(ctx context.Context, consumer string) iter.Seq2[Record
 	return func(yield func(Record, error) bool) {
 		s, err := l.deadStore(ctx, consumer)
 		for pos := uint64(0); err == nil; {
-			var raws []rawRecord
-			raws, err = s.direct(ctx, map[string]any{"seq": pos + 1, "batch": pageRecords, "max_bytes": pageBytes, "next_by_subj": s.prefix + "*"})
+			var raws []stream.Raw
+			raws, err = s.Page(ctx, "*", pos+1)
 			if err == nil && len(raws) == 0 {
 				return
 			}
 			for _, raw := range raws {
-				pos = raw.seq
-				r, recErr := decodeRecord(raw.account, raw.data)
-				r.Seq = raw.seq
+				pos = raw.Seq
+				r, recErr := decodeRecord(raw.Account, raw.Data)
+				r.Seq = raw.Seq
 				if recErr == nil {
 					recErr = l.unseal(ctx, &r)
 				}
@@ -96,15 +94,15 @@ func (l *Log) DeadLetters(ctx context.Context, consumer string) iter.Seq2[Record
 
 // purgeDead removes an account's dead letters of all consumers.
 func (l *Log) purgeDead(ctx context.Context, account fleet.AccountID) error {
-	return l.purgeDeadSubject(ctx, "dead."+l.store.prefix+"*."+string(account))
+	return l.purgeDeadSubject(ctx, "dead."+l.store.Prefix+"*."+string(account))
 }
 
 func (l *Log) dropDead(ctx context.Context, consumer string) error {
-	return l.purgeDeadSubject(ctx, "dead."+l.store.prefix+consumer+".*")
+	return l.purgeDeadSubject(ctx, "dead."+l.store.Prefix+consumer+".*")
 }
 
 func (l *Log) purgeDeadSubject(ctx context.Context, subject string) error {
-	s, err := l.store.js.Stream(ctx, l.cfg.Name+"_DEAD")
+	s, err := l.store.JS.Stream(ctx, l.cfg.Name+"_DEAD")
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil
 	}

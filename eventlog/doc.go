@@ -36,6 +36,8 @@ package eventlog
 import (
 	"errors"
 	"fmt"
+
+	"github.com/telefleet/orchestrator/eventlog/stream"
 )
 
 // The decisions a caller makes; all errors of the package wrap one of them, a context error or
@@ -61,7 +63,7 @@ var (
 	// account; a record read then comes with this error and without payload.
 	ErrNoKey = errors.New("event log: no data key")
 	// ErrCorrupt: a stored record or state file does not decode or its seal does not open.
-	ErrCorrupt = errors.New("event log: corrupt")
+	ErrCorrupt = stream.ErrCorrupt
 	// ErrTruncated: the wanted records were dropped before they could be read.
 	ErrTruncated = errors.New("event log: records dropped")
 	// ErrClosed: the log or consumer was closed.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/telefleet/orchestrator/eventlog/stream"
 )
 
 // An account falls behind in a consumer, then is idle until retention has taken all its records:
@@ -309,7 +311,7 @@ func TestConsumerThatIsAwayHoldsBoundedMemory(t *testing.T) {
 			fetch(t, c, 1) // taken, and never settled: its receiver is down
 		}
 	}
-	if got := c.InFlight(); got > o.MaxInFlight+pageRecords {
+	if got := c.InFlight(); got > o.MaxInFlight+stream.PageRecords {
 		t.Errorf("%d events held", got)
 	}
 	next := map[accountID]int{"a0": -1}
@@ -323,7 +325,7 @@ func TestConsumerThatIsAwayHoldsBoundedMemory(t *testing.T) {
 			done++
 		}
 		ack(t, c, ds...)
-		if got := c.InFlight(); got > o.MaxInFlight+pageRecords {
+		if got := c.InFlight(); got > o.MaxInFlight+stream.PageRecords {
 			t.Fatalf("%d events held", got)
 		}
 	}

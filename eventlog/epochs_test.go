@@ -3,11 +3,10 @@ package eventlog
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
+	"github.com/telefleet/orchestrator/eventlog/stream"
 )
 
 func TestCleanRestartKeepsTheEpoch(t *testing.T) {
@@ -92,7 +91,7 @@ func TestLostEpochTableNeverReusesAnEpoch(t *testing.T) {
 	l := openLog(t, cfg)
 	last := mustAppend(t, claim(t, l, "a", 5), "1")
 	closeLog(t, l)
-	for _, name := range []string{epochsFile, witnessFile} {
+	for _, name := range []string{stream.EpochsFile, stream.WitnessFile} {
 		if err := os.Remove(filepath.Join(cfg.Dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +107,7 @@ func TestLostEpochTableNeverReusesAnEpoch(t *testing.T) {
 func TestCorruptEpochTableIsAnError(t *testing.T) {
 	cfg := testConfig(t)
 	closeLog(t, openLog(t, cfg))
-	path := filepath.Join(cfg.Dir, epochsFile)
+	path := filepath.Join(cfg.Dir, stream.EpochsFile)
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -147,97 +146,6 @@ func TestClosedLogRefusesAllCalls(t *testing.T) {
 	}
 	for _, err := range w.Replay(t.Context(), Cursor{}) {
 		wantErr(t, err, ErrClosed)
-	}
-}
-
-// Model: each epoch is a list of writes; a cut keeps a prefix of what is there. A cursor may
-// skip only what its holder saw.
-func TestResolvedCursorNeverSkipsAnUnseenRecord(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		type written struct {
-			seq uint64
-			id  int
-		}
-		table := epochTable{{Epoch: 1, Start: 1}}
-		var now []written
-		id := 0
-		type seenAt struct {
-			c    Cursor
-			seen []written
-		}
-		var cursors []seenAt
-		for range rapid.IntRange(1, 12).Draw(t, "steps") {
-			switch rapid.IntRange(0, 2).Draw(t, "op") {
-			case 0, 1:
-				for range rapid.IntRange(1, 5).Draw(t, "writes") {
-					id++
-					now = append(now, written{uint64(len(now) + 1), id})
-				}
-				n := rapid.IntRange(0, len(now)).Draw(t, "read")
-				cursors = append(cursors, seenAt{Cursor{table.current(), uint64(n)}, slices.Clone(now[:n])})
-			case 2:
-				now = now[:rapid.IntRange(0, len(now)).Draw(t, "cut")]
-				table = table.with(table.current()+1, uint64(len(now)))
-			}
-		}
-		for _, c := range cursors {
-			at := table.resolve(c.c)
-			if at > uint64(len(c.seen)) {
-				t.Fatalf("%s resolves to %d, beyond what was seen", c.c, at)
-			}
-			for i := range at {
-				if int(i) >= len(now) || now[i] != c.seen[i] {
-					t.Fatalf("%s resolves to %d: record %d was not seen; table %v", c.c, at, i+1, table)
-				}
-			}
-		}
-		for i, w := range now {
-			e := table.at(w.seq)
-			if at := table.resolve(Cursor{e, w.seq}); at != w.seq {
-				t.Fatalf("record %d has epoch %d but resolves to %d in %v", i, e, at, table)
-			}
-		}
-	})
-}
-
-func TestEpochTableIsBounded(t *testing.T) {
-	table := epochTable{{Epoch: 1, Start: 1}}
-	for i := range uint64(3 * maxEpochs) {
-		table = table.with(table.current()+1, i)
-	}
-	if len(table) != maxEpochs {
-		t.Fatalf("%d epochs", len(table))
-	}
-	if got, limit := table.resolve(Cursor{1, 1 << 40}), table[0].Start-1; got != limit {
-		t.Errorf("forgotten epoch resolves to %d, want %d", got, limit)
-	}
-}
-
-func TestDurableIsTwoSyncIntervalsOld(t *testing.T) {
-	s := syncTracker{interval: time.Second}
-	t0 := time.Now()
-	s.reset(10, 10, t0)
-	at := func(d time.Duration) time.Time { return t0.Add(d) }
-	for i := range uint64(100) {
-		now := at(time.Duration(i) * 100 * time.Millisecond)
-		s.acked(11+i, now)
-		// What was acknowledged 2 s ago at the latest is synced; samples cost at most 250 ms.
-		got := s.synced(now)
-		most, least := 10+max(i, 19)-19, 10+max(i, 23)-23
-		if got > most || got < least {
-			t.Fatalf("after %s: durable %d, want %d to %d", now.Sub(t0), got, least, most)
-		}
-		if len(s.samples) > 10 {
-			t.Fatalf("%d samples", len(s.samples))
-		}
-	}
-	if got := s.synced(at(9900*time.Millisecond + 2*time.Second)); got != 110 {
-		t.Errorf("in the end %d, want 110", got)
-	}
-	always := syncTracker{interval: time.Second, always: true}
-	always.acked(7, t0)
-	if got := always.synced(t0); got != 7 {
-		t.Errorf("sync always: %d", got)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/telefleet/orchestrator/eventlog/embedded"
+
+	"github.com/telefleet/orchestrator/eventlog/stream"
 )
 
 func startNATS(t testing.TB, dir, listen string) *embedded.Server {
@@ -110,8 +112,8 @@ func TestReviewWaitsForTheConnection(t *testing.T) {
 	l.nc.SetDisconnectErrHandler(func(*nats.Conn, error) { once.Do(func() { close(down) }) })
 	s.Shutdown()
 	<-down
-	_, _, err := l.meta.load(testCtx(t))
-	if !unsent(err) {
+	_, _, err := l.meta.Load(testCtx(t))
+	if !stream.Unsent(err) {
 		t.Fatalf("without a connection: %v", err)
 	}
 	got := make(chan error, 1)

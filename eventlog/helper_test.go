@@ -16,10 +16,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/telefleet/orchestrator/fleet"
 	"go.uber.org/goleak"
 	"golang.org/x/crypto/chacha20poly1305"
-
-	"github.com/telefleet/orchestrator/fleet"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -120,8 +119,8 @@ func show(r Record) string {
 
 // replies lets a test act on appends: before, and on the acknowledgement (nil drops it).
 func interpose(l *Log, f func(m *nats.Msg, send func() (*nats.Msg, error)) (*nats.Msg, error)) {
-	send := l.store.request
-	l.store.request = func(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	send := l.store.Request
+	l.store.Request = func(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 		return f(m, func() (*nats.Msg, error) { return send(ctx, m) })
 	}
 }
@@ -129,7 +128,7 @@ func interpose(l *Log, f func(m *nats.Msg, send func() (*nats.Msg, error)) (*nat
 // expire drops records as retention does: from the front, up to and without seq.
 func expire(t testing.TB, l *Log, seq uint64) {
 	t.Helper()
-	if err := l.store.stream.Purge(context.Background(), jetstream.WithPurgeSequence(seq)); err != nil {
+	if err := l.store.Stream.Purge(context.Background(), jetstream.WithPurgeSequence(seq)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -142,7 +141,7 @@ func rawAppend(t testing.TB, l *Log, r Record) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ack, err := l.store.js.Publish(context.Background(), l.store.subject(r.Account), body)
+	ack, err := l.store.JS.Publish(context.Background(), l.store.Subject(r.Account), body)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/telefleet/orchestrator/eventlog/stream"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -39,7 +40,7 @@ type hub struct {
 	// tail has not begun and nothing is known.
 	synced    bool
 	low, high uint64
-	ring      []rawRecord
+	ring      []stream.Raw
 	bytes     int
 	changed   chan struct{} // closed and replaced at each change
 
@@ -90,9 +91,9 @@ func (h *hub) forget(account fleet.AccountID) {
 	kept := h.ring[:0:0]
 	h.bytes = 0
 	for _, r := range h.ring {
-		if r.account != account {
+		if r.Account != account {
 			kept = append(kept, r)
-			h.bytes += len(r.data)
+			h.bytes += len(r.Data)
 		}
 	}
 	h.ring = kept
@@ -114,18 +115,18 @@ func (h *hub) tail() {
 		cancel()
 		if !restarted {
 			h.log.cfg.Logger.Warn("event log: the tail broke and starts over", "error", err)
-			sleep(h.log.closing, tailRetry)
+			stream.Sleep(h.log.closing, tailRetry)
 		}
 	}
 }
 
 func (h *hub) tailOnce(ctx context.Context) error {
-	st, err := h.log.store.state(ctx)
+	st, err := h.log.store.State(ctx)
 	if err != nil {
 		return err
 	}
-	cons, err := h.log.store.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: st.last + 1,
+	cons, err := h.log.store.Stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: st.Last + 1,
 	})
 	if err != nil {
 		return err
@@ -137,7 +138,7 @@ func (h *hub) tailOnce(ctx context.Context) error {
 	defer it.Stop()
 	h.mu.Lock()
 	if ctx.Err() == nil {
-		h.synced, h.low, h.high, h.ring, h.bytes = true, st.last, st.last, nil, 0
+		h.synced, h.low, h.high, h.ring, h.bytes = true, st.Last, st.Last, nil, 0
 		h.wake()
 	}
 	h.mu.Unlock()
@@ -150,7 +151,7 @@ func (h *hub) tailOnce(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r := rawRecord{seq: meta.Sequence.Stream, account: h.log.store.account(m.Subject()), stored: meta.Timestamp, data: m.Data()}
+		r := stream.Raw{Seq: meta.Sequence.Stream, Account: h.log.store.Account(m.Subject()), Stored: meta.Timestamp, Data: m.Data()}
 		if !h.add(ctx, r) {
 			return nil
 		}
@@ -158,23 +159,23 @@ func (h *hub) tailOnce(ctx context.Context) error {
 }
 
 // add appends to the ring unless the tail was told to start over.
-func (h *hub) add(ctx context.Context, r rawRecord) bool {
+func (h *hub) add(ctx context.Context, r stream.Raw) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if ctx.Err() != nil {
 		return false
 	}
-	if r.seq <= h.high {
+	if r.Seq <= h.high {
 		return true
 	}
 	h.ring = append(h.ring, r)
-	h.high = r.seq
-	h.bytes += len(r.data)
+	h.high = r.Seq
+	h.bytes += len(r.Data)
 	n := 0
 	for len(h.ring)-n > ringRecords || h.bytes > ringBytes && len(h.ring)-n > 1 {
-		h.bytes -= len(h.ring[n].data)
-		h.low = h.ring[n].seq
-		h.ring[n] = rawRecord{}
+		h.bytes -= len(h.ring[n].Data)
+		h.low = h.ring[n].Seq
+		h.ring[n] = stream.Raw{}
 		n++
 	}
 	h.ring = h.ring[n:]
@@ -184,7 +185,7 @@ func (h *hub) add(ctx context.Context, r rawRecord) bool {
 
 // after gives what the ring holds beyond pos. ok is false when the ring does not reach back
 // so far; low is then where it begins (0: unknown). changed is closed at the next change.
-func (h *hub) after(pos uint64) (rs []rawRecord, low uint64, ok bool, changed <-chan struct{}) {
+func (h *hub) after(pos uint64) (rs []stream.Raw, low uint64, ok bool, changed <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.synced {
@@ -194,21 +195,21 @@ func (h *hub) after(pos uint64) (rs []rawRecord, low uint64, ok bool, changed <-
 		return nil, h.low, false, h.changed
 	}
 	i := len(h.ring)
-	for i > 0 && h.ring[i-1].seq > pos {
+	for i > 0 && h.ring[i-1].Seq > pos {
 		i--
 	}
 	rs = h.ring[i:]
-	return append([]rawRecord(nil), rs[:min(len(rs), pageRecords)]...), h.low, true, h.changed
+	return append([]stream.Raw(nil), rs[:min(len(rs), stream.PageRecords)]...), h.low, true, h.changed
 }
 
 // liveQueue is one follower's live events.
 type liveQueue struct {
 	mu   sync.Mutex
-	buf  []rawRecord
+	buf  []stream.Raw
 	more chan struct{} // one token
 }
 
-func (q *liveQueue) put(r rawRecord) {
+func (q *liveQueue) put(r stream.Raw) {
 	q.mu.Lock()
 	if len(q.buf) >= liveRecords {
 		q.buf = q.buf[1:]
@@ -221,7 +222,7 @@ func (q *liveQueue) put(r rawRecord) {
 	}
 }
 
-func (q *liveQueue) take() []rawRecord {
+func (q *liveQueue) take() []stream.Raw {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	rs := q.buf
@@ -237,7 +238,7 @@ func (h *hub) joinLive() (*liveQueue, error) {
 	defer h.mu.Unlock()
 	q := &liveQueue{more: make(chan struct{}, 1)}
 	if h.liveSub == nil {
-		sub, err := h.log.nc.Subscribe(livePrefix+h.log.store.prefix+"*", h.onLive)
+		sub, err := h.log.nc.Subscribe(livePrefix+h.log.store.Prefix+"*", h.onLive)
 		if err != nil {
 			return nil, err
 		}
@@ -262,10 +263,10 @@ func (h *hub) leaveLive(q *liveQueue) {
 }
 
 func (h *hub) onLive(m *nats.Msg) {
-	account := h.log.store.account(m.Subject[len(livePrefix):])
+	account := h.log.store.Account(m.Subject[len(livePrefix):])
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for q := range h.live {
-		q.put(rawRecord{account: account, data: m.Data})
+		q.put(stream.Raw{Account: account, Data: m.Data})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/telefleet/orchestrator/eventlog/embedded"
+	"github.com/telefleet/orchestrator/eventlog/stream"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -33,15 +35,15 @@ type Log struct {
 	cfg    Config
 	server *embedded.Server // nil with an external store
 	nc     *nats.Conn
-	store  *store
-	meta   *metaKV // nil with an embedded store
+	store  *stream.Store
+	meta   *stream.Meta // nil with an embedded store
 	keys   keyCache
-	synced syncTracker
+	synced stream.Synced
 	hub    *hub
 	notes  notes
 	places places
 
-	epochs      atomic.Pointer[epochTable]
+	epochs      atomic.Pointer[stream.Table]
 	reviewMu    sync.Mutex
 	witnessAt   atomic.Int64 // unix nanoseconds of the last witness
 	witnessLost atomic.Bool  // a failed write was logged
@@ -64,7 +66,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	cfg = cfg.withDefaults()
 	l := &Log{cfg: cfg}
 	l.keys = keyCache{load: cfg.Keys, keys: make(map[fleet.AccountID]cipher.AEAD)}
-	l.synced = syncTracker{interval: cfg.SyncInterval, always: cfg.SyncAlways}
+	l.synced = stream.Synced{Interval: cfg.SyncInterval, Always: cfg.SyncAlways}
 	l.closing, l.close = context.WithCancelCause(context.Background())
 	l.hub = newHub(l)
 	open := l.openEmbedded
@@ -95,52 +97,66 @@ func (l *Log) openEmbedded(ctx context.Context) error {
 	if l.nc, err = l.server.Connect(nats.Name("eventlog")); err != nil {
 		return fmt.Errorf("open event log: %w", err)
 	}
-	if l.store, err = openStore(ctx, l.nc, l.cfg); err != nil {
-		return err
+	if err = l.openStore(ctx); err != nil {
+		return fmt.Errorf("open event log: %w", err)
 	}
 	return l.startEpoch(ctx)
+}
+
+func (l *Log) openStore(ctx context.Context) (err error) {
+	prefix := "ev."
+	if l.cfg.Name != "EVENTS" {
+		prefix = "ev_" + strings.ToLower(l.cfg.Name) + "."
+	}
+	l.store, err = stream.Open(ctx, l.nc, prefix, jetstream.StreamConfig{
+		Name: l.cfg.Name, Description: "events of all accounts; written by the orchestrator only",
+		MaxAge: l.cfg.MaxAge, MaxBytes: l.cfg.MaxBytes, MaxMsgsPerSubject: max(l.cfg.MaxPerAccount, 0),
+		MaxMsgSize: MaxRecordBytes + 4096, // headers
+		Replicas:   l.cfg.Replicas,
+	})
+	return err
 }
 
 // startEpoch decides whether the embedded store goes on in its epoch, and takes away the clean
 // marker before anything can be appended.
 func (l *Log) startEpoch(ctx context.Context) error {
-	var st epochState
-	found, err := readState(l.cfg.Dir, epochsFile, &st)
+	var st stream.Epochs
+	found, err := stream.ReadFile(l.cfg.Dir, stream.EpochsFile, &st)
 	if err != nil {
 		return fmt.Errorf("open event log: %w", err)
 	}
-	var w witness
-	if _, err := readState(l.cfg.Dir, witnessFile, &w); err != nil {
+	var w stream.Witness
+	if _, err := stream.ReadFile(l.cfg.Dir, stream.WitnessFile, &w); err != nil {
 		l.cfg.Logger.Warn("event log: witness is unreadable", "error", err)
 		st.Clean = nil
 	}
-	now, err := l.store.state(ctx)
+	now, err := l.store.State(ctx)
 	if err != nil {
 		return err
 	}
 	switch {
-	case !found && now.last == 0:
-		st.Epochs = epochTable{{Epoch: max(1, w.Epoch+1), Start: 1}}
+	case !found && now.Last == 0:
+		st.Epochs = stream.Table{{Epoch: max(1, w.Epoch+1), Start: 1}}
 	case !found || len(st.Epochs) == 0:
 		// The table is gone but records are not: a number that no earlier epoch can have.
-		st.Epochs = epochTable{{Epoch: max(uint64(l.cfg.Now().Unix()), w.Epoch+1), Start: now.last + 1}}
-	case st.Clean == nil || st.Clean.Last != now.last || w.Last > now.last:
-		if w.Last > now.last {
-			l.cfg.Logger.Warn("event log: the tail was lost", "last", now.last, "known", w.Last, "lost_at_least", w.Last-now.last)
+		st.Epochs = stream.Table{{Epoch: max(uint64(l.cfg.Now().Unix()), w.Epoch+1), Start: now.Last + 1}}
+	case st.Clean == nil || st.Clean.Last != now.Last || w.Last > now.Last:
+		if w.Last > now.Last {
+			l.cfg.Logger.Warn("event log: the tail was lost", "last", now.Last, "known", w.Last, "lost_at_least", w.Last-now.Last)
 		}
-		st.Epochs = st.Epochs.with(st.Epochs.current()+1, now.last)
+		st.Epochs = st.Epochs.With(st.Epochs.Current()+1, now.Last)
 	}
 	if st.Clean == nil {
-		if err := syncBlocks(l.storeDir()); err != nil {
+		if err := stream.SyncBlocks(l.storeDir()); err != nil {
 			return fmt.Errorf("open event log: %w", err)
 		}
 	}
 	st.Clean = nil
-	if err := writeState(l.cfg.Dir, epochsFile, st); err != nil {
+	if err := stream.WriteFile(l.cfg.Dir, stream.EpochsFile, st); err != nil {
 		return fmt.Errorf("open event log: %w", err)
 	}
 	l.epochs.Store(&st.Epochs)
-	l.synced.reset(now.last, now.last, l.cfg.Now())
+	l.synced.Reset(now.Last, now.Last, l.cfg.Now())
 	return l.writeWitness()
 }
 
@@ -163,15 +179,15 @@ func (l *Log) openExternal(ctx context.Context) error {
 	if l.nc, err = nats.Connect(l.cfg.URL, opts...); err != nil {
 		return fmt.Errorf("open event log: connect to nats: %w", err)
 	}
-	if l.store, err = openStore(ctx, l.nc, l.cfg); err != nil {
-		return err
+	if err = l.openStore(ctx); err != nil {
+		return fmt.Errorf("open event log: %w", err)
 	}
-	if l.meta, err = openMeta(ctx, l.store.js, l.cfg); err != nil {
-		return err
+	if l.meta, err = stream.OpenMeta(ctx, l.store.JS, l.cfg.Name+"_META", l.cfg.Replicas); err != nil {
+		return fmt.Errorf("open event log: %w", err)
 	}
-	var w witness
+	var w stream.Witness
 	if l.cfg.Dir != "" {
-		if _, err := readState(l.cfg.Dir, witnessFile, &w); err != nil {
+		if _, err := stream.ReadFile(l.cfg.Dir, stream.WitnessFile, &w); err != nil {
 			return fmt.Errorf("open event log: %w", err)
 		}
 	}
@@ -186,7 +202,7 @@ func (l *Log) review(ctx context.Context, known Cursor) error {
 	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 	defer cancel()
 	err := l.reviewOnce(ctx, known)
-	for unsent(err) && sleep(ctx, noStreamWait) {
+	for stream.Unsent(err) && stream.Sleep(ctx, stream.NoLeaderWait) {
 		err = l.reviewOnce(ctx, known)
 	}
 	return err
@@ -194,33 +210,33 @@ func (l *Log) review(ctx context.Context, known Cursor) error {
 
 func (l *Log) reviewOnce(ctx context.Context, known Cursor) error {
 	for {
-		table, revision, err := l.meta.load(ctx)
+		table, revision, err := l.meta.Load(ctx)
 		if err != nil {
 			return err
 		}
-		now, err := l.store.state(ctx)
+		now, err := l.store.State(ctx)
 		if err != nil {
 			return err
 		}
 		next := table
 		switch {
-		case len(table) == 0 && now.last == 0 && known.IsZero():
-			next = epochTable{{Epoch: 1, Start: 1}}
+		case len(table) == 0 && now.Last == 0 && known.IsZero():
+			next = stream.Table{{Epoch: 1, Start: 1}}
 		case len(table) == 0:
-			next = epochTable{{Epoch: max(uint64(l.cfg.Now().Unix()), known.Epoch+1), Start: now.last + 1}}
-		case known.Epoch > table.current() || table.resolve(known) > now.last:
-			next = table.with(max(table.current(), known.Epoch)+1, now.last)
+			next = stream.Table{{Epoch: max(uint64(l.cfg.Now().Unix()), known.Epoch+1), Start: now.Last + 1}}
+		case known.Epoch > table.Current() || table.Resolve(known.Epoch, known.Seq) > now.Last:
+			next = table.With(max(table.Current(), known.Epoch)+1, now.Last)
 		}
-		if len(next) != len(table) || next.current() != table.current() {
-			switch saved, err := l.meta.save(ctx, next, revision); {
+		if len(next) != len(table) || next.Current() != table.Current() {
+			switch saved, err := l.meta.Save(ctx, next, revision); {
 			case err != nil:
 				return err
 			case !saved:
 				continue
 			}
 		}
-		if old := l.epochs.Load(); old == nil || old.current() != next.current() {
-			l.synced.reset(0, now.last, l.cfg.Now())
+		if old := l.epochs.Load(); old == nil || old.Current() != next.Current() {
+			l.synced.Reset(0, now.Last, l.cfg.Now())
 			l.epochs.Store(&next)
 			l.hub.restart()
 		}
@@ -235,11 +251,11 @@ func (l *Log) reviewAfterReconnect() {
 	}
 	defer done()
 	ctx := l.closing
-	known := Cursor{Seq: l.synced.known()}
+	known := Cursor{Seq: l.synced.Known()}
 	if t := l.epochs.Load(); t == nil {
 		return // Open itself is still at it
 	} else {
-		known.Epoch = t.current()
+		known.Epoch = t.Current()
 	}
 	err = l.review(ctx, known)
 	l.hub.restart() // its consumer may be gone, which would show only by missing heartbeats
@@ -253,8 +269,8 @@ func (l *Log) writeWitness() error {
 		return nil
 	}
 	l.witnessAt.Store(l.cfg.Now().UnixNano())
-	w := witness{Epoch: l.epochs.Load().current(), Last: l.synced.known()}
-	if err := writeState(l.cfg.Dir, witnessFile, w); err != nil {
+	w := stream.Witness{Epoch: l.epochs.Load().Current(), Last: l.synced.Known()}
+	if err := stream.WriteFile(l.cfg.Dir, stream.WitnessFile, w); err != nil {
 		return fmt.Errorf("event log: %w", err)
 	}
 	return nil
@@ -264,7 +280,7 @@ func (l *Log) writeWitness() error {
 // logged, not returned: the record is stored, and an unclean start opens a new epoch anyway.
 func (l *Log) acked(seq uint64) {
 	now := l.cfg.Now()
-	l.synced.acked(seq, now)
+	l.synced.Acked(seq, now)
 	at := l.witnessAt.Load()
 	if now.UnixNano()-at < int64(witnessEvery) || !l.witnessAt.CompareAndSwap(at, now.UnixNano()) {
 		return
@@ -300,18 +316,18 @@ func (l *Log) Close(ctx context.Context) error {
 			l.closeErr = l.writeWitness()
 			return
 		}
-		last, err := l.store.state(ctx)
+		last, err := l.store.State(ctx)
 		l.stop()
 		if err == nil {
-			err = syncBlocks(l.storeDir())
+			err = stream.SyncBlocks(l.storeDir())
 		}
 		if err == nil {
-			l.synced.reset(last.last, last.last, l.cfg.Now())
+			l.synced.Reset(last.Last, last.Last, l.cfg.Now())
 			err = l.writeWitness()
 		}
 		if err == nil {
-			st := epochState{Epochs: *l.epochs.Load(), Clean: &cleanClose{Last: last.last}}
-			err = writeState(l.cfg.Dir, epochsFile, st)
+			st := stream.Epochs{Epochs: *l.epochs.Load(), Clean: &stream.Clean{Last: last.Last}}
+			err = stream.WriteFile(l.cfg.Dir, stream.EpochsFile, st)
 		}
 		if err != nil {
 			l.closeErr = fmt.Errorf("close event log: %w", err)
@@ -331,21 +347,21 @@ func (l *Log) stop() {
 }
 
 // JetStream is the log's connection, for stores that share it. It ends with the log.
-func (l *Log) JetStream() jetstream.JetStream { return l.store.js }
+func (l *Log) JetStream() jetstream.JetStream { return l.store.JS }
 
 // Epoch is the current epoch.
-func (l *Log) Epoch() uint64 { return l.epochs.Load().current() }
+func (l *Log) Epoch() uint64 { return l.epochs.Load().Current() }
 
 // Durable is the last place that is surely synced to disk, as far as this process knows: what
 // it saw acknowledged two sync intervals ago. A checkpoint must not cover later records.
 func (l *Log) Durable() Cursor {
-	return Cursor{Epoch: l.Epoch(), Seq: l.synced.synced(l.cfg.Now())}
+	return Cursor{Epoch: l.Epoch(), Seq: l.synced.Durable(l.cfg.Now())}
 }
 
 // IsDurable reports whether the record at c is surely synced to disk.
 func (l *Log) IsDurable(c Cursor) bool {
 	d := l.Durable()
-	return c.Epoch <= d.Epoch && l.epochs.Load().resolve(c) == c.Seq && c.Seq <= d.Seq
+	return c.Epoch <= d.Epoch && l.epochs.Load().Resolve(c.Epoch, c.Seq) == c.Seq && c.Seq <= d.Seq
 }
 
 // Last is the current end of the log.
@@ -355,11 +371,11 @@ func (l *Log) Last(ctx context.Context) (Cursor, error) {
 		return Cursor{}, err
 	}
 	defer done()
-	st, err := l.store.state(ctx)
+	st, err := l.store.State(ctx)
 	if err != nil {
 		return Cursor{}, err
 	}
-	return Cursor{Epoch: l.Epoch(), Seq: st.last}, nil
+	return Cursor{Epoch: l.Epoch(), Seq: st.Last}, nil
 }
 
 // Status is for operators.
@@ -380,11 +396,11 @@ func (l *Log) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	defer done()
-	st, err := l.store.state(ctx)
+	st, err := l.store.State(ctx)
 	if err != nil {
 		return Status{}, err
 	}
-	out := Status{First: st.first, Last: Cursor{l.Epoch(), st.last}, Durable: l.Durable().Seq, Bytes: st.bytes, Free: -1}
+	out := Status{First: st.First, Last: Cursor{l.Epoch(), st.Last}, Durable: l.Durable().Seq, Bytes: st.Bytes, Free: -1}
 	if l.cfg.Dir != "" {
 		if free, err := l.cfg.FreeSpace(l.cfg.Dir); err == nil {
 			out.Free = int64(min(free, math.MaxInt64))
@@ -405,7 +421,7 @@ func (l *Log) Purge(ctx context.Context, account fleet.AccountID) error {
 	}
 	defer done()
 	l.keys.drop(account)
-	if err := l.store.stream.Purge(ctx, jetstream.WithPurgeSubject(l.store.subject(account))); err != nil {
+	if err := l.store.Stream.Purge(ctx, jetstream.WithPurgeSubject(l.store.Subject(account))); err != nil {
 		return fmt.Errorf("purge events of %s: %w", account, err)
 	}
 	l.hub.forget(account)
@@ -417,13 +433,13 @@ func (l *Log) Purge(ctx context.Context, account fleet.AccountID) error {
 func (l *Log) Forget(account fleet.AccountID) { l.keys.drop(account) }
 
 // decode reads and places a stored record; its payload is still sealed.
-func (l *Log) decode(raw rawRecord) (Record, error) {
-	r, err := decodeRecord(raw.account, raw.data)
+func (l *Log) decode(raw stream.Raw) (Record, error) {
+	r, err := decodeRecord(raw.Account, raw.Data)
 	if err != nil {
-		r = Record{Account: raw.account}
+		r = Record{Account: raw.Account}
 	}
-	if raw.seq != 0 {
-		r.Seq, r.Epoch = raw.seq, l.epochs.Load().at(raw.seq)
+	if raw.Seq != 0 {
+		r.Seq, r.Epoch = raw.Seq, l.epochs.Load().At(raw.Seq)
 	}
 	return r, err
 }
@@ -436,7 +452,7 @@ func (l *Log) unseal(ctx context.Context, r *Record) (err error) {
 }
 
 // fromStore is decode and unseal.
-func (l *Log) fromStore(ctx context.Context, raw rawRecord) (Record, error) {
+func (l *Log) fromStore(ctx context.Context, raw stream.Raw) (Record, error) {
 	r, err := l.decode(raw)
 	if err == nil {
 		err = l.unseal(ctx, &r)

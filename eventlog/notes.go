@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/telefleet/orchestrator/eventlog/stream"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -30,30 +31,27 @@ type Note struct {
 // notes is the stream of diaries, made when it is first used.
 type notes struct {
 	mu    sync.Mutex
-	store *store
+	store *stream.Store
 }
 
 // notesStore gives the stream. Notes share the log's limit of age and take little of its bytes.
-func (l *Log) notesStore(ctx context.Context) (*store, error) {
+func (l *Log) notesStore(ctx context.Context) (*stream.Store, error) {
 	l.notes.mu.Lock()
 	defer l.notes.mu.Unlock()
 	if l.notes.store != nil {
 		return l.notes.store, nil
 	}
-	prefix := "note." + l.store.prefix
-	stream, err := l.store.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	prefix := "note." + l.store.Prefix
+	s, err := l.store.Beside(ctx, prefix, jetstream.StreamConfig{
 		Name: l.cfg.Name + "_NOTES", Description: "the latest deliveries of webhooks",
-		Subjects: []string{prefix + "*"}, Discard: jetstream.DiscardOld, MaxMsgsPerSubject: MaxNotes,
-		MaxAge: l.cfg.MaxAge, MaxBytes: max(l.cfg.MaxBytes/64, 1<<20), MaxMsgSize: maxNoteBytes,
-		Storage: jetstream.FileStorage, Replicas: l.cfg.Replicas, AllowDirect: true,
+		Subjects: []string{prefix + "*"}, MaxMsgsPerSubject: MaxNotes, MaxMsgSize: maxNoteBytes,
+		MaxAge: l.cfg.MaxAge, MaxBytes: max(l.cfg.MaxBytes/64, 1<<20), Replicas: l.cfg.Replicas,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s := *l.store
-	s.stream, s.name, s.prefix = stream, l.cfg.Name+"_NOTES", prefix
-	l.notes.store = &s
-	return &s, nil
+	l.notes.store = s
+	return s, nil
 }
 
 // Note adds to the diary of a subject ([a-z0-9-]{1,64}). Body has at most 16 KiB.
@@ -66,7 +64,7 @@ func (l *Log) Note(ctx context.Context, subject string, body []byte) error {
 	if err := l.checkSpace(); err != nil {
 		return fmt.Errorf("note of %s: %w", subject, err)
 	}
-	if _, err := s.js.Publish(ctx, s.prefix+subject, body, jetstream.WithExpectStream(s.name)); err != nil {
+	if _, err := s.JS.Publish(ctx, s.Subject(fleet.AccountID(subject)), body, jetstream.WithExpectStream(s.Name)); err != nil {
 		return fmt.Errorf("note of %s: %w", subject, err)
 	}
 	return nil
@@ -79,9 +77,9 @@ func (l *Log) Notes(ctx context.Context, subject string, limit int) ([]Note, err
 		return nil, err
 	}
 	defer done()
-	var all []rawRecord
-	for pos := uint64(0); ; pos = all[len(all)-1].seq {
-		page, err := s.direct(ctx, map[string]any{"seq": pos + 1, "batch": pageRecords, "max_bytes": pageBytes, "next_by_subj": s.prefix + subject})
+	var all []stream.Raw
+	for pos := uint64(0); ; pos = all[len(all)-1].Seq {
+		page, err := s.Page(ctx, fleet.AccountID(subject), pos+1)
 		if err != nil {
 			return nil, fmt.Errorf("notes of %s: %w", subject, err)
 		}
@@ -92,7 +90,7 @@ func (l *Log) Notes(ctx context.Context, subject string, limit int) ([]Note, err
 	}
 	out := make([]Note, 0, min(limit, len(all)))
 	for i := len(all) - 1; i >= 0 && len(out) < limit; i-- {
-		out = append(out, Note{Time: all[i].stored, Body: all[i].data})
+		out = append(out, Note{Time: all[i].Stored, Body: all[i].Data})
 	}
 	return out, nil
 }
@@ -104,14 +102,14 @@ func (l *Log) ForgetNotes(ctx context.Context, subject string) error {
 		return err
 	}
 	defer done()
-	err = s.stream.Purge(ctx, jetstream.WithPurgeSubject(s.prefix+subject))
+	err = s.Stream.Purge(ctx, jetstream.WithPurgeSubject(s.Subject(fleet.AccountID(subject))))
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("forget notes of %s: %w", subject, err)
 	}
 	return nil
 }
 
-func (l *Log) diary(ctx context.Context, subject string) (*store, func(), error) {
+func (l *Log) diary(ctx context.Context, subject string) (*stream.Store, func(), error) {
 	if fleet.AccountID(subject).Validate() != nil {
 		return nil, nil, fmt.Errorf("%w: note: subject must match [a-z0-9-]{1,64} (got %.80q)", ErrInvalid, subject)
 	}

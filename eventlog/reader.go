@@ -2,13 +2,10 @@ package eventlog
 
 import (
 	"context"
-	"time"
 
+	"github.com/telefleet/orchestrator/eventlog/stream"
 	"github.com/telefleet/orchestrator/fleet"
 )
-
-// pageTimeout bounds one read of the store.
-const pageTimeout = 15 * time.Second
 
 // maxHoles bounds the ranges remembered by a reader of all accounts; at the limit the two
 // oldest become one.
@@ -24,7 +21,7 @@ const maxHoles = 256
 type reader struct {
 	log     *Log
 	account fleet.AccountID // empty: all
-	table   *epochTable
+	table   *stream.Table
 	pos     uint64 // everything up to here was read or reported
 	seen    uint64 // one account: its records up to here were yielded or reported
 	fresh   bool   // one account, from the beginning: what was there before its first record is no loss
@@ -34,7 +31,7 @@ type reader struct {
 
 // item is a stored record, or one already decoded (a gap, or a record that was looked into).
 type item struct {
-	raw rawRecord
+	raw stream.Raw
 	rec *Record
 	err error
 }
@@ -49,33 +46,33 @@ func (l *Log) startReader(ctx context.Context, from From, accounts []fleet.Accou
 	if len(accounts) == 1 {
 		r.account = accounts[0]
 	}
-	st, err := l.store.state(ctx)
+	st, err := l.store.State(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r.end = st.last
+	r.end = st.Last
 	switch {
 	case from.isNew:
-		r.pos = st.last
+		r.pos = st.Last
 	case !from.time.IsZero():
-		first, err := l.store.firstSince(ctx, from.time)
+		first, err := l.store.FirstSince(ctx, from.time)
 		if err != nil {
 			return nil, err
 		}
-		r.pos = st.last
+		r.pos = st.Last
 		if first > 0 {
 			r.pos = first - 1
 		}
 	default:
-		if from.cursor.Epoch > r.table.current() && l.meta != nil { // another node opened it
-			if err := l.review(ctx, Cursor{Epoch: r.table.current(), Seq: l.synced.known()}); err != nil {
+		if from.cursor.Epoch > r.table.Current() && l.meta != nil { // another node opened it
+			if err := l.review(ctx, Cursor{Epoch: r.table.Current(), Seq: l.synced.Known()}); err != nil {
 				return nil, err
 			}
 			r.table = l.epochs.Load()
 		}
-		r.pos = min(r.table.resolve(from.cursor), st.last)
+		r.pos = min(r.table.Resolve(from.cursor.Epoch, from.cursor.Seq), st.Last)
 		if from.cursor.IsZero() { // the beginning of what is kept: no gap before it
-			r.pos, r.fresh = max(st.first, 1)-1, true
+			r.pos, r.fresh = max(st.First, 1)-1, true
 		}
 	}
 	r.seen = r.pos
@@ -86,7 +83,7 @@ func (l *Log) startReader(ctx context.Context, from From, accounts []fleet.Accou
 // when there may be more. No items, no wait and no follow is the end.
 func (r *reader) read(ctx context.Context, follow bool) (items []item, wait <-chan struct{}, err error) {
 	if t := r.log.epochs.Load(); t != r.table {
-		r.pos = t.resolve(Cursor{Epoch: r.table.current(), Seq: r.pos})
+		r.pos = t.Resolve(r.table.Current(), r.pos)
 		r.seen, r.table, r.holes = min(r.seen, r.pos), t, nil
 	}
 	raws, low, ok, changed := r.log.hub.after(r.pos)
@@ -100,7 +97,7 @@ func (r *reader) read(ctx context.Context, follow bool) (items []item, wait <-ch
 	if raws, err = r.log.readPage(ctx, r.account, r.pos+1); err != nil {
 		return nil, nil, err
 	}
-	for !follow && len(raws) > 0 && raws[len(raws)-1].seq > r.end {
+	for !follow && len(raws) > 0 && raws[len(raws)-1].Seq > r.end {
 		raws = raws[:len(raws)-1]
 	}
 	if len(raws) > 0 {
@@ -121,11 +118,11 @@ func (r *reader) read(ctx context.Context, follow bool) (items []item, wait <-ch
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case found && lead.seq <= target: // a replica that is behind
-		if !sleep(ctx, replicaWait) {
+	case found && lead.Seq <= target: // a replica that is behind
+		if !stream.Sleep(ctx, replicaWait) {
 			return nil, nil, ctx.Err()
 		}
-		items, err = r.take(ctx, []rawRecord{lead}, 0)
+		items, err = r.take(ctx, []stream.Raw{lead}, 0)
 		return items, nil, err
 	default:
 		items, err = r.take(ctx, nil, target)
@@ -138,7 +135,7 @@ func (r *reader) read(ctx context.Context, follow bool) (items []item, wait <-ch
 
 // takeAll is take for raws that leave nothing out, of no account. What one account's reader has
 // seen then moves with others' records too: an idle account misses nothing.
-func (r *reader) takeAll(ctx context.Context, raws []rawRecord) (items []item, err error) {
+func (r *reader) takeAll(ctx context.Context, raws []stream.Raw) (items []item, err error) {
 	if r.account == "" {
 		return r.take(ctx, raws, 0)
 	}
@@ -157,21 +154,21 @@ func (r *reader) takeAll(ctx context.Context, raws []rawRecord) (items []item, e
 }
 
 // place is where the reader stands.
-func (r *reader) place() Cursor { return Cursor{Epoch: r.table.current(), Seq: r.pos} }
+func (r *reader) place() Cursor { return Cursor{Epoch: r.table.Current(), Seq: r.pos} }
 
-func (r *reader) leaderNext(ctx context.Context) (rawRecord, bool, error) {
+func (r *reader) leaderNext(ctx context.Context) (stream.Raw, bool, error) {
 	done, err := r.log.enter()
 	if err != nil {
-		return rawRecord{}, false, err
+		return stream.Raw{}, false, err
 	}
 	defer done()
-	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	ctx, cancel := context.WithTimeout(ctx, stream.Timeout)
 	defer cancel()
-	return r.log.store.next(ctx, r.account, r.pos+1)
+	return r.log.store.Next(ctx, r.account, r.pos+1)
 }
 
 // take moves over raws, or over nothing up to target, and puts gaps before what follows them.
-func (r *reader) take(ctx context.Context, raws []rawRecord, target uint64) ([]item, error) {
+func (r *reader) take(ctx context.Context, raws []stream.Raw, target uint64) ([]item, error) {
 	items := make([]item, 0, len(raws))
 	first := uint64(0) // the stream's first sequence, asked for once and only when needed
 	for _, raw := range raws {
@@ -181,19 +178,19 @@ func (r *reader) take(ctx context.Context, raws []rawRecord, target uint64) ([]i
 				return nil, err
 			}
 			items = append(items, it...)
-			r.pos = raw.seq
+			r.pos = raw.Seq
 			continue
 		}
-		gap, err := r.missing(ctx, raw.seq-1, &first)
+		gap, err := r.missing(ctx, raw.Seq-1, &first)
 		if err != nil {
 			return nil, err
 		}
 		items = append(items, gap...)
-		r.pos = raw.seq
+		r.pos = raw.Seq
 		rec, err := r.log.decode(raw)
 		if err == nil && len(r.holes) > 0 {
 			if g, ok := r.hole(rec); ok {
-				items = append(items, r.gapItem(rec.Account, g, raw.seq-1))
+				items = append(items, r.gapItem(rec.Account, g, raw.Seq-1))
 			}
 		}
 		items = append(items, item{raw: raw, rec: &rec, err: err})
@@ -216,25 +213,25 @@ func (r *reader) take(ctx context.Context, raws []rawRecord, target uint64) ([]i
 }
 
 // takeOwn handles a record while reading one account.
-func (r *reader) takeOwn(ctx context.Context, raw rawRecord, first *uint64) ([]item, error) {
-	if raw.account != r.account {
+func (r *reader) takeOwn(ctx context.Context, raw stream.Raw, first *uint64) ([]item, error) {
+	if raw.Account != r.account {
 		return nil, nil
 	}
 	rec, err := r.log.decode(raw)
 	var items []item
 	if err == nil {
 		to := rec.Prev
-		if to == 0 && raw.seq > r.seen+1 && r.seen > 0 { // the subject had expired
+		if to == 0 && raw.Seq > r.seen+1 && r.seen > 0 { // the subject had expired
 			if err := r.streamFirst(ctx, first); err != nil {
 				return nil, err
 			}
-			to = min(*first, raw.seq) - 1
+			to = min(*first, raw.Seq) - 1
 		}
 		if to > r.seen && !r.fresh {
-			items = append(items, r.gapItem(r.account, Gap{From: r.seen + 1, To: to}, raw.seq-1))
+			items = append(items, r.gapItem(r.account, Gap{From: r.seen + 1, To: to}, raw.Seq-1))
 		}
 	}
-	r.seen, r.fresh = raw.seq, false
+	r.seen, r.fresh = raw.Seq, false
 	return append(items, item{raw: raw, rec: &rec, err: err}), nil
 }
 
@@ -276,7 +273,7 @@ func (r *reader) hole(rec Record) (Gap, bool) {
 // gapItem is a gap that is told at seq, directly before the record that showed it.
 func (r *reader) gapItem(account fleet.AccountID, g Gap, seq uint64) item {
 	rec := gapRecord(account, g)
-	rec.Seq, rec.Epoch = seq, r.table.at(seq)
+	rec.Seq, rec.Epoch = seq, r.table.At(seq)
 	return item{rec: &rec}
 }
 
@@ -289,7 +286,7 @@ func (r *reader) streamFirst(ctx context.Context, first *uint64) error {
 		return err
 	}
 	defer done()
-	st, err := r.log.store.state(ctx)
-	*first = st.first
+	st, err := r.log.store.State(ctx)
+	*first = st.First
 	return err
 }

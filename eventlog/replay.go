@@ -6,6 +6,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/telefleet/orchestrator/eventlog/stream"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -26,7 +27,7 @@ const replicaWait = 20 * time.Millisecond
 func (w *Writer) Replay(ctx context.Context, from Cursor) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		end := w.claimed.Seq
-		pos := min(w.log.epochs.Load().resolve(from), end)
+		pos := min(w.log.epochs.Load().Resolve(from.Epoch, from.Seq), end)
 		first := pos > 0
 		for pos < end {
 			raws, err := w.replayPage(ctx, pos+1, end)
@@ -50,7 +51,7 @@ func (w *Writer) Replay(ctx context.Context, from Cursor) iter.Seq2[Record, erro
 					}
 					first = false
 				}
-				pos = raw.seq
+				pos = raw.Seq
 				if pos >= end {
 					return
 				}
@@ -63,23 +64,23 @@ func (w *Writer) Replay(ctx context.Context, from Cursor) iter.Seq2[Record, erro
 }
 
 // replayPage reads the next records, waiting until there are some: the Claim is still to come.
-func (w *Writer) replayPage(ctx context.Context, from, end uint64) ([]rawRecord, error) {
+func (w *Writer) replayPage(ctx context.Context, from, end uint64) ([]stream.Raw, error) {
 	for {
 		raws, err := w.log.readPage(ctx, w.account, from)
-		if err != nil || len(raws) > 0 && raws[0].seq <= end {
+		if err != nil || len(raws) > 0 && raws[0].Seq <= end {
 			return raws, err
 		}
 		if len(raws) > 0 { // only what this Writer appended later is left
 			return nil, fmt.Errorf("%w: the claim itself", ErrTruncated)
 		}
-		last, found, err := w.log.store.last(ctx, w.account)
+		last, found, err := w.log.store.Last(ctx, w.account)
 		if err != nil {
 			return nil, err
 		}
-		if !found || last.seq < end {
+		if !found || last.Seq < end {
 			return nil, fmt.Errorf("%w: the claim itself", ErrTruncated)
 		}
-		if !sleep(ctx, replicaWait) {
+		if !stream.Sleep(ctx, replicaWait) {
 			return nil, ctx.Err()
 		}
 	}
@@ -89,17 +90,17 @@ func (w *Writer) replayPage(ctx context.Context, from, end uint64) ([]rawRecord,
 func (w *Writer) replayGap(ctx context.Context, pos uint64, r Record) (*Record, error) {
 	to := r.Prev
 	if to == 0 && r.Seq > pos+1 { // the subject was empty when r was appended
-		st, err := w.log.store.state(ctx)
+		st, err := w.log.store.State(ctx)
 		if err != nil {
 			return nil, err
 		}
-		to = min(st.first, r.Seq) - 1
+		to = min(st.First, r.Seq) - 1
 	}
 	if to <= pos {
 		return nil, nil
 	}
 	g := gapRecord(w.account, Gap{From: pos + 1, To: to})
-	g.Epoch = w.log.epochs.Load().at(to)
+	g.Epoch = w.log.epochs.Load().At(to)
 	return &g, nil
 }
 
@@ -108,8 +109,8 @@ func gapRecord(account fleet.AccountID, g Gap) Record {
 		ID: fmt.Sprintf("gap:%d-%d", g.From, g.To)}
 }
 
-// readPage is store.page as a counted call that Close interrupts.
-func (l *Log) readPage(ctx context.Context, account fleet.AccountID, from uint64) ([]rawRecord, error) {
+// readPage is store.Page as a counted call that Close interrupts.
+func (l *Log) readPage(ctx context.Context, account fleet.AccountID, from uint64) ([]stream.Raw, error) {
 	done, err := l.enter()
 	if err != nil {
 		return nil, err
@@ -117,9 +118,9 @@ func (l *Log) readPage(ctx context.Context, account fleet.AccountID, from uint64
 	defer done()
 	ctx, cancel := l.bound(ctx)
 	defer cancel()
-	ctx, stop := context.WithTimeout(ctx, pageTimeout)
+	ctx, stop := context.WithTimeout(ctx, stream.Timeout)
 	defer stop()
-	raws, err := l.store.page(ctx, account, from)
+	raws, err := l.store.Page(ctx, account, from)
 	if err != nil && l.closing.Err() != nil {
 		err = ErrClosed
 	}

@@ -217,7 +217,7 @@ func (l *Log) PublishLive(ctx context.Context, rec Record) error {
 	if err != nil {
 		return fmt.Errorf("publish live event of %s: %w", rec.Account, err)
 	}
-	if err := l.nc.Publish(livePrefix+l.store.subject(rec.Account), body); err != nil {
+	if err := l.nc.Publish(livePrefix+l.store.Subject(rec.Account), body); err != nil {
 		return fmt.Errorf("publish live event of %s: %w", rec.Account, err)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/telefleet/orchestrator/eventlog/stream"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -92,14 +93,14 @@ func TestSelectionByAccountKindAndTime(t *testing.T) {
 	diff(t, []string{"b/owner:1", "b/1", "b/p", "b/e"}, read(SubscribeOptions{Accounts: []fleet.AccountID{"b"}, Internal: true}))
 	diff(t, []string{"a/p", "b/p", "c/p"}, read(SubscribeOptions{Kinds: []string{KindPositions}}))
 
-	raws, err := l.store.page(t.Context(), "", 1)
+	raws, err := l.store.Page(t.Context(), "", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := slices.IndexFunc(raws, func(r rawRecord) bool { return r.account == "c" })
-	diff(t, []string{"c/1", "c/e"}, read(SubscribeOptions{From: FromTime(raws[at].stored)}))
-	diff(t, []string{}, read(SubscribeOptions{From: FromTime(raws[len(raws)-1].stored.Add(1))}))
-	diff(t, 6, len(read(SubscribeOptions{From: FromTime(raws[0].stored.Add(-time.Hour))})))
+	at := slices.IndexFunc(raws, func(r stream.Raw) bool { return r.Account == "c" })
+	diff(t, []string{"c/1", "c/e"}, read(SubscribeOptions{From: FromTime(raws[at].Stored)}))
+	diff(t, []string{}, read(SubscribeOptions{From: FromTime(raws[len(raws)-1].Stored.Add(1))}))
+	diff(t, 6, len(read(SubscribeOptions{From: FromTime(raws[0].Stored.Add(-time.Hour))})))
 }
 
 func TestRetentionPassingTheCursorIsAGap(t *testing.T) {
@@ -132,7 +133,7 @@ func TestRetentionPassingAFollowerIsAGap(t *testing.T) {
 	mustAppend(t, w, "2", "3")
 	p := pull(t, l.Subscribe(testCtx(t), SubscribeOptions{From: FromCursor(Cursor{1, 1}), Follow: true}))
 	p.want("a/2", "a/3")
-	ids := make([]string, ringRecords+2*pageRecords)
+	ids := make([]string, ringRecords+2*stream.PageRecords)
 	for i := range ids {
 		ids[i] = fmt.Sprint(i + 4)
 	}
@@ -201,7 +202,7 @@ func TestUnreadableRecordDoesNotEndTheStream(t *testing.T) {
 	l := openLog(t, cfg)
 	mustAppend(t, claim(t, l, "a", 1), "1")
 	w := claim(t, l, "b", 1)
-	if _, err := l.store.js.Publish(t.Context(), "ev.c", []byte("garbage")); err != nil {
+	if _, err := l.store.JS.Publish(t.Context(), "ev.c", []byte("garbage")); err != nil {
 		t.Fatal(err)
 	}
 	mustAppend(t, w, "2")
@@ -263,11 +264,11 @@ func TestLiveEventsReachCurrentSubscribersOnly(t *testing.T) {
 func TestLiveQueueDropsTheOldest(t *testing.T) {
 	q := &liveQueue{more: make(chan struct{}, 1)}
 	for i := range liveRecords + 10 {
-		q.put(rawRecord{stored: time.Unix(int64(i), 0)})
+		q.put(stream.Raw{Stored: time.Unix(int64(i), 0)})
 	}
 	rs := q.take()
-	if len(rs) != liveRecords || rs[0].stored.Unix() != 10 {
-		t.Errorf("%d kept, the first is %d", len(rs), rs[0].stored.Unix())
+	if len(rs) != liveRecords || rs[0].Stored.Unix() != 10 {
+		t.Errorf("%d kept, the first is %d", len(rs), rs[0].Stored.Unix())
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/telefleet/orchestrator/eventlog/stream"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -150,7 +151,7 @@ func (w *Writer) appendOne(ctx context.Context, r Record, sealed []byte) error {
 // end keeps the error that ended the Writer. A refusal by the store ends nothing: the record is
 // surely not in the log.
 func (w *Writer) end(err error) error {
-	var refused *refusedError
+	var refused *stream.RefusedError
 	if !errors.As(err, &refused) && !errors.Is(err, ErrLowSpace) && !errors.Is(err, ErrTooLarge) {
 		w.ended = err
 	}
@@ -176,26 +177,26 @@ func (w *Writer) try(ctx context.Context, body []byte) (tried, error) {
 	base := context.WithoutCancel(ctx)
 	send, cancel := context.WithTimeout(base, w.log.cfg.AckTimeout)
 	defer cancel()
-	seq, err := w.log.store.publish(send, w.account, body, w.expected)
-	var refused *refusedError
+	seq, err := w.log.store.Publish(send, w.account, body, w.expected)
+	var refused *stream.RefusedError
 	if errors.As(err, &refused) {
 		return tried{}, err
 	}
 	if err != nil {
 		read, cancel := context.WithTimeout(base, w.log.cfg.AckTimeout)
 		defer cancel()
-		last, found, readErr := w.log.store.last(read, w.account)
+		last, found, readErr := w.log.store.Last(read, w.account)
 		if readErr != nil {
 			return tried{}, fmt.Errorf("%w: %w; %w", ErrUnknownOutcome, err, readErr)
 		}
 		if !found {
 			return tried{}, nil
 		}
-		if !bytes.Equal(last.data, body) {
-			r, err := decodeRecord(w.account, last.data)
-			return tried{found: true, seq: last.seq, token: r.Token}, err
+		if !bytes.Equal(last.Data, body) {
+			r, err := decodeRecord(w.account, last.Data)
+			return tried{found: true, seq: last.Seq, token: r.Token}, err
 		}
-		seq = last.seq // our own: only its acknowledgement was lost
+		seq = last.Seq // our own: only its acknowledgement was lost
 	}
 	w.expected, w.prev = seq, seq
 	w.log.acked(seq)
@@ -218,11 +219,11 @@ func (w *Writer) reconcile(ctx context.Context, t tried) error {
 	case w.expected == 0:
 		return nil
 	}
-	st, err := w.log.store.state(ctx)
+	st, err := w.log.store.State(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
 	}
-	if st.last < w.expected {
+	if st.Last < w.expected {
 		return ErrTailLost
 	}
 	w.expected = 0 // expired
@@ -262,7 +263,7 @@ func (w *Writer) claim(ctx context.Context) error {
 			return err
 		}
 		if t.stored {
-			w.claimed = Cursor{Epoch: w.log.epochs.Load().at(w.expected), Seq: w.expected}
+			w.claimed = Cursor{Epoch: w.log.epochs.Load().At(w.expected), Seq: w.expected}
 			return nil
 		}
 		now = t
@@ -274,10 +275,10 @@ func (w *Writer) claim(ctx context.Context) error {
 func (w *Writer) last(ctx context.Context) (tried, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.log.cfg.AckTimeout)
 	defer cancel()
-	raw, found, err := w.log.store.last(ctx, w.account)
+	raw, found, err := w.log.store.Last(ctx, w.account)
 	if err != nil || !found {
 		return tried{}, err
 	}
-	r, err := decodeRecord(w.account, raw.data)
-	return tried{found: true, seq: raw.seq, token: r.Token}, err
+	r, err := decodeRecord(w.account, raw.Data)
+	return tried{found: true, seq: raw.Seq, token: r.Token}, err
 }

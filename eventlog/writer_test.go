@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
+
+	"github.com/telefleet/orchestrator/eventlog/stream"
 )
 
 var errLost = errors.New("acknowledgement lost")
@@ -149,8 +151,8 @@ func TestDelayedRequestIsNotStoredTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = parseAck(reply.Data)
-	wantErr(t, err, errMismatch)
+	_, err = stream.ParseAck(reply.Data)
+	wantErr(t, err, stream.ErrMismatch)
 	mustAppend(t, w, "2")
 	diff(t, []string{"a/owner:5", "a/1", "a/2"}, all(t, l))
 }
