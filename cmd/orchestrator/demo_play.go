@@ -9,6 +9,7 @@ import (
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/client"
+	"github.com/telefleet/orchestrator/internal/chatcli"
 	"github.com/telefleet/orchestrator/simulator"
 )
 
@@ -90,7 +91,7 @@ func (d *demo) play(ctx context.Context) (demoReport, error) {
 	defer endReading()
 	w := newWitness(func(e *v1.Event) {
 		if d.g.output == "table" && len(d.cast) <= 10 {
-			d.say("%s\n", eventLine(e))
+			d.say("%s\n", chatcli.EventLine(e))
 		}
 	})
 	ended, err := d.read(readCtx, w)

@@ -3,14 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/client"
-	"github.com/telefleet/orchestrator/internal/fleetcli"
+	"github.com/telefleet/orchestrator/internal/chatcli"
 )
 
 func newEvents(g *globals) *cobra.Command {
@@ -62,7 +61,7 @@ waits for more, from now on unless --from says otherwise, and goes on by itself 
 
 func (g *globals) printEvent(w io.Writer, e *v1.Event) error {
 	if g.output == "table" {
-		_, err := fmt.Fprintln(w, eventLine(e))
+		_, err := fmt.Fprintln(w, chatcli.EventLine(e))
 		return err
 	}
 	b, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(e)
@@ -77,40 +76,4 @@ func (g *globals) printEvent(w io.Writer, e *v1.Event) error {
 	}
 	_, err = fmt.Fprintln(w, compactJSON(b))
 	return err
-}
-
-// eventLine is one event for a person.
-func eventLine(e *v1.Event) string {
-	head := fmt.Sprintf("%s  %-12s %-16s ", e.GetTime().AsTime().Local().Format("15:04:05.000"), e.GetAccount(), e.GetKind())
-	switch p := e.GetPayload().(type) {
-	case *v1.Event_MessageNew:
-		return head + messageLine(p.MessageNew)
-	case *v1.Event_MessageEdited:
-		return head + messageLine(p.MessageEdited)
-	case *v1.Event_MessagesDeleted:
-		return head + strings.Trim(fmt.Sprint(p.MessagesDeleted.GetIds()), "[]")
-	case *v1.Event_Gap:
-		return head + fmt.Sprintf("%s lost from %d to %d: %s", p.Gap.GetBox(), p.Gap.GetFrom(), p.Gap.GetTo(), p.Gap.GetReason())
-	case *v1.Event_AccountState:
-		return head + fleetcli.StateName(p.AccountState.GetTo()) + " " + p.AccountState.GetReason()
-	}
-	return strings.TrimSpace(head + updateLine(e))
-}
-
-func messageLine(m *v1.Message) string {
-	arrow := "from " + senderName(m)
-	if m.GetOut() {
-		arrow = "to " + peerName(m.GetPeer())
-	}
-	return fmt.Sprintf("#%d %s: %s", m.GetId(), arrow, messageText(m))
-}
-
-func peerName(p *v1.Peer) string {
-	switch {
-	case p.GetUsername() != "":
-		return "@" + p.GetUsername()
-	case p.GetTitle() != "":
-		return oneLine(p.GetTitle(), 30)
-	}
-	return fmt.Sprint(p.GetId())
 }

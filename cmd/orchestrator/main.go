@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/telefleet/orchestrator/internal/chatcli"
 	"github.com/telefleet/orchestrator/internal/eventcli"
 	"github.com/telefleet/orchestrator/internal/fleetcli"
 )
@@ -100,9 +101,10 @@ Talk to a running node:               orchestrator account list`,
 	})
 	root.AddCommand(
 		newDemo(g), newSimulate(g), newServe(), newInfra(), newCert(), newCheckConfig(), newVersion(g),
-		newAccount(g), newSend(g), newHistory(g), newEvents(g), newCall(g), newContext(), newBench(g),
+		newAccount(g), newEvents(g), newContext(), newBench(g),
 	)
 	root.AddCommand(commands(g).Commands()...)
+	root.AddCommand(chatcli.Commands(commands(g))...)
 	root.AddCommand(eventcli.Commands(commands(g), g.printEvent)...)
 	return root
 }

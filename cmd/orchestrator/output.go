@@ -93,20 +93,3 @@ func (t table) write(w io.Writer) error {
 	}
 	return tw.Flush()
 }
-
-// oneLine keeps text of others from breaking lines or the terminal.
-func oneLine(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return ' '
-		}
-		if r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return -1
-		}
-		return r
-	}, s)
-	if runes := []rune(s); len(runes) > limit {
-		return string(runes[:limit-1]) + "…"
-	}
-	return s
-}

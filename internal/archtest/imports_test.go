@@ -27,6 +27,7 @@ var walls = []wall{
 	{"control/webhooks", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:internal/backoff", "ours:control/webhooks"}, "posting knows neither the log nor the API: its source and its rules are given to it"},
 	{"control/consuming", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:control/convert", "ours:control/methods", "ours:control/consuming"}, "methods convert and check; others do"},
 	{"control/convert", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:telegram", "ours:updates", "ours:control/convert"}, "conversions know values only"},
+	{"internal/chatcli", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:client", "ours:internal"}, "commands call the API as anybody else"},
 	{"internal/eventcli", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:client", "ours:internal"}, "commands call the API as anybody else"},
 	{"telegram", false, []string{"ours:api", "ours:actors", "ours:control", "ours:cluster", "ours:eventlog"}, nil, "telegram is methods over Env"},
 	{"simulator", false, []string{"ours:mtproto", "ours:updates", "ours:telegram", "ours:actors"}, nil, "client and judge must not share a misreading"},

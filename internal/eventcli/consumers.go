@@ -69,7 +69,7 @@ func newConsumerList(g *cli) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the consumers", Args: g.Args(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return g.with(func(c *client.Client) error {
+			return g.With(func(c *client.Client) error {
 				list, err := c.Consumers(cmd.Context())
 				if err != nil {
 					return err

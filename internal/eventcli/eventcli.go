@@ -58,19 +58,9 @@ func (g *cli) verb(use, short, example string, run func(cmd *cobra.Command, c *c
 	return &cobra.Command{
 		Use: use, Short: short, Example: "  orchestrator " + example, Args: g.Args("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return g.with(func(c *client.Client) error { return run(cmd, c, args[0]) })
+			return g.With(func(c *client.Client) error { return run(cmd, c, args[0]) })
 		},
 	}
-}
-
-// with dials for as long as run takes.
-func (g *cli) with(run func(*client.Client) error) error {
-	c, err := g.Dial()
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	return run(c)
 }
 
 // selectFlags are those that say which events are wanted.

@@ -107,7 +107,7 @@ func newWebhookList(g *cli) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the webhooks", Args: g.Args(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return g.with(func(c *client.Client) error {
+			return g.With(func(c *client.Client) error {
 				list, err := c.Webhooks(cmd.Context())
 				if err != nil {
 					return err

@@ -64,6 +64,16 @@ func (g *CLI) WatchAccounts(cmd *cobra.Command, selector string) error {
 	return watchAccounts(cmd, g, selector)
 }
 
+// With dials for as long as run takes.
+func (g *CLI) With(run func(*client.Client) error) error {
+	c, err := g.Dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return run(c)
+}
+
 // ErrFailed ends a command that has already said what failed.
 var ErrFailed = errors.New("failed")
 

@@ -1,11 +1,38 @@
-package main
+package chatcli
 
 import (
 	"fmt"
 	"strings"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/internal/fleetcli"
 )
+
+// EventLine is one event for a person.
+func EventLine(e *v1.Event) string {
+	head := fmt.Sprintf("%s  %-12s %-16s ", e.GetTime().AsTime().Local().Format("15:04:05.000"), e.GetAccount(), e.GetKind())
+	switch p := e.GetPayload().(type) {
+	case *v1.Event_MessageNew:
+		return head + messageLine(p.MessageNew)
+	case *v1.Event_MessageEdited:
+		return head + messageLine(p.MessageEdited)
+	case *v1.Event_MessagesDeleted:
+		return head + strings.Trim(fmt.Sprint(p.MessagesDeleted.GetIds()), "[]")
+	case *v1.Event_Gap:
+		return head + fmt.Sprintf("%s lost from %d to %d: %s", p.Gap.GetBox(), p.Gap.GetFrom(), p.Gap.GetTo(), p.Gap.GetReason())
+	case *v1.Event_AccountState:
+		return head + fleetcli.StateName(p.AccountState.GetTo()) + " " + p.AccountState.GetReason()
+	}
+	return strings.TrimSpace(head + updateLine(e))
+}
+
+func messageLine(m *v1.Message) string {
+	arrow := "from " + senderName(m)
+	if m.GetOut() {
+		arrow = "to " + peerName(m.GetPeer())
+	}
+	return fmt.Sprintf("#%d %s: %s", m.GetId(), arrow, messageText(m))
+}
 
 // updateLine is an event that is no message for a person.
 func updateLine(e *v1.Event) string {

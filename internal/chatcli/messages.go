@@ -1,0 +1,81 @@
+package chatcli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client"
+	"github.com/telefleet/orchestrator/internal/fleetcli"
+)
+
+func newSend(g *cli) *cobra.Command {
+	var reply int32
+	var silent bool
+	cmd := &cobra.Command{
+		Use:     "send ACCOUNT PEER TEXT",
+		Short:   "Send a text message",
+		Long:    "Send a text message. TEXT may be - to read it from standard input. PEER is me, @name, +phone, a number or a t.me link.",
+		Example: "  orchestrator send support-1 @durov 'hello'\n  echo hello | orchestrator send support-1 me -",
+		Args:    g.Args("ACCOUNT", "PEER", "TEXT"),
+		RunE: g.account(func(cmd *cobra.Command, a *client.Account, args []string) error {
+			text := args[1]
+			if text == "-" {
+				b, err := io.ReadAll(cmd.InOrStdin())
+				if err != nil {
+					return fmt.Errorf("read standard input: %w", err)
+				}
+				text = strings.TrimRight(string(b), "\n")
+			}
+			var opts []client.SendOption
+			if reply != 0 {
+				opts = append(opts, client.ReplyTo(reply))
+			}
+			if silent {
+				opts = append(opts, client.Silent())
+			}
+			sent, err := a.SendMessage(cmd.Context(), args[0], client.Text(text), opts...)
+			if err != nil {
+				return err
+			}
+			if sent.Repeated {
+				fmt.Fprintln(cmd.ErrOrStderr(), "orchestrator: this is the outcome of a former call with the same request id")
+			}
+			if sent.Message == nil {
+				unknown := &v1.SendMessageReply{Outcome: v1.SendOutcome_SEND_OUTCOME_DONE_MESSAGE_UNKNOWN}
+				return g.Print(cmd.OutOrStdout(), unknown, func() fleetcli.Table {
+					return fleetcli.Table{Rows: [][]string{{"the message was sent; which one of the chat it is could not be found out"}}}
+				})
+			}
+			return g.Print(cmd.OutOrStdout(), sent.Message, func() fleetcli.Table { return messageTable(sent.Message) })
+		}),
+	}
+	cmd.Flags().Int32Var(&reply, "reply-to", 0, "id of the message to answer")
+	cmd.Flags().BoolVar(&silent, "silent", false, "send without notification")
+	return fleetcli.TakesRequestID(cmd)
+}
+
+func newHistory(g *cli) *cobra.Command {
+	var limit int
+	var offset int32
+	cmd := &cobra.Command{
+		Use:     "history ACCOUNT PEER",
+		Short:   "Show the messages of a chat, newest first",
+		Example: "  orchestrator history support-1 @durov --limit 20",
+		Args:    g.Args("ACCOUNT", "PEER"),
+		RunE: g.account(func(cmd *cobra.Command, a *client.Account, args []string) error {
+			page, err := a.HistoryPage(cmd.Context(), args[0], offset, limit)
+			if err != nil {
+				return err
+			}
+			r := &v1.GetHistoryReply{Messages: page.Messages, Total: int32(page.Total)}
+			return g.Print(cmd.OutOrStdout(), r, func() fleetcli.Table { return messageTable(r.GetMessages()...) })
+		}),
+	}
+	cmd.Flags().IntVar(&limit, "limit", 20, "how many messages at most")
+	cmd.Flags().Int32Var(&offset, "offset-id", 0, "only messages older than this id")
+	return cmd
+}
