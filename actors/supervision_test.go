@@ -13,7 +13,9 @@ import (
 
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/actortest"
+	"github.com/telefleet/orchestrator/internal/backoff"
 	"github.com/telefleet/orchestrator/sessionstore"
+	"github.com/telefleet/orchestrator/simulator"
 )
 
 // stop ends a fleet inside a bubble.
@@ -56,6 +58,43 @@ func TestDialErrorsBackOffAndNeverQuarantine(t *testing.T) {
 		}
 		if n := len(dials); n < 120 || n > 600 {
 			t.Errorf("%d dials in two hours, want a backoff of up to a minute with full jitter", n)
+		}
+	})
+}
+
+// TestAHealthyPeriodResetsTheBackoff: after an outage that drove the backoff to its ceiling and half a
+// minute of health, a cut is mended at once.
+func TestAHealthyPeriodResetsTheBackoff(t *testing.T) {
+	var down atomic.Bool
+	change := func(d *Deps) {
+		dial := d.Transport.Dial
+		d.Transport.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if down.Load() {
+				return nil, errNetwork
+			}
+			return dial(ctx, network, addr)
+		}
+		d.Redial = backoff.Policy{Base: time.Second, Max: time.Minute, Factor: 2}
+	}
+	bubbleWith(t, simulator.Config{Seed: 96}, change, func(t *testing.T, r *rig) {
+		r.person(t, "ann", 2)
+		for round := range 5 { // a backoff of up to a minute is short by chance
+			down.Store(true)
+			r.sim.Server().KillConnections(nil)
+			time.Sleep(10 * time.Minute)
+			down.Store(false)
+			time.Sleep(time.Minute + healthyAfter + time.Second) // the longest wait, then health
+			synctest.Wait()
+			if n := r.fleet.Sockets(); n != 1 {
+				t.Fatalf("round %d: %d sockets after the outage", round, n)
+			}
+			before := r.dials()
+			r.sim.Server().KillConnections(nil)
+			time.Sleep(firstRedial + 2*time.Second) // the simulator looks once a second
+			synctest.Wait()
+			if n := r.dials() - before; n != 1 || r.fleet.Sockets() != 1 {
+				t.Fatalf("round %d: %d dials, %d sockets right after the cut, want 1", round, n, r.fleet.Sockets())
+			}
 		}
 	})
 }

@@ -183,12 +183,6 @@ const hookKeys = "secrets/"
 
 // actorDeps is what the configuration says about connections.
 func actorDeps(cfg configs.Config, profile cluster.Profile, o nodeOptions) actors.Deps {
-	pace := pacer.New(map[string]pacer.Limit{
-		"node": {PerSecond: cfg.Pace.DialsPerSecond, Burst: int(cfg.Pace.DialsPerSecond)},
-		"dc":   {PerSecond: cfg.Pace.DialsPerDCSecond, Burst: int(cfg.Pace.DialsPerDCSecond)},
-		// what many accounts share: a provider takes a storm for an attack
-		"proxy": {PerSecond: cfg.Pace.DialsPerProxySecond, Burst: int(cfg.Pace.DialsPerProxySecond)},
-	})
 	options := uplink.TransportOf(cfg.Telegram)
 	options.UserTimeout = profile.DisconnectDelay
 	return actors.Deps{
@@ -196,16 +190,27 @@ func actorDeps(cfg configs.Config, profile cluster.Profile, o nodeOptions) actor
 		App:       uplink.AppOf(cfg.Telegram),
 		Transport: options,
 		Ping:      actors.Ping{Interval: profile.PingInterval, Disconnect: profile.DisconnectDelay},
-		Pace: func(ctx context.Context, dc int, proxy string) error {
-			keys := []pacer.Key{{Class: "node"}, {Class: "dc", Name: strconv.Itoa(dc)}}
-			if proxy != "" {
-				keys = append(keys, pacer.Key{Class: "proxy", Name: proxy})
-			}
-			return pace.Wait(ctx, keys...)
-		},
+		Pace:      paced(cfg.Pace),
 		Redial:    backoff.Policy{Base: time.Second, Max: cmp.Or(o.redialMax, maxRedial), Factor: 2},
 		FloodWait: floodWait,
 		Rand:      rand.Reader, Now: time.Now, Log: o.log,
+	}
+}
+
+// paced spreads dials over the node, over each DC, and over each proxy: what many accounts share, and
+// whose provider takes a storm for an attack.
+func paced(cfg configs.Pace) func(ctx context.Context, dc int, proxy string) error {
+	pace := pacer.New(map[string]pacer.Limit{
+		"node":  {PerSecond: cfg.DialsPerSecond, Burst: int(cfg.DialsPerSecond)},
+		"dc":    {PerSecond: cfg.DialsPerDCSecond, Burst: int(cfg.DialsPerDCSecond)},
+		"proxy": {PerSecond: cfg.DialsPerProxySecond, Burst: int(cfg.DialsPerProxySecond)},
+	})
+	return func(ctx context.Context, dc int, proxy string) error {
+		keys := []pacer.Key{{Class: "node"}, {Class: "dc", Name: strconv.Itoa(dc)}}
+		if proxy != "" {
+			keys = append(keys, pacer.Key{Class: "proxy", Name: proxy})
+		}
+		return pace.Wait(ctx, keys...)
 	}
 }
 
