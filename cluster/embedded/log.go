@@ -2,6 +2,8 @@ package embedded
 
 import (
 	"fmt"
+	"strings"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/zap"
@@ -11,14 +13,15 @@ import (
 // bridge is a zap core that writes etcd's warnings and errors to hclog, and the rest only
 // when hclog logs at trace level.
 type bridge struct {
-	log    hclog.Logger
-	fields []zapcore.Field
+	log     hclog.Logger
+	fields  []zapcore.Field
+	closing *atomic.Bool // the server is being closed
 }
 
 // zapLogger makes the logger given to etcd. Where etcd would exit the process it panics
 // instead, so that Start can tell what is wrong.
-func zapLogger(log hclog.Logger) *zap.Logger {
-	return zap.New(bridge{log: log}, zap.WithFatalHook(zapcore.WriteThenPanic))
+func zapLogger(log hclog.Logger, closing *atomic.Bool) *zap.Logger {
+	return zap.New(bridge{log: log, closing: closing}, zap.WithFatalHook(zapcore.WriteThenPanic))
 }
 
 func (b bridge) Enabled(level zapcore.Level) bool {
@@ -26,7 +29,8 @@ func (b bridge) Enabled(level zapcore.Level) bool {
 }
 
 func (b bridge) With(fields []zapcore.Field) zapcore.Core {
-	return bridge{log: b.log, fields: append(b.fields[:len(b.fields):len(b.fields)], fields...)}
+	b.fields = append(b.fields[:len(b.fields):len(b.fields)], fields...)
+	return b
 }
 
 func (b bridge) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
@@ -43,6 +47,16 @@ var harmless = map[string]bool{
 	"simple token is not cryptographically signed":                                         true,
 }
 
+// unborn is how etcd complains of a database that has nothing in it yet; it looks again later.
+const unborn = "missing term information"
+
+// ofTheEnd are errors and warnings that etcd logs when its own listener is closed.
+var ofTheEnd = map[string]bool{
+	"setting up serving from embedded etcd failed.": true,
+	"stopping insecure grpc server due to error":    true,
+	"stopped insecure grpc server due to error":     true,
+}
+
 func (b bridge) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	enc := zapcore.NewMapObjectEncoder()
 	for _, f := range b.fields {
@@ -56,7 +70,8 @@ func (b bridge) Write(e zapcore.Entry, fields []zapcore.Field) error {
 		args = append(args, k, fmt.Sprint(v))
 	}
 	switch {
-	case harmless[e.Message]:
+	case harmless[e.Message], ofTheEnd[e.Message] && b.closing.Load(),
+		strings.Contains(fmt.Sprint(enc.Fields["error"]), unborn):
 		b.log.Trace(e.Message, args...)
 	case e.Level >= zapcore.ErrorLevel:
 		b.log.Error(e.Message, args...)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -56,6 +57,8 @@ type Server struct {
 	etcd   *embed.Etcd
 	client *clientv3.Client
 	lock   *DirLock // nil when the caller has it
+	// closing is known to the log of the server.
+	closing atomic.Bool
 }
 
 // Start starts etcd and waits until it answers.
@@ -75,7 +78,7 @@ func Start(ctx context.Context, cfg Config) (s *Server, err error) {
 			s = nil
 		}
 	}()
-	ec, err := etcdConfig(cfg)
+	ec, err := etcdConfig(cfg, &s.closing)
 	if err != nil {
 		return s, err
 	}
@@ -96,7 +99,7 @@ func Start(ctx context.Context, cfg Config) (s *Server, err error) {
 	return s, nil
 }
 
-func etcdConfig(cfg Config) (*embed.Config, error) {
+func etcdConfig(cfg Config, closing *atomic.Bool) (*embed.Config, error) {
 	ec := embed.NewConfig()
 	ec.Dir = filepath.Join(cfg.Dir, "etcd")
 	if err := os.MkdirAll(ec.Dir, 0o700); err != nil {
@@ -128,7 +131,7 @@ func etcdConfig(cfg Config) (*embed.Config, error) {
 	}
 	ec.AutoCompactionMode, ec.AutoCompactionRetention = embed.CompactorModePeriodic, compaction
 	ec.UnsafeNoFsync = cfg.UnsafeNoFsync
-	ec.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zapLogger(cfg.Log))
+	ec.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zapLogger(cfg.Log, closing))
 	return ec, nil
 }
 
@@ -168,6 +171,7 @@ func (s *Server) Close() error {
 			errs = append(errs, fmt.Errorf("close etcd client: %w", err))
 		}
 	}
+	s.closing.Store(true)
 	if s.etcd != nil {
 		s.etcd.Close()
 	}

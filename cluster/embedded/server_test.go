@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,9 +38,24 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// complaints keeps what etcd logs as a warning or an error: an orderly life has none.
+type complaints struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (c *complaints) Write(line []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lines = append(c.lines, string(line))
+	return len(line), nil
+}
+
 func start(t *testing.T, cfg embedded.Config) *embedded.Server {
 	t.Helper()
-	cfg.Log = hclog.NewNullLogger()
+	if cfg.Log == nil {
+		cfg.Log = hclog.NewNullLogger()
+	}
 	s, err := embedded.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +92,9 @@ func TestServerKeepsDataAcrossRestart(t *testing.T) {
 
 func TestServerListensOnAFreePort(t *testing.T) {
 	for _, listen := range []string{"http://127.0.0.1:0", "unix://" + filepath.Join(t.TempDir(), "s")} {
-		s := start(t, embedded.Config{Dir: t.TempDir(), Listen: listen, UnsafeNoFsync: true})
+		var logged complaints
+		log := hclog.New(&hclog.LoggerOptions{Output: &logged, Level: hclog.Warn})
+		s := start(t, embedded.Config{Dir: t.TempDir(), Listen: listen, UnsafeNoFsync: true, Log: log})
 		c, err := clientv3.New(clientv3.Config{Endpoints: []string{s.Endpoint()}, DialTimeout: 5 * time.Second})
 		if err != nil {
 			t.Fatal(err)
@@ -88,6 +106,11 @@ func TestServerListensOnAFreePort(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+		logged.mu.Lock()
+		for _, line := range logged.lines {
+			t.Errorf("logged: %s", line)
+		}
+		logged.mu.Unlock()
 	}
 }
 

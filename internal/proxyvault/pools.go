@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -105,23 +106,35 @@ func (s Pools) Update(ctx context.Context, p *v1.Proxy) (*v1.Proxy, error) {
 // Delete implements methods.Proxies.
 func (s Pools) Delete(ctx context.Context, name string) error { return s.Store.Delete(ctx, name) }
 
-// Test implements methods.ProxyTester.
+// testedAtOnce is how many members of a pool are tried at a time.
+const testedAtOnce = 16
+
+// Test implements methods.ProxyTester: members are tried side by side, so that those that do not
+// answer cost the caller one wait and not the sum of them.
 func (s Pools) Test(ctx context.Context, req *v1.TestProxyRequest) ([]*v1.ProxyTest, error) {
 	list, err := s.tested(ctx, req)
 	if err != nil {
 		return nil, err
 	}
 	results := make([]*v1.ProxyTest, len(list))
+	var group errgroup.Group
+	group.SetLimit(testedAtOnce)
 	for i, p := range list {
-		latency, err := s.Probe(ctx, p, int(req.GetDc()))
-		results[i] = &v1.ProxyTest{Link: p.String(), Ok: err == nil}
-		if err == nil {
-			results[i].Latency = durationpb.New(latency)
-			continue
-		}
-		results[i].Reason, results[i].Message = string(s.Reason(err)), err.Error()
+		group.Go(func() error {
+			results[i] = s.test(ctx, p, int(req.GetDc()))
+			return nil
+		})
 	}
+	_ = group.Wait() // each result has its own error
 	return results, nil
+}
+
+func (s Pools) test(ctx context.Context, p proxies.Proxy, dc int) *v1.ProxyTest {
+	latency, err := s.Probe(ctx, p, dc)
+	if err != nil {
+		return &v1.ProxyTest{Link: p.String(), Reason: string(s.Reason(err)), Message: err.Error()}
+	}
+	return &v1.ProxyTest{Link: p.String(), Ok: true, Latency: durationpb.New(latency)}
 }
 
 func (s Pools) tested(ctx context.Context, req *v1.TestProxyRequest) ([]proxies.Proxy, error) {
