@@ -37,3 +37,14 @@ func (e *Engine) onNewSession(now time.Time, body []byte) error {
 	e.emit(SessionCreated{})
 	return nil
 }
+
+// onKeyDestroyed takes the answers to destroy_auth_key#d1435160: destroy_auth_key_ok#f660e1d4,
+// destroy_auth_key_none#0a9f2259, destroy_auth_key_fail#ea109b13. Some servers give them without
+// rpc_result, and so without saying to which query; an engine's user has one at most.
+func (e *Engine) onKeyDestroyed(body []byte) {
+	for _, one := range e.calls.sentWhere(func(one *call) bool { return wire.ConstructorID(one.body) == wire.IDDestroyAuthKey }) {
+		e.calls.remove(one)
+		e.emit(CallDone{ID: one.id, Result: append([]byte(nil), body...)})
+		return
+	}
+}

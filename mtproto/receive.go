@@ -185,6 +185,9 @@ func (e *Engine) object(now time.Time, m wire.Message, body []byte) error {
 		return &wire.PacketError{Problem: "container in a container"}
 	case wire.IDMsgsAck:
 		return nil // an answer is awaited anyway; only that ends a call
+	case wire.IDDestroyAuthKeyOK, wire.IDDestroyAuthKeyNone, wire.IDDestroyAuthKeyFail:
+		e.onKeyDestroyed(body)
+		return nil
 	case wire.IDDestroySessionOK, wire.IDDestroySessionNone, wire.IDHTTPWait, wire.IDMsgCopy:
 		return nil // msg_copy is history: no server uses it
 	default:
@@ -203,7 +206,8 @@ func isUpdate(body []byte) bool {
 		wire.IDBadServerSalt, wire.IDFutureSalts, wire.IDMsgsStateReq, wire.IDMsgsStateInfo,
 		wire.IDMsgsAllInfo, wire.IDMsgDetailedInfo, wire.IDMsgNewDetailedInfo, wire.IDMsgResendReq,
 		wire.IDMsgCopy, wire.IDMsgContainer, wire.IDMsgsAck, wire.IDDestroySessionOK,
-		wire.IDDestroySessionNone, wire.IDHTTPWait:
+		wire.IDDestroySessionNone, wire.IDHTTPWait, wire.IDDestroyAuthKeyOK, wire.IDDestroyAuthKeyNone,
+		wire.IDDestroyAuthKeyFail:
 		return false
 	default:
 		return true

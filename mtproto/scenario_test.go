@@ -191,6 +191,9 @@ func (s *scenario) invoke(c command) Invoke {
 		ID: CallID(s.number(c.word(1))), Body: textObject(idQuery, c.word(2)),
 		Idempotent: c.has("idempotent"), Low: c.has("low"),
 	}
+	if c.has("destroy_auth_key") {
+		in.Body = []byte{0x60, 0x51, 0x43, 0xd1}
+	}
 	if size, ok := c.options["size"]; ok {
 		in.Body = append(in.Body, make([]byte, int(s.number(size))-len(in.Body))...)
 	}

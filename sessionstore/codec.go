@@ -12,9 +12,14 @@ import (
 	"github.com/telefleet/orchestrator/fleet"
 )
 
-// recordVersion is the version of the encoding below. It is part of what sealing binds, so
-// a blob of another version is refused, not guessed at.
-const recordVersion = 2
+// recordVersion is the version of the encoding below, checkpointVersion that of a checkpoint's
+// seal. They are part of what sealing binds, so a blob of another version is refused, not guessed
+// at. A record of formerVersion, without Restriction and Leaving, is still read.
+const (
+	recordVersion     = 3
+	formerVersion     = 2
+	checkpointVersion = 2
+)
 
 // MaxWaits is how many waits a record may hold.
 const MaxWaits = 32
@@ -82,11 +87,15 @@ func encodeCore(c core) ([]byte, error) {
 			b = binary.BigEndian.AppendUint64(b, uint64(s.Value))
 		}
 	}
+	b = appendBool(b, r.Leaving)
+	b = appendBytes(b, []byte(r.Restriction.Reason))
+	b = appendBytes(b, []byte(r.Restriction.Message))
+	b = appendTime(b, r.Restriction.Until)
 	return b, nil
 }
 
-// decodeCore reads what encodeCore has written, and nothing else.
-func decodeCore(b []byte) (core, error) {
+// decodeCore reads what encodeCore has written, or had in a former version, and nothing else.
+func decodeCore(b []byte, version byte) (core, error) {
 	d := decoder{b: b}
 	r := &Record{Account: fleet.AccountID(d.bytes())}
 	c := core{rec: r, write: d.varint()}
@@ -110,6 +119,10 @@ func decodeCore(b []byte) (core, error) {
 			}
 			r.Keys[dc] = d.dcKey()
 		}
+	}
+	if version > formerVersion {
+		r.Leaving = d.bool()
+		r.Restriction = Restriction{Reason: string(d.bytes()), Message: string(d.bytes()), Until: d.time()}
 	}
 	if d.err == nil && len(d.b) > 0 {
 		d.fail(fmt.Errorf("%d bytes too many", len(d.b)))

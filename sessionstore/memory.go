@@ -66,21 +66,40 @@ func (m *Memory) Load(ctx context.Context, id fleet.AccountID) (*Record, error) 
 
 // Save implements Store.
 func (m *Memory) Save(ctx context.Context, fence fleet.Fence, rec *Record) error {
-	return m.save(ctx, fence, rec, false)
+	return m.save(ctx, fence, rec, false, m.sealer)
 }
 
 // ReplaceKey implements Store.
 func (m *Memory) ReplaceKey(ctx context.Context, fence fleet.Fence, rec *Record) error {
-	return m.save(ctx, fence, rec, true)
+	return m.save(ctx, fence, rec, true, m.sealer)
 }
 
-func (m *Memory) save(ctx context.Context, fence fleet.Fence, rec *Record, replace bool) error {
+// Renew implements Store.
+func (m *Memory) Renew(ctx context.Context, fence fleet.Fence, rec *Record) error {
+	ring, ok := m.sealer.Keyring.(*MemoryKeyring)
+	if !ok {
+		return fmt.Errorf("renew session of %s: the keyring is no MemoryKeyring", rec.Account)
+	}
+	aead, wrapped, err := ring.masters.NewDataKey(ring.clusterID, rec.Account)
+	if err != nil {
+		return err
+	}
+	if err := m.save(ctx, fence, rec, true, m.sealer.Under(aead)); err != nil {
+		return err
+	}
+	ring.mu.Lock()
+	defer ring.mu.Unlock()
+	ring.wrapped[rec.Account] = wrapped
+	return nil
+}
+
+func (m *Memory) save(ctx context.Context, fence fleet.Fence, rec *Record, replace bool, sealer Sealer) error {
 	stamped := *rec
 	stamped.UpdatedAt = time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old, ok := m.kept[rec.Account]
-	sealed, err := m.sealer.Seal(ctx, &stamped, old.writes+1)
+	sealed, err := sealer.Seal(ctx, &stamped, old.writes+1)
 	if err != nil {
 		return err
 	}

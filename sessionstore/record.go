@@ -82,6 +82,16 @@ type Wait struct {
 	Until  time.Time
 }
 
+// Restriction is a limit that Telegram has put on an account.
+type Restriction struct {
+	// Reason is ours, such as PEER_FLOOD.
+	Reason string
+	// Message is Telegram's, for a person.
+	Message string
+	// Until is when it is no longer worth showing; zero: until Telegram says that it is over.
+	Until time.Time
+}
+
 // Record is the session of one account.
 type Record struct {
 	// Account is the owner of the record; sealing binds it.
@@ -108,6 +118,11 @@ type Record struct {
 	FutureAuthToken []byte `json:"-"`
 	// Waits are the calls that Telegram has put off, at most MaxWaits.
 	Waits []Wait
+	// Restriction is what Telegram has told of it that a person should see; zero for nothing.
+	Restriction Restriction
+	// Leaving says that it is being signed out: Telegram has ended the login, or is not asked, and
+	// what is stored of it is still to be erased. Nobody may connect with its keys any more.
+	Leaving bool
 	// UpdatedAt is when the record was last saved, by the writer's wall clock. Save sets it.
 	UpdatedAt time.Time
 }

@@ -96,6 +96,21 @@ type Sealer struct {
 	ClusterID string
 }
 
+// Under is the Sealer with another data key for all records.
+func (s Sealer) Under(aead cipher.AEAD) Sealer {
+	s.Keyring = oneKey{s.Keyring, aead}
+	return s
+}
+
+// oneKey is a Keyring whose data key is given.
+type oneKey struct {
+	Keyring
+	aead cipher.AEAD
+}
+
+// DataKey implements Keyring.
+func (k oneKey) DataKey(context.Context, fleet.AccountID) (cipher.AEAD, error) { return k.aead, nil }
+
 // Sealed is a record as a store keeps it: two values of one account.
 type Sealed struct {
 	// Core is everything but the checkpoint.
@@ -142,7 +157,7 @@ func (s Sealer) Seal(ctx context.Context, r *Record, write int64) (Sealed, error
 		return Sealed{}, tooLarge(r.Account, "the sealed record", MaxSealed, len(out.Core), "report the error: it holds more keys and salts than an account has")
 	}
 	if len(r.Checkpoint) > 0 {
-		out.Checkpoint, err = seal(aead, associated(s.ClusterID, r.Account, kindCheckpoint, recordVersion), r.Checkpoint, recordVersion)
+		out.Checkpoint, err = seal(aead, associated(s.ClusterID, r.Account, kindCheckpoint, checkpointVersion), r.Checkpoint, checkpointVersion)
 		if err != nil {
 			return Sealed{}, fmt.Errorf("seal checkpoint of %s: %w", r.Account, err)
 		}
@@ -169,7 +184,7 @@ func (s Sealer) Open(ctx context.Context, id fleet.AccountID, sealed Sealed, wri
 	if err != nil {
 		return nil, fmt.Errorf("open session of %s: %w", id, err)
 	}
-	r.Checkpoint, err = unseal(aead, associated(s.ClusterID, id, kindCheckpoint, recordVersion), sealed.Checkpoint, recordVersion)
+	r.Checkpoint, err = unseal(aead, associated(s.ClusterID, id, kindCheckpoint, checkpointVersion), sealed.Checkpoint, checkpointVersion)
 	if err != nil {
 		return nil, corrupt(id, fmt.Errorf("checkpoint: %w", err))
 	}
@@ -185,12 +200,16 @@ func (s Sealer) OpenCore(ctx context.Context, id fleet.AccountID, blob []byte, w
 	if err != nil {
 		return nil, CheckpointSum{}, fmt.Errorf("open session of %s: %w", id, err)
 	}
-	plain, err := unseal(aead, associated(s.ClusterID, id, kindRecord, recordVersion), blob, recordVersion)
+	version := byte(recordVersion)
+	if len(blob) > len(blobMagic) && blob[len(blobMagic)] == formerVersion {
+		version = formerVersion
+	}
+	plain, err := unseal(aead, associated(s.ClusterID, id, kindRecord, version), blob, version)
 	if err != nil {
 		return nil, CheckpointSum{}, corrupt(id, err)
 	}
 	defer clear(plain)
-	c, err := decodeCore(plain)
+	c, err := decodeCore(plain, version)
 	if err != nil {
 		return nil, CheckpointSum{}, corrupt(id, err)
 	}

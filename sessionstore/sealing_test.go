@@ -80,6 +80,7 @@ func drawRecord(t *rapid.T) *Record {
 		Account: fleet.AccountID(rapid.StringMatching(`[a-z0-9-]{1,64}`).Draw(t, "account")),
 		HomeDC:  rapid.IntRange(-5, 10005).Draw(t, "home"), UserID: rapid.Int64().Draw(t, "user"), Bot: rapid.Bool().Draw(t, "bot"),
 		Unverified: rapid.Bool().Draw(t, "unverified"), UpdatesOf: rapid.Int64().Draw(t, "updates of"), FutureAuthToken: draw("token"), UpdatedAt: at("updated"), Keys: map[int]DCKey{},
+		Leaving: rapid.Bool().Draw(t, "leaving"), Restriction: Restriction{string(draw("restricted")), string(draw("said")), at("restricted until")},
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "waits") {
 		r.Waits = append(r.Waits, Wait{string(draw("method")), string(draw("peer")), string(draw("reason")), at("until")})
@@ -103,18 +104,50 @@ func TestEncodingRoundTrips(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := decodeCore(b)
+		got, err := decodeCore(b, recordVersion)
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(core{}), cmpopts.EquateEmpty(), cmp.Comparer(func(a, b AuthKey) bool { return a == b })); diff != "" || err != nil {
 			t.Fatalf("%v %s", err, diff)
 		}
 		cut := rapid.IntRange(0, len(b)-1).Draw(t, "cut")
-		if _, err := decodeCore(b[:cut]); err == nil {
+		if _, err := decodeCore(b[:cut], recordVersion); err == nil {
 			t.Fatal("a truncated record was decoded")
 		}
-		if _, err := decodeCore(append(b, 0)); err == nil {
+		if _, err := decodeCore(append(b, 0), recordVersion); err == nil {
 			t.Fatal("a longer record was decoded")
 		}
 	})
+}
+
+// TestRecordsOfTheFormerVersionAreRead: what was stored before records knew of restrictions and of
+// signing out opens, as a record that has neither; and no other version does.
+func TestRecordsOfTheFormerVersionAreRead(t *testing.T) {
+	ring, err := NewMemoryKeyring("c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	aead, err := ring.DataKey(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := &Record{Account: "a", HomeDC: 2, UserID: 7, Keys: map[int]DCKey{2: {Key: secretKey()}}}
+	plain, err := encodeCore(core{rec: rec, write: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	former := plain[:len(plain)-len(appendTime([]byte{0, 0, 0}, time.Time{}))]
+	for version, opens := range map[byte]bool{1: false, formerVersion: true, recordVersion: false, 4: false} {
+		blob, err := seal(aead, associated("c", "a", kindRecord, version), former, version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := Sealer{Keyring: ring, ClusterID: "c"}.OpenCore(t.Context(), "a", blob, 1)
+		switch {
+		case !opens && !errors.Is(err, ErrCorrupt):
+			t.Errorf("version %d: %v", version, err)
+		case opens && (err != nil || !cmp.Equal(got, rec, cmp.Comparer(func(a, b AuthKey) bool { return a == b }))):
+			t.Errorf("version %d: %+v, %v", version, got, err)
+		}
+	}
 }
 
 func FuzzDecodeRecord(f *testing.F) {
@@ -124,7 +157,7 @@ func FuzzDecodeRecord(f *testing.F) {
 	}
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := decodeCore(b)
+		c, err := decodeCore(b, recordVersion)
 		if err != nil {
 			return
 		}

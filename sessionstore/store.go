@@ -27,8 +27,15 @@ type Store interface {
 	// ReplaceKey is Save for those who mean to change the home key of an authorised record:
 	// a new login or an import that the operator asked for. Never called because of a -404.
 	ReplaceKey(ctx context.Context, fence fleet.Fence, rec *Record) error
+	// Renew is ReplaceKey under a new data key, which takes the place of the account's former one
+	// in the same transaction: whatever was sealed under that is unreadable from then on.
+	Renew(ctx context.Context, fence fleet.Fence, rec *Record) error
 	// Delete removes the record and frees its auth keys. Deleting nothing is no error.
 	Delete(ctx context.Context, fence fleet.Fence, id fleet.AccountID) error
+}
+
+// Holders tells whose auth keys are; every Store does.
+type Holders interface {
 	// Holder names the account that has an auth key, empty for none.
 	Holder(ctx context.Context, key KeyID) (fleet.AccountID, error)
 }

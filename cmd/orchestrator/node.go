@@ -29,7 +29,6 @@ import (
 	"github.com/telefleet/orchestrator/internal/pacer"
 	"github.com/telefleet/orchestrator/internal/proxyvault"
 	"github.com/telefleet/orchestrator/internal/uplink"
-	"github.com/telefleet/orchestrator/sessionstore"
 	storeetcd "github.com/telefleet/orchestrator/sessionstore/etcd"
 	"github.com/telefleet/orchestrator/sessionstore/peers"
 	"github.com/telefleet/orchestrator/telegram/dcs"
@@ -63,7 +62,7 @@ type node struct {
 	// hookKeys seal the secrets of webhooks.
 	hookKeys *storeetcd.Keyring
 	dispatch *dispatch.Dispatch
-	sessions sessionstore.Store
+	sessions *storeetcd.Store
 	requests *requests.Ledger
 	// peerStore keeps the accounts' peers.
 	peerStore peers.Store
@@ -128,7 +127,7 @@ func (n *node) openStores(ctx context.Context, cfg configs.Config, o nodeOptions
 	if err = n.openKeys(ctx, cfg, fresh); err != nil {
 		return err
 	}
-	n.sessions = storeetcd.NewStore(n.client, "", sessionstore.Sealer{Keyring: n.keys, ClusterID: cfg.ClusterID})
+	n.sessions = storeetcd.NewStore(n.client, "", n.keys)
 	n.events, err = n.openEvents(ctx, cfg, o)
 	return err
 }

@@ -29,6 +29,10 @@ const (
 	IDDestroySessionOK    = 0xe22045fc
 	IDDestroySessionNone  = 0x62d350c9
 	IDHTTPWait            = 0x9299359f
+	IDDestroyAuthKey      = 0xd1435160
+	IDDestroyAuthKeyOK    = 0xf660e1d4
+	IDDestroyAuthKeyNone  = 0x0a9f2259
+	IDDestroyAuthKeyFail  = 0xea109b13
 )
 
 // Limits of the specification (core.telegram.org/mtproto/service_messages_about_messages,

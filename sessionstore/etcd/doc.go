@@ -11,7 +11,7 @@
 //
 //	key, err := etcd.Passphrase(ctx, client, "", passphrase) // or sessionstore.LoadMasterKey
 //	ring := etcd.NewKeyring(client, etcd.KeyringConfig{Masters: masters, ClusterID: id})
-//	store := etcd.NewStore(client, "", sessionstore.Sealer{Keyring: ring, ClusterID: id})
+//	store := etcd.NewStore(client, "", ring)
 //
 // # Concurrency
 //

@@ -43,6 +43,8 @@ type Keyring struct {
 	cache   map[fleet.AccountID]cached
 	masters sessionstore.Masters // the current one first, once opened
 	opened  bool
+	// drops counts keys that were forgotten or renewed, so that one that was read before is not kept.
+	drops uint64
 }
 
 type cached struct {
@@ -60,19 +62,34 @@ func NewKeyring(client *clientv3.Client, cfg KeyringConfig) *Keyring {
 
 func (k *Keyring) dir() string                   { return k.cfg.Prefix + "dek/" }
 func (k *Keyring) key(id fleet.AccountID) string { return k.dir() + string(id) }
-func (k *Keyring) cachedKey(id fleet.AccountID) cipher.AEAD {
+func (k *Keyring) cachedKey(id fleet.AccountID) (aead cipher.AEAD, drops uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	c, ok := k.cache[id]
-	if !ok || time.Since(c.at) > cacheAge {
-		return nil
+	if c, ok := k.cache[id]; ok && time.Since(c.at) <= cacheAge {
+		aead = c.aead
 	}
-	return c.aead
+	return aead, k.drops
 }
 
-func (k *Keyring) remember(id fleet.AccountID, aead cipher.AEAD) {
+// remember keeps a key that was read when so many had been dropped.
+func (k *Keyring) remember(id fleet.AccountID, aead cipher.AEAD, drops uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if drops == k.drops {
+		k.keep(id, aead)
+	}
+}
+
+// renewed takes the place of what is remembered, and of what is being read.
+func (k *Keyring) renewed(id fleet.AccountID, aead cipher.AEAD) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.drops++
+	k.keep(id, aead)
+}
+
+// keep puts a key into the cache; mu is held.
+func (k *Keyring) keep(id fleet.AccountID, aead cipher.AEAD) {
 	if _, known := k.cache[id]; !known && len(k.cache) >= cacheSize {
 		for other := range k.cache {
 			delete(k.cache, other)
@@ -87,11 +104,13 @@ func (k *Keyring) Forget(id fleet.AccountID) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.cache, id)
+	k.drops++
 }
 
 // DataKey implements sessionstore.Keyring.
 func (k *Keyring) DataKey(ctx context.Context, id fleet.AccountID) (cipher.AEAD, error) {
-	if aead := k.cachedKey(id); aead != nil {
+	aead, drops := k.cachedKey(id)
+	if aead != nil {
 		return aead, nil
 	}
 	if err := id.Validate(); err != nil && id != fleet.Fleetwide {
@@ -103,7 +122,7 @@ func (k *Keyring) DataKey(ctx context.Context, id fleet.AccountID) (cipher.AEAD,
 			return nil, err
 		}
 		if wrapped != nil {
-			return k.open(ctx, id, wrapped)
+			return k.open(ctx, id, wrapped, drops)
 		}
 	}
 	return nil, fmt.Errorf("make data key of %s: %w", id, errBusy)
@@ -147,7 +166,54 @@ func (k *Keyring) readOrMake(ctx context.Context, id fleet.AccountID) ([]byte, e
 	return nil, nil
 }
 
-func (k *Keyring) open(ctx context.Context, id fleet.AccountID, wrapped []byte) (cipher.AEAD, error) {
+// renewal is a new data key in place of an account's former one: what to write, and under which
+// conditions.
+type renewal struct {
+	aead  cipher.AEAD
+	ops   []clientv3.Op
+	conds []clientv3.Cmp
+}
+
+// renewal draws a data key. As with a first one, it may be stored only while its master key is the
+// current one.
+func (k *Keyring) renewal(ctx context.Context, id fleet.AccountID) (renewal, error) {
+	if err := k.Open(ctx); err != nil {
+		return renewal{}, err
+	}
+	k.mu.Lock()
+	masters := k.masters
+	k.mu.Unlock()
+	aead, wrapped, err := masters.NewDataKey(k.cfg.ClusterID, id)
+	if err != nil {
+		return renewal{}, err
+	}
+	return renewal{
+		aead: aead, ops: []clientv3.Op{clientv3.OpPut(k.key(id), string(wrapped))},
+		conds: []clientv3.Cmp{clientv3.Compare(clientv3.Value(k.master("current")), "=", masters.Current.ID())},
+	}, nil
+}
+
+// Find gives the data key of an account for reading: it makes none, and returns nil where there is
+// none. With fresh it does not answer from memory: the account may have been signed out, and have
+// another key, since.
+func (k *Keyring) Find(ctx context.Context, id fleet.AccountID, fresh bool) (cipher.AEAD, error) {
+	aead, drops := k.cachedKey(id)
+	if aead != nil && !fresh {
+		return aead, nil
+	}
+	resp, err := k.client.Get(ctx, k.key(id))
+	if err != nil {
+		return nil, fmt.Errorf("read data key of %s: %w", id, err)
+	}
+	if len(resp.Kvs) == 0 {
+		k.Forget(id)
+		return nil, nil
+	}
+	return k.open(ctx, id, resp.Kvs[0].Value, drops)
+}
+
+// open opens a wrapped data key that was read when so many keys had been dropped.
+func (k *Keyring) open(ctx context.Context, id fleet.AccountID, wrapped []byte, drops uint64) (cipher.AEAD, error) {
 	if err := k.allowed(ctx, id, wrapped); err != nil {
 		return nil, err
 	}
@@ -158,7 +224,7 @@ func (k *Keyring) open(ctx context.Context, id fleet.AccountID, wrapped []byte) 
 	if err != nil {
 		return nil, err
 	}
-	k.remember(id, aead)
+	k.remember(id, aead, drops)
 	return aead, nil
 }
 

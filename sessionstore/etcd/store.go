@@ -24,12 +24,13 @@ var errBusy = errors.New("changed by others again and again")
 type Store struct {
 	client *clientv3.Client
 	prefix string
+	ring   *Keyring
 	sealer sessionstore.Sealer
 }
 
 // NewStore makes a store whose keys have a prefix, normally none.
-func NewStore(client *clientv3.Client, prefix string, sealer sessionstore.Sealer) *Store {
-	return &Store{client: client, prefix: prefix, sealer: sealer}
+func NewStore(client *clientv3.Client, prefix string, ring *Keyring) *Store {
+	return &Store{client: client, prefix: prefix, ring: ring, sealer: sessionstore.Sealer{Keyring: ring, ClusterID: ring.cfg.ClusterID}}
 }
 
 func (s *Store) session(id fleet.AccountID) string    { return s.prefix + "session/" + string(id) }
@@ -56,15 +57,29 @@ func (s *Store) Load(ctx context.Context, id fleet.AccountID) (*sessionstore.Rec
 
 // Save implements sessionstore.Store.
 func (s *Store) Save(ctx context.Context, fence fleet.Fence, rec *sessionstore.Record) error {
-	return s.save(ctx, fence, rec, false)
+	return s.save(ctx, fence, rec, keepKeys)
 }
 
 // ReplaceKey implements sessionstore.Store.
 func (s *Store) ReplaceKey(ctx context.Context, fence fleet.Fence, rec *sessionstore.Record) error {
-	return s.save(ctx, fence, rec, true)
+	return s.save(ctx, fence, rec, replaceKeys)
 }
 
-func (s *Store) save(ctx context.Context, fence fleet.Fence, rec *sessionstore.Record, replace bool) error {
+// Renew implements sessionstore.Store.
+func (s *Store) Renew(ctx context.Context, fence fleet.Fence, rec *sessionstore.Record) error {
+	return s.save(ctx, fence, rec, renewAll)
+}
+
+// change is what a save may do to keys: nothing, replace auth keys, replace the data key as well.
+type change uint8
+
+const (
+	keepKeys change = iota
+	replaceKeys
+	renewAll
+)
+
+func (s *Store) save(ctx context.Context, fence fleet.Fence, rec *sessionstore.Record, may change) error {
 	stamped := *rec
 	stamped.UpdatedAt = time.Now()
 	ids := rec.KeyIDs()
@@ -73,16 +88,27 @@ func (s *Store) save(ctx context.Context, fence fleet.Fence, rec *sessionstore.R
 		if err != nil {
 			return err
 		}
-		if !replace {
+		if may == keepKeys {
 			if err := was.admit(rec); err != nil {
 				return err
 			}
 		}
-		sealed, err := s.sealer.Seal(ctx, &stamped, writes(was.session)+1)
+		sealer, next := s.sealer, renewal{}
+		if may == renewAll {
+			if next, err = s.ring.renewal(ctx, rec.Account); err != nil {
+				return err
+			}
+			sealer = sealer.Under(next.aead)
+		}
+		sealed, err := sealer.Seal(ctx, &stamped, writes(was.session)+1)
 		if err != nil {
 			return err
 		}
-		stored, err := s.write(ctx, fence, rec.Account, s.changes(rec, sealed, was), was)
+		was.renewal = next
+		stored, err := s.write(ctx, fence, rec.Account, append(s.changes(rec, sealed, was), next.ops...), was)
+		if stored && may == renewAll {
+			s.ring.renewed(rec.Account, next.aead)
+		}
 		if err != nil || stored {
 			return err
 		}
@@ -100,6 +126,8 @@ type stored struct {
 	old     *sessionstore.Record // session opened, without its checkpoint; nil when absent or damaged
 	sum     sessionstore.CheckpointSum
 	damaged error
+
+	renewal renewal // of the data key; zero for none
 }
 
 // read reads at one revision and decides what can be decided before writing.
@@ -210,6 +238,7 @@ func (s *Store) write(ctx context.Context, fence fleet.Fence, id fleet.AccountID
 		clientv3.Compare(clientv3.ModRevision(s.session(id)), "=", mod(was.session)),
 		clientv3.Compare(clientv3.ModRevision(s.checkpoint(id)), "=", mod(was.checkpoint)),
 	}
+	conds = append(conds, was.renewal.conds...)
 	for key, kv := range was.keys {
 		conds = append(conds, clientv3.Compare(clientv3.ModRevision(s.authKey(key)), "=", mod(kv)))
 		if kv == nil {

@@ -72,7 +72,7 @@ func newWorld(t *testing.T) world {
 func openWorld(t *testing.T, prefix string, masters sessionstore.Masters) world {
 	t.Helper()
 	ring := etcd.NewKeyring(client, etcd.KeyringConfig{Prefix: prefix, ClusterID: "c", Masters: masters})
-	return world{prefix, ring, etcd.NewStore(client, prefix, sessionstore.Sealer{Keyring: ring, ClusterID: "c"})}
+	return world{prefix, ring, etcd.NewStore(client, prefix, ring)}
 }
 
 // own is what cluster does to make a node the owner.
@@ -150,11 +150,11 @@ func (noTxn) Commit() (*clientv3.TxnResponse, error) { return nil, errNoAnswer }
 func TestStoreWithoutEtcdFails(t *testing.T) {
 	c := clientv3.NewCtxClient(t.Context())
 	c.KV = noAnswer{}
-	for _, keys := range []sessionstore.Keyring{
+	for _, keys := range []*etcd.Keyring{
 		newWorld(t).ring, // its key was opened before
 		etcd.NewKeyring(c, etcd.KeyringConfig{ClusterID: "c", Masters: sessionstore.Masters{Current: masterKey(t, 1)}}),
 	} {
-		storetest.RunFailing(t, etcd.NewStore(c, "", sessionstore.Sealer{Keyring: keys, ClusterID: "c"}))
+		storetest.RunFailing(t, etcd.NewStore(c, "", keys))
 	}
 }
 
@@ -298,12 +298,51 @@ func TestOwnerThatChangesDuringAWriteFencesIt(t *testing.T) {
 		stale := w.own(t, "a")
 		c := clientv3.NewCtxClient(t.Context())
 		c.KV = &hooked{KV: client.KV, at: 2, hook: func() { w.own(t, "a") }} // 1 reads, 2 writes
-		store := etcd.NewStore(c, w.prefix, sessionstore.Sealer{Keyring: w.ring, ClusterID: "c"})
+		store := etcd.NewStore(c, w.prefix, w.ring)
 		if err := write(store, stale); !errors.Is(err, sessionstore.ErrFenced) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if _, err := w.store.Load(t.Context(), "a"); err != nil {
 		t.Errorf("after stale writes: %v", err)
+	}
+}
+
+// TestAnotherNodeFindsTheRenewedKey: a node that remembers an account's former data key reads the new
+// one when it asks again; it never makes one, and what was sealed under the former key stays shut.
+func TestAnotherNodeFindsTheRenewedKey(t *testing.T) {
+	w := newWorld(t)
+	other := etcd.NewKeyring(client, etcd.KeyringConfig{Prefix: w.prefix, ClusterID: "c", Masters: sessionstore.Masters{Current: masterKey(t, 1)}})
+	if aead, err := other.Find(t.Context(), "a", false); aead != nil || err != nil {
+		t.Errorf("a key of nobody: %v, %v", aead, err)
+	}
+	fence := w.own(t, "a")
+	if err := w.store.Save(t.Context(), fence, storetest.Record("a", 1)); err != nil {
+		t.Fatal(err)
+	}
+	former, err := other.Find(t.Context(), "a", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nonce := make([]byte, former.NonceSize())
+	sealed := former.Seal(nil, nonce, []byte("said"), nil)
+	if err := w.store.Renew(t.Context(), fence, &sessionstore.Record{Account: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, ring := range []*etcd.Keyring{w.ring, other} {
+		now, err := ring.Find(t.Context(), "a", ring == other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := now.Open(nil, nonce, sealed, nil); err == nil {
+			t.Error("the renewed key opens what the former one has sealed")
+		}
+		mine, err := w.ring.DataKey(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := now.Open(nil, nonce, mine.Seal(nil, nonce, []byte("new"), nil), nil); err != nil {
+			t.Errorf("it is not the key that is in use: %v", err)
+		}
 	}
 }

@@ -18,9 +18,15 @@ import (
 	"github.com/telefleet/orchestrator/sessionstore"
 )
 
+// Store is what the suite tests.
+type Store interface {
+	sessionstore.Store
+	sessionstore.Holders
+}
+
 // Fixture is an empty store and what the suite needs around it.
 type Fixture struct {
-	Store sessionstore.Store
+	Store Store
 	// Own makes the caller the account's owner and returns its fence; a former one is stale
 	// from then on.
 	Own func(id fleet.AccountID) fleet.Fence
@@ -43,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"LargeCheckpointIsKept":           largeCheckpoint,
 		"TooLargeRecordIsRefused":         tooLarge,
 		"BadRecordIsRefused":              badRecord,
+		"RenewedDataKeyOpensNothingOld":   renewed,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -68,8 +75,9 @@ func Record(id fleet.AccountID, key byte) *sessionstore.Record {
 			},
 			-4: {Key: Key(key + 128)},
 		},
-		Unverified: true, UpdatesOf: 1 << 41,
-		Checkpoint: []byte("checkpoint"), FutureAuthToken: []byte("future"),
+		Unverified: true, UpdatesOf: 1 << 41, Leaving: true,
+		Restriction: sessionstore.Restriction{Reason: "PEER_FLOOD", Message: "of strangers", Until: at},
+		Checkpoint:  []byte("checkpoint"), FutureAuthToken: []byte("future"),
 	}
 }
 
@@ -196,6 +204,28 @@ func keyInUse(t *testing.T, f Fixture) {
 	// A key that its record gives up is free again.
 	must(t, f.Store.ReplaceKey(t.Context(), b, Record("b", 2)))
 	must(t, f.Store.Save(t.Context(), a, Record("a", 1)))
+}
+
+// renewed: what was sealed before cannot be read again, and the account goes on under the new key.
+func renewed(t *testing.T, f Fixture) {
+	stale := f.Own("a")
+	must(t, f.Store.Save(t.Context(), stale, Record("a", 1)))
+	fence := f.Own("a")
+	next := &sessionstore.Record{Account: "a", HomeDC: 2, FutureAuthToken: []byte("later")}
+	want(t, f.Store.Renew(t.Context(), stale, next), sessionstore.ErrFenced, "a")
+	same(t, f.Store, Record("a", 1))
+	var old sessionstore.Sealed
+	f.Tamper("a", func(s sessionstore.Sealed) sessionstore.Sealed { old = s; return s })
+	must(t, f.Store.Renew(t.Context(), fence, next))
+	same(t, f.Store, next)
+	holds(t, f, 1, "")
+	must(t, f.Store.Save(t.Context(), fence, Record("a", 2)))
+	same(t, f.Store, Record("a", 2))
+	f.Tamper("a", func(sessionstore.Sealed) sessionstore.Sealed { return old })
+	_, err := load(t, f.Store, "a")
+	want(t, err, sessionstore.ErrCorrupt, "a")
+	must(t, f.Store.Renew(t.Context(), fence, next)) // a damaged record is no obstacle
+	same(t, f.Store, next)
 }
 
 func holds(t *testing.T, f Fixture, key byte, want fleet.AccountID) {
@@ -413,6 +443,11 @@ func (f Failing) ReplaceKey(_ context.Context, _ fleet.Fence, rec *sessionstore.
 	return fmt.Errorf("save %s: %w", rec.Account, f.Err)
 }
 
+// Renew implements sessionstore.Store.
+func (f Failing) Renew(_ context.Context, _ fleet.Fence, rec *sessionstore.Record) error {
+	return fmt.Errorf("renew %s: %w", rec.Account, f.Err)
+}
+
 // Delete implements sessionstore.Store.
 func (f Failing) Delete(_ context.Context, _ fleet.Fence, id fleet.AccountID) error {
 	return fmt.Errorf("delete %s: %w", id, f.Err)
@@ -425,7 +460,7 @@ func (f Failing) Holder(_ context.Context, key sessionstore.KeyID) (fleet.Accoun
 
 // RunFailing is the contract of a store whose storage is out of reach: every call fails,
 // none of the errors is a decision about the record, and nothing comes with them.
-func RunFailing(t *testing.T, s sessionstore.Store) {
+func RunFailing(t *testing.T, s Store) {
 	fence := fleet.Fence{Key: "own/a", CreateRevision: 1}
 	rec, err := s.Load(t.Context(), "a")
 	if rec != nil {
@@ -438,6 +473,7 @@ func RunFailing(t *testing.T, s sessionstore.Store) {
 	for call, err := range map[string]error{
 		"load": err, "holder": missing, "save": s.Save(t.Context(), fence, Record("a", 1)),
 		"replace key": s.ReplaceKey(t.Context(), fence, Record("a", 1)), "delete": s.Delete(t.Context(), fence, "a"),
+		"renew": s.Renew(t.Context(), fence, Record("a", 1)),
 	} {
 		if err == nil {
 			t.Errorf("%s: no error", call)
