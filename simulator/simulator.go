@@ -16,6 +16,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/telefleet/orchestrator/simulator/calls"
 	"github.com/telefleet/orchestrator/simulator/model"
 	"github.com/telefleet/orchestrator/simulator/mtserver"
 )
@@ -23,7 +24,7 @@ import (
 // The values that callers exchange with the model.
 type (
 	UserSpec = model.UserSpec
-	User     = model.User
+	User     = model.Identity
 	BotSpec  = model.BotSpec
 	Bot      = model.Bot
 	Ledger   = model.Ledger
@@ -51,6 +52,7 @@ type Config struct {
 // Simulator is a running local Telegram.
 type Simulator struct {
 	world  *model.World
+	rooms  calls.Rooms
 	server *mtserver.Server
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -75,6 +77,7 @@ func Start(ctx context.Context, cfg Config) (*Simulator, error) {
 	s.DCs, s.Listen, s.Faults, s.Log, s.Now = cfg.DCs, cfg.Listen, cfg.Faults, cfg.Log.Named("server"), cfg.Now
 	late := &latePusher{ready: make(chan struct{})}
 	sim := &Simulator{world: model.New(m, late)}
+	sim.rooms = calls.Join(sim.world)
 	ctx, sim.cancel = context.WithCancel(ctx)
 	server, err := mtserver.Start(ctx, s, &handler{world: sim.world, ready: late.ready})
 	if err != nil {
@@ -146,7 +149,7 @@ func (s *Simulator) AddUser(spec UserSpec) (User, error) { return s.world.AddUse
 func (s *Simulator) AddBot(spec BotSpec) (Bot, error) { return s.world.AddBot(spec) }
 
 // LoginCode returns the last login code sent to this phone.
-func (s *Simulator) LoginCode(phone string) (string, bool) { return s.world.LoginCode(phone) }
+func (s *Simulator) LoginCode(phone string) (string, bool) { return s.rooms.Auth.LoginCode(phone) }
 
 // Refuse answers the next n calls of a method such as "messages.sendMessage" with an error,
 // for example 420 FLOOD_WAIT_5 or 500 AUTH_RESTART, before the model sees them.

@@ -6,58 +6,66 @@ import (
 	"github.com/gotd/td/tg"
 )
 
-// post is one message as it was written. In private chats and basic groups every
+// Post is one message as it was written. In private chats and basic groups every
 // participant has a copy under an id of their own; in a channel the post has one id.
-type post struct {
-	from     int64 // writer; 0 for a post in the name of a channel
-	to       peer  // where it was written: the other user, the group or the channel
-	id       int   // in a channel
-	date     int
-	editDate int
-	text     string
-	entities []tg.MessageEntityClass
-	markup   tg.ReplyMarkupClass
-	silent   bool
-	action   tg.MessageActionClass // of a service message
-	named    []int64               // users that entities and action name
-	reply    *post
-	quote    string
-	copies   map[int64]int // ids by owner
+type Post struct {
+	From      int64 // writer; 0 for a post in the name of a channel
+	To        Peer  // where it was written: the other user, the group or the channel
+	ID        int   // in a channel
+	Date      int
+	EditDate  int
+	Text      string
+	Entities  []tg.MessageEntityClass
+	Markup    tg.ReplyMarkupClass
+	Silent    bool
+	Action    tg.MessageActionClass // of a service message
+	Named     []int64               // users that entities and action name
+	Reply     *Post
+	Quote     string
+	Copies    map[int64]int // ids by owner
+	Media     Media         // nil: none
+	GroupedID int64         // of the album that the message is in; 0: none
 }
 
-// mentions says whether the message makes this user known: as its writer or by name.
-func (p *post) mentions(id int64) bool { return p.from == id || slices.Contains(p.named, id) }
-
-// letter is one account's copy of a message.
-type letter struct {
-	id     int
-	post   *post
-	dialog peer // as the owner sees it
+// Media is what a message carries besides its text. Access hashes and file references differ
+// from viewer to viewer.
+type Media interface {
+	Render(viewer int64) tg.MessageMediaClass
 }
 
-// dialog is what an account keeps about one of its chats.
-type dialog struct {
-	peer            peer
-	ids             []int // of messages that still exist, ascending; not for channels
-	readIn, readOut int
-	since           int // date on which it appeared
+// Mentions says whether the message makes this user known: as its writer or by name.
+func (p *Post) Mentions(id int64) bool { return p.From == id || slices.Contains(p.Named, id) }
+
+// Letter is one account's copy of a message.
+type Letter struct {
+	ID     int
+	Post   *Post
+	Dialog Peer // as the owner sees it
 }
 
-// event is one change of a box: it holds positions (pts-count, pts].
-type event struct {
-	pts, count int
-	kind       string
-	ids        []int
-	dialog     peer
-	date       int
+// Dialog is what an account keeps about one of its chats.
+type Dialog struct {
+	Peer            Peer
+	IDs             []int // of messages that still exist, ascending; not for channels
+	ReadIn, ReadOut int
+	Since           int // date on which it appeared
 }
 
-// box is the common box of an account, and its qts.
-type box struct {
-	pts, qts int
+// Event is one change of a box: it holds positions (pts-count, pts].
+type Event struct {
+	Pts, Count int
+	Kind       string
+	IDs        []int
+	Dialog     Peer
+	Date       int
+}
+
+// Box is the common box of an account, and its qts.
+type Box struct {
+	Pts, Qts int
 	lastID   int
-	messages map[int]*letter
-	events   []event
+	Messages map[int]*Letter
+	events   []Event
 	qevents  []qevent
 }
 
@@ -65,13 +73,13 @@ type box struct {
 type qevent struct {
 	qts    int
 	update tg.UpdateClass
-	refs   []peer
+	refs   []Peer
 }
 
 // keptEvents bounds the memory of a box. What is older can only be too long a difference.
 const keptEvents = 20_000
 
-func newBox() box { return box{pts: 1, messages: map[int]*letter{}} }
+func newBox() Box { return Box{Pts: 1, Messages: map[int]*Letter{}} }
 
 // trim forgets the oldest events.
 func trim[E any](events []E) []E {
@@ -81,122 +89,128 @@ func trim[E any](events []E) []E {
 	return events
 }
 
-// dialog returns the account's dialog with this peer, and makes it if need be.
-func (w *World) dialog(u *user, p peer) *dialog {
-	d := u.dialogs[p]
+// Dialog returns the account's dialog with this peer, and makes it if need be.
+func (w *World) Dialog(u *User, p Peer) *Dialog {
+	d := u.Dialogs[p]
 	if d == nil {
-		d = &dialog{peer: p, since: w.now()}
-		u.dialogs[p] = d
+		d = &Dialog{Peer: p, Since: w.Now()}
+		u.Dialogs[p] = d
 	}
 	return d
 }
 
-// record advances an account's common box by one change and enters it in the ledger.
-func (w *World) record(u *user, e event, from int64, out bool) event {
-	u.box.pts += e.count
-	e.pts, e.date = u.box.pts, w.now()
-	u.box.events = trim(append(u.box.events, e))
+// Record advances an account's common box by one change and enters it in the ledger.
+func (w *World) Record(u *User, e Event, from int64, out bool) Event {
+	u.Box.Pts += e.Count
+	e.Pts, e.Date = u.Box.Pts, w.Now()
+	u.Box.events = trim(append(u.Box.events, e))
 	w.owe(u, e, "pts", from, out)
 	return e
 }
 
 // owe enters a change in the ledger if the account is logged in anywhere.
-func (w *World) owe(u *user, e event, box string, from int64, out bool) {
-	if len(u.logins) == 0 {
+func (w *World) owe(u *User, e Event, box string, from int64, out bool) {
+	if len(u.Logins) == 0 {
 		return
 	}
 	entry := Entry{
-		UserID: u.id, Box: box, Pts: e.pts, Kind: e.kind, ChatType: e.dialog.kind.String(),
-		PeerID: e.dialog.id, FromID: from, Out: out, Date: e.date,
+		UserID: u.ID, Box: box, Pts: e.Pts, Kind: e.Kind, ChatType: e.Dialog.Kind.String(),
+		PeerID: e.Dialog.ID, FromID: from, Out: out, Date: e.Date,
 	}
-	for _, id := range e.ids {
+	for _, id := range e.IDs {
 		entry.MessageID = id
-		if e.kind == KindMessagesDeleted && e.dialog.kind != kindChannel {
-			if m := u.box.messages[id]; m != nil {
-				entry.ChatType, entry.PeerID = m.dialog.kind.String(), m.dialog.id
+		if e.Kind == KindMessagesDeleted && e.Dialog.Kind != PeerChannel {
+			if m := u.Box.Messages[id]; m != nil {
+				entry.ChatType, entry.PeerID = m.Dialog.Kind.String(), m.Dialog.ID
 			}
 		}
 		w.ledger.add(entry)
 	}
-	if len(e.ids) == 0 {
+	if len(e.IDs) == 0 {
 		w.ledger.add(entry)
 	}
 }
 
 // put gives an account its copy of a message.
-func (w *World) put(u *user, p *post, dialog peer) event {
-	u.box.lastID++
-	m := &letter{id: u.box.lastID, post: p, dialog: dialog}
-	u.box.messages[m.id] = m
-	p.copies[u.id] = m.id
-	d := w.dialog(u, dialog)
-	d.ids = append(d.ids, m.id)
-	out := p.from == u.id
+func (w *World) put(u *User, p *Post, dialog Peer) Event {
+	u.Box.lastID++
+	m := &Letter{ID: u.Box.lastID, Post: p, Dialog: dialog}
+	u.Box.Messages[m.ID] = m
+	p.Copies[u.ID] = m.ID
+	d := w.Dialog(u, dialog)
+	d.IDs = append(d.IDs, m.ID)
+	out := p.From == u.ID
 	if out {
-		d.readIn = m.id // who writes has read
+		d.ReadIn = m.ID // who writes has read
 	}
-	return w.record(u, event{count: 1, kind: KindMessageNew, ids: []int{m.id}, dialog: dialog}, p.from, out)
+	return w.Record(u, Event{Count: 1, Kind: KindMessageNew, IDs: []int{m.ID}, Dialog: dialog}, p.From, out)
 }
 
-// unread counts the messages of others that the account has not read.
-func (u *user) unread(d *dialog) int {
+// Unread counts the messages of others that the account has not read.
+func (u *User) Unread(d *Dialog) int {
 	n := 0
-	for i := len(d.ids) - 1; i >= 0 && d.ids[i] > d.readIn; i-- {
-		if u.box.messages[d.ids[i]].post.from != u.id {
+	for i := len(d.IDs) - 1; i >= 0 && d.IDs[i] > d.ReadIn; i-- {
+		if u.Box.Messages[d.IDs[i]].Post.From != u.ID {
 			n++
 		}
 	}
 	return n
 }
 
-// letterOf renders an account's copy of a message.
-func (w *World) letterOf(u *user, m *letter) tg.MessageClass {
-	return renderPost(m.post, m.id, m.dialog, u.id, m.replyID(u))
+// RenderLetter renders an account's copy of a message.
+func (w *World) RenderLetter(u *User, m *Letter) tg.MessageClass {
+	return renderPost(m.Post, m.ID, m.Dialog, u.ID, m.replyID(u))
 }
 
 // replyID is the owner's id of the message that this one answers; 0 if it has none.
-func (m *letter) replyID(u *user) int {
-	if m.post.reply == nil {
+func (m *Letter) replyID(u *User) int {
+	if m.Post.Reply == nil {
 		return 0
 	}
-	return m.post.reply.copies[u.id]
+	return m.Post.Reply.Copies[u.ID]
 }
 
-func replyHeader(p *post, id int) tg.MessageReplyHeaderClass {
+func replyHeader(p *Post, id int) tg.MessageReplyHeaderClass {
 	if id == 0 {
 		return nil
 	}
 	h := &tg.MessageReplyHeader{ReplyToMsgID: id}
-	if p.quote != "" {
+	if p.Quote != "" {
 		h.Quote = true
-		h.SetQuoteText(p.quote)
+		h.SetQuoteText(p.Quote)
 	}
 	return h
 }
 
-func renderPost(p *post, id int, dialog peer, viewer int64, replyID int) tg.MessageClass {
-	out := p.from == viewer && p.from != 0
-	if p.action != nil {
-		s := &tg.MessageService{ID: id, Out: out, PeerID: dialog.tl(), Date: p.date, Action: p.action, Silent: p.silent}
-		if p.from != 0 && dialog.kind != kindUser {
-			s.SetFromID(&tg.PeerUser{UserID: p.from})
+func renderPost(p *Post, id int, dialog Peer, viewer int64, replyID int) tg.MessageClass {
+	out := p.From == viewer && p.From != 0
+	if p.Action != nil {
+		s := &tg.MessageService{ID: id, Out: out, PeerID: dialog.TL(), Date: p.Date, Action: p.Action, Silent: p.Silent}
+		if p.From != 0 && dialog.Kind != PeerUser {
+			s.SetFromID(&tg.PeerUser{UserID: p.From})
 		}
 		return s
 	}
 	m := &tg.Message{
-		ID: id, Out: out, PeerID: dialog.tl(), Date: p.date, Message: p.text,
-		Entities: p.entities, Silent: p.silent, ReplyMarkup: p.markup, EditDate: p.editDate,
+		ID: id, Out: out, PeerID: dialog.TL(), Date: p.Date, Message: p.Text,
+		Entities: p.Entities, Silent: p.Silent, ReplyMarkup: p.Markup, EditDate: p.EditDate,
 	}
 	switch {
-	case p.from == 0:
+	case p.From == 0:
 		m.Post = true
 		m.SetViews(1)
 		m.SetForwards(0)
-	case dialog.kind != kindUser:
-		m.SetFromID(&tg.PeerUser{UserID: p.from})
+	case dialog.Kind != PeerUser:
+		m.SetFromID(&tg.PeerUser{UserID: p.From})
 	}
 	if h := replyHeader(p, replyID); h != nil {
 		m.SetReplyTo(h)
+	}
+	if p.Media != nil {
+		m.SetMedia(p.Media.Render(viewer))
+	}
+	if p.GroupedID != 0 {
+		m.SetGroupedID(p.GroupedID)
 	}
 	return m
 }

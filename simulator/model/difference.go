@@ -8,23 +8,23 @@ import (
 )
 
 func (w *World) registerUpdates() {
-	on(w, 0, (*call).getState)
-	on(w, 0, (*call).getDifference)
-	on(w, 0, (*call).getChannelDifference)
+	On(w, 0, (*Call).getState)
+	On(w, 0, (*Call).getDifference)
+	On(w, 0, (*Call).getChannelDifference)
 }
 
-func (c *call) state() tg.UpdatesState {
-	s := tg.UpdatesState{Pts: c.user.box.pts, Qts: c.user.box.qts, Date: c.w.now(), Seq: c.key.seq}
-	for _, d := range c.user.dialogs {
-		if d.peer.kind != kindChannel {
-			s.UnreadCount += c.user.unread(d)
+func (c *Call) State() tg.UpdatesState {
+	s := tg.UpdatesState{Pts: c.User.Box.Pts, Qts: c.User.Box.Qts, Date: c.World.Now(), Seq: c.Key.seq}
+	for _, d := range c.User.Dialogs {
+		if d.Peer.Kind != PeerChannel {
+			s.UnreadCount += c.User.Unread(d)
 		}
 	}
 	return s
 }
 
-func (c *call) getState(*tg.UpdatesGetStateRequest) (bin.Encoder, error) {
-	s := c.state()
+func (c *Call) getState(*tg.UpdatesGetStateRequest) (bin.Encoder, error) {
+	s := c.State()
 	return &s, nil
 }
 
@@ -32,134 +32,134 @@ func (c *call) getState(*tg.UpdatesGetStateRequest) (bin.Encoder, error) {
 // one, all deletions together, and the last reads of each dialog.
 type merged struct {
 	fresh   []int
-	edits   map[int]event
-	erased  event
-	reads   map[readKey]event
+	edits   map[int]Event
+	erased  Event
+	reads   map[readKey]Event
 	pts     int // after the last change
 	further bool
 }
 
 type readKey struct {
-	dialog peer
+	dialog Peer
 	kind   string
 }
 
 // merge collapses the changes above pts, at most limit of them.
-func merge(events []event, pts, limit int) merged {
-	m := merged{edits: map[int]event{}, reads: map[readKey]event{}, pts: pts}
-	first, _ := slices.BinarySearchFunc(events, pts, func(e event, pts int) int { return e.pts - pts - 1 })
+func merge(events []Event, pts, limit int) merged {
+	m := merged{edits: map[int]Event{}, reads: map[readKey]Event{}, pts: pts}
+	first, _ := slices.BinarySearchFunc(events, pts, func(e Event, pts int) int { return e.Pts - pts - 1 })
 	last := min(first+limit, len(events))
 	m.further = last < len(events)
 	for _, e := range events[first:last] {
-		m.pts = e.pts
-		switch e.kind {
+		m.pts = e.Pts
+		switch e.Kind {
 		case KindMessageNew:
-			m.fresh = append(m.fresh, e.ids...)
+			m.fresh = append(m.fresh, e.IDs...)
 		case KindMessageEdited:
-			if !slices.Contains(m.fresh, e.ids[0]) {
-				m.edits[e.ids[0]] = e
+			if !slices.Contains(m.fresh, e.IDs[0]) {
+				m.edits[e.IDs[0]] = e
 			}
 		case KindMessagesDeleted:
-			m.erased.ids = append(m.erased.ids, e.ids...)
-			m.erased.pts, m.erased.count = e.pts, m.erased.count+e.count
+			m.erased.IDs = append(m.erased.IDs, e.IDs...)
+			m.erased.Pts, m.erased.Count = e.Pts, m.erased.Count+e.Count
 		default:
-			m.reads[readKey{e.dialog, e.kind}] = e
+			m.reads[readKey{e.Dialog, e.Kind}] = e
 		}
 	}
 	return m
 }
 
 // tooOld says whether changes above pts have been forgotten.
-func tooOld(events []event, pts, current int) bool {
+func tooOld(events []Event, pts, current int) bool {
 	if pts == current {
 		return false
 	}
-	return len(events) == 0 || events[0].pts-events[0].count > pts
+	return len(events) == 0 || events[0].Pts-events[0].Count > pts
 }
 
-func (c *call) getDifference(q *tg.UpdatesGetDifferenceRequest) (bin.Encoder, error) {
-	box := &c.user.box
+func (c *Call) getDifference(q *tg.UpdatesGetDifferenceRequest) (bin.Encoder, error) {
+	box := &c.User.Box
 	switch {
 	case q.Pts == 0:
-		return nil, rpcError(400, "PERSISTENT_TIMESTAMP_EMPTY")
-	case q.Pts < 0 || q.Pts > box.pts || q.Qts < 0 || q.Qts > box.qts:
-		return nil, rpcError(400, "PERSISTENT_TIMESTAMP_INVALID")
+		return nil, RPCError(400, "PERSISTENT_TIMESTAMP_EMPTY")
+	case q.Pts < 0 || q.Pts > box.Pts || q.Qts < 0 || q.Qts > box.Qts:
+		return nil, RPCError(400, "PERSISTENT_TIMESTAMP_INVALID")
 	case q.Date <= 0:
-		return nil, rpcError(400, "DATE_EMPTY")
+		return nil, RPCError(400, "DATE_EMPTY")
 	}
-	gap := box.pts - q.Pts
-	if gap > c.w.cfg.DifferenceTooLong || q.PtsTotalLimit > 0 && gap > q.PtsTotalLimit || tooOld(box.events, q.Pts, box.pts) {
-		return &tg.UpdatesDifferenceTooLong{Pts: box.pts}, nil
+	gap := box.Pts - q.Pts
+	if gap > c.World.Config.DifferenceTooLong || q.PtsTotalLimit > 0 && gap > q.PtsTotalLimit || tooOld(box.events, q.Pts, box.Pts) {
+		return &tg.UpdatesDifferenceTooLong{Pts: box.Pts}, nil
 	}
-	limit := c.w.cfg.DifferenceSlice
+	limit := c.World.Config.DifferenceSlice
 	if q.PtsLimit > 0 {
 		limit = min(limit, q.PtsLimit)
 	}
 	m := merge(box.events, q.Pts, limit)
-	r := newRefs(c.w, c.user)
+	r := NewRefs(c.World, c.User)
 	fresh, other := c.letters(m, r)
-	state := c.state()
+	state := c.State()
 	var further bool
 	other, state.Qts, further = c.addQtsUpdates(other, r, q.Qts, limit)
 	if m.further || further {
 		state.Pts = m.pts
 		return &tg.UpdatesDifferenceSlice{
-			NewMessages: fresh, OtherUpdates: other, Chats: r.tlChats(), Users: r.tlUsers(), IntermediateState: state,
+			NewMessages: fresh, OtherUpdates: other, Chats: r.TLChats(), Users: r.TLUsers(), IntermediateState: state,
 		}, nil
 	}
-	for _, id := range sortedKeys(c.user.channels) {
-		ch := c.user.channels[id]
-		if ch.changed >= q.Date-int(c.w.cfg.ChannelLookback.Seconds()) {
+	for _, id := range SortedKeys(c.User.Channels) {
+		ch := c.User.Channels[id]
+		if ch.changed >= q.Date-int(c.World.Config.ChannelLookback.Seconds()) {
 			u := &tg.UpdateChannelTooLong{ChannelID: id}
-			u.SetPts(ch.pts)
+			u.SetPts(ch.Pts)
 			other = append(other, u)
-			r.peer(ch.peer())
+			r.Peer(ch.Peer())
 		}
 	}
 	if len(fresh)+len(other) == 0 && m.pts == q.Pts {
 		return &tg.UpdatesDifferenceEmpty{Date: state.Date, Seq: state.Seq}, nil
 	}
 	return &tg.UpdatesDifference{
-		NewMessages: fresh, OtherUpdates: other, Chats: r.tlChats(), Users: r.tlUsers(), State: state,
+		NewMessages: fresh, OtherUpdates: other, Chats: r.TLChats(), Users: r.TLUsers(), State: state,
 	}, nil
 }
 
 // letters renders merged changes of the common box.
-func (c *call) letters(m merged, r *refs) (fresh []tg.MessageClass, other []tg.UpdateClass) {
+func (c *Call) letters(m merged, r *Refs) (fresh []tg.MessageClass, other []tg.UpdateClass) {
 	for _, id := range m.fresh {
-		if l := c.user.box.messages[id]; l != nil {
-			fresh = append(fresh, c.w.letterOf(c.user, l))
-			r.post(l.post, l.dialog)
+		if l := c.User.Box.Messages[id]; l != nil {
+			fresh = append(fresh, c.World.RenderLetter(c.User, l))
+			r.Post(l.Post, l.Dialog)
 		}
 	}
-	for _, id := range sortedKeys(m.edits) {
-		if l := c.user.box.messages[id]; l != nil {
+	for _, id := range SortedKeys(m.edits) {
+		if l := c.User.Box.Messages[id]; l != nil {
 			e := m.edits[id]
-			other = append(other, &tg.UpdateEditMessage{Message: c.w.letterOf(c.user, l), Pts: e.pts, PtsCount: e.count})
-			r.post(l.post, l.dialog)
+			other = append(other, &tg.UpdateEditMessage{Message: c.World.RenderLetter(c.User, l), Pts: e.Pts, PtsCount: e.Count})
+			r.Post(l.Post, l.Dialog)
 		}
 	}
-	if len(m.erased.ids) > 0 {
+	if len(m.erased.IDs) > 0 {
 		other = append(other, &tg.UpdateDeleteMessages{
-			Messages: m.erased.ids, Pts: m.erased.pts, PtsCount: m.erased.count,
+			Messages: m.erased.IDs, Pts: m.erased.Pts, PtsCount: m.erased.Count,
 		})
 	}
-	reads := make([]event, 0, len(m.reads))
+	reads := make([]Event, 0, len(m.reads))
 	for _, e := range m.reads {
 		reads = append(reads, e)
 	}
-	slices.SortFunc(reads, func(a, b event) int { return a.pts - b.pts })
+	slices.SortFunc(reads, func(a, b Event) int { return a.Pts - b.Pts })
 	for _, e := range reads {
-		other = append(other, c.w.readUpdate(c.user, e))
-		r.peer(e.dialog)
+		other = append(other, c.World.readUpdate(c.User, e))
+		r.Peer(e.Dialog)
 	}
 	return fresh, other
 }
 
 // addQtsUpdates appends at most limit updates above qts.
-func (c *call) addQtsUpdates(other []tg.UpdateClass, r *refs, qts, limit int) ([]tg.UpdateClass, int, bool) {
+func (c *Call) addQtsUpdates(other []tg.UpdateClass, r *Refs, qts, limit int) ([]tg.UpdateClass, int, bool) {
 	n := 0
-	for _, e := range c.user.box.qevents {
+	for _, e := range c.User.Box.qevents {
 		if e.qts <= qts {
 			continue
 		}
@@ -170,83 +170,83 @@ func (c *call) addQtsUpdates(other []tg.UpdateClass, r *refs, qts, limit int) ([
 		qts = e.qts
 		other = append(other, e.update)
 		for _, p := range e.refs {
-			r.peer(p)
+			r.Peer(p)
 		}
 	}
-	return other, c.user.box.qts, false
+	return other, c.User.Box.Qts, false
 }
 
-func (c *call) getChannelDifference(q *tg.UpdatesGetChannelDifferenceRequest) (bin.Encoder, error) {
-	ch, err := c.inputChannel(q.Channel)
+func (c *Call) getChannelDifference(q *tg.UpdatesGetChannelDifferenceRequest) (bin.Encoder, error) {
+	ch, err := c.InputChannel(q.Channel)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case q.Pts == 0:
-		return nil, rpcError(400, "PERSISTENT_TIMESTAMP_EMPTY")
-	case q.Pts < 0 || q.Pts > ch.pts:
-		return nil, rpcError(400, "PERSISTENT_TIMESTAMP_INVALID")
+		return nil, RPCError(400, "PERSISTENT_TIMESTAMP_EMPTY")
+	case q.Pts < 0 || q.Pts > ch.Pts:
+		return nil, RPCError(400, "PERSISTENT_TIMESTAMP_INVALID")
 	case q.Limit <= 0:
-		return nil, rpcError(400, "LIMIT_INVALID")
+		return nil, RPCError(400, "LIMIT_INVALID")
 	}
-	if q.Pts == ch.pts {
-		out := &tg.UpdatesChannelDifferenceEmpty{Final: true, Pts: ch.pts}
-		out.SetTimeout(c.w.cfg.ChannelTimeout)
+	if q.Pts == ch.Pts {
+		out := &tg.UpdatesChannelDifferenceEmpty{Final: true, Pts: ch.Pts}
+		out.SetTimeout(c.World.Config.ChannelTimeout)
 		return out, nil
 	}
-	if ch.pts-q.Pts > c.w.cfg.ChannelTooLong || tooOld(ch.events, q.Pts, ch.pts) {
+	if ch.Pts-q.Pts > c.World.Config.ChannelTooLong || tooOld(ch.events, q.Pts, ch.Pts) {
 		return c.channelTooLong(ch), nil
 	}
 	limit := q.Limit
-	if !c.user.bot {
+	if !c.User.Bot {
 		limit = min(limit, 100)
 	}
 	m := merge(ch.events, q.Pts, limit)
-	r := newRefs(c.w, c.user)
-	r.peer(ch.peer())
+	r := NewRefs(c.World, c.User)
+	r.Peer(ch.Peer())
 	out := &tg.UpdatesChannelDifference{Final: !m.further, Pts: m.pts}
 	for _, id := range m.fresh {
-		if p := ch.posts[id]; p != nil {
-			out.NewMessages = append(out.NewMessages, ch.render(p, c.user.id))
-			r.post(p, ch.peer())
+		if p := ch.Posts[id]; p != nil {
+			out.NewMessages = append(out.NewMessages, ch.Render(p, c.User.ID))
+			r.Post(p, ch.Peer())
 		}
 	}
-	for _, id := range sortedKeys(m.edits) {
-		if p := ch.posts[id]; p != nil {
+	for _, id := range SortedKeys(m.edits) {
+		if p := ch.Posts[id]; p != nil {
 			e := m.edits[id]
 			out.OtherUpdates = append(out.OtherUpdates, &tg.UpdateEditChannelMessage{
-				Message: ch.render(p, c.user.id), Pts: e.pts, PtsCount: e.count,
+				Message: ch.Render(p, c.User.ID), Pts: e.Pts, PtsCount: e.Count,
 			})
-			r.post(p, ch.peer())
+			r.Post(p, ch.Peer())
 		}
 	}
-	if len(m.erased.ids) > 0 {
+	if len(m.erased.IDs) > 0 {
 		out.OtherUpdates = append(out.OtherUpdates, &tg.UpdateDeleteChannelMessages{
-			ChannelID: ch.id, Messages: m.erased.ids, Pts: m.erased.pts, PtsCount: m.erased.count,
+			ChannelID: ch.ID, Messages: m.erased.IDs, Pts: m.erased.Pts, PtsCount: m.erased.Count,
 		})
 	}
 	if out.Final {
-		out.SetTimeout(c.w.cfg.ChannelTimeout)
+		out.SetTimeout(c.World.Config.ChannelTimeout)
 	}
-	out.Chats, out.Users = r.tlChats(), r.tlUsers()
+	out.Chats, out.Users = r.TLChats(), r.TLUsers()
 	return out, nil
 }
 
 // channelTooLong returns the channel's dialog and its newest posts: the client goes on from
 // there, and what lies between is lost to its stream.
-func (c *call) channelTooLong(ch *channel) bin.Encoder {
+func (c *Call) channelTooLong(ch *Channel) bin.Encoder {
 	const newest = 20
 	top := 0
-	if n := len(ch.ids); n > 0 {
-		top = ch.ids[n-1]
+	if n := len(ch.IDs); n > 0 {
+		top = ch.IDs[n-1]
 	}
-	page := slices.Clone(ch.ids[max(0, len(ch.ids)-newest):])
+	page := slices.Clone(ch.IDs[max(0, len(ch.IDs)-newest):])
 	slices.Reverse(page)
-	found := c.channelMessages(ch, page, len(page))
+	found := c.ChannelMessages(ch, page, len(page))
 	out := &tg.UpdatesChannelDifferenceTooLong{
-		Final: true, Dialog: c.tlDialog(row{d: &dialog{peer: ch.peer()}, top: top}),
+		Final: true, Dialog: c.DialogOf(&Dialog{Peer: ch.Peer()}, top),
 		Messages: found.Messages, Chats: found.Chats, Users: found.Users,
 	}
-	out.SetTimeout(c.w.cfg.ChannelTimeout)
+	out.SetTimeout(c.World.Config.ChannelTimeout)
 	return out
 }

@@ -7,200 +7,211 @@ import (
 	"github.com/gotd/td/tg"
 )
 
-type peerKind uint8
+// PeerKind says what a Peer names.
+type PeerKind uint8
 
 const (
-	kindUser peerKind = iota + 1
-	kindGroup
-	kindChannel
+	PeerUser PeerKind = iota + 1
+	PeerGroup
+	PeerChannel
 )
 
-func (k peerKind) String() string {
+func (k PeerKind) String() string {
 	switch k {
-	case kindUser:
+	case PeerUser:
 		return "user"
-	case kindGroup:
+	case PeerGroup:
 		return "chat"
 	default:
 		return "channel"
 	}
 }
 
-// peer names a user, a basic group or a channel.
-type peer struct {
-	kind peerKind
-	id   int64
+// Peer names a user, a basic group or a channel.
+type Peer struct {
+	Kind PeerKind
+	ID   int64
 }
 
-func (p peer) tl() tg.PeerClass {
-	switch p.kind {
-	case kindUser:
-		return &tg.PeerUser{UserID: p.id}
-	case kindGroup:
-		return &tg.PeerChat{ChatID: p.id}
+// UserPeer names a user.
+func UserPeer(id int64) Peer { return Peer{PeerUser, id} }
+
+// GroupPeer names a basic group.
+func GroupPeer(id int64) Peer { return Peer{PeerGroup, id} }
+
+// ChannelPeer names a channel or a supergroup.
+func ChannelPeer(id int64) Peer { return Peer{PeerChannel, id} }
+
+// TL renders a peer.
+func (p Peer) TL() tg.PeerClass {
+	switch p.Kind {
+	case PeerUser:
+		return &tg.PeerUser{UserID: p.ID}
+	case PeerGroup:
+		return &tg.PeerChat{ChatID: p.ID}
 	default:
-		return &tg.PeerChannel{ChannelID: p.id}
+		return &tg.PeerChannel{ChannelID: p.ID}
 	}
 }
 
-// peer checks an input peer: its access hash, and that the caller may know it.
-func (c *call) peer(in tg.InputPeerClass) (peer, error) {
-	invalid := rpcError(400, "PEER_ID_INVALID")
+// InputPeer checks an input peer: its access hash, and that the caller may know it.
+func (c *Call) InputPeer(in tg.InputPeerClass) (Peer, error) {
+	invalid := RPCError(400, "PEER_ID_INVALID")
 	switch in := in.(type) {
 	case *tg.InputPeerSelf:
-		return c.user.peer(), nil
+		return c.User.Peer(), nil
 	case *tg.InputPeerUser:
 		u, err := c.userByHash(in.UserID, in.AccessHash, "PEER_ID_INVALID")
 		if err != nil {
-			return peer{}, err
+			return Peer{}, err
 		}
-		return u.peer(), nil
+		return u.Peer(), nil
 	case *tg.InputPeerUserFromMessage:
 		u, err := c.userFromMessage(in.Peer, in.MsgID, in.UserID, "PEER_ID_INVALID")
 		if err != nil {
-			return peer{}, err
+			return Peer{}, err
 		}
-		return u.peer(), nil
+		return u.Peer(), nil
 	case *tg.InputPeerChat:
-		if g := c.w.groups[in.ChatID]; g == nil || !g.known[c.user.id] {
-			return peer{}, invalid
+		if g := c.World.Groups[in.ChatID]; g == nil || !g.Known[c.User.ID] {
+			return Peer{}, invalid
 		}
-		return peer{kindGroup, in.ChatID}, nil
+		return GroupPeer(in.ChatID), nil
 	case *tg.InputPeerChannel:
-		ch, err := c.inputChannel(&tg.InputChannel{ChannelID: in.ChannelID, AccessHash: in.AccessHash})
+		ch, err := c.InputChannel(&tg.InputChannel{ChannelID: in.ChannelID, AccessHash: in.AccessHash})
 		if err != nil {
-			return peer{}, err
+			return Peer{}, err
 		}
-		return peer{kindChannel, ch.id}, nil
+		return ChannelPeer(ch.ID), nil
 	}
-	return peer{}, invalid
+	return Peer{}, invalid
 }
 
-func (c *call) userByHash(id, hash int64, name string) (*user, error) {
-	u := c.w.users[id]
-	if u == nil || hash != c.w.accessHash(c.user.id, peer{kindUser, id}) {
-		return nil, rpcError(400, name)
+func (c *Call) userByHash(id, hash int64, name string) (*User, error) {
+	u := c.World.Users[id]
+	if u == nil || hash != c.World.AccessHash(c.User.ID, UserPeer(id)) {
+		return nil, RPCError(400, name)
 	}
 	return u, nil
 }
 
 // userFromMessage finds a user whom the caller knows only by a message: its sender.
-func (c *call) userFromMessage(in tg.InputPeerClass, msgID int, id int64, name string) (*user, error) {
-	if c.user.bot {
-		return nil, rpcError(400, "FROM_MESSAGE_BOT_DISABLED")
+func (c *Call) userFromMessage(in tg.InputPeerClass, msgID int, id int64, name string) (*User, error) {
+	if c.User.Bot {
+		return nil, RPCError(400, "FROM_MESSAGE_BOT_DISABLED")
 	}
-	p, err := c.peer(in)
+	p, err := c.InputPeer(in)
 	if err != nil {
 		return nil, err
 	}
-	var by *post
-	if p.kind == kindChannel {
-		by = c.w.channels[p.id].posts[msgID]
-	} else if m := c.user.box.messages[msgID]; m != nil && m.dialog == p {
-		by = m.post
+	var by *Post
+	if p.Kind == PeerChannel {
+		by = c.World.Channels[p.ID].Posts[msgID]
+	} else if m := c.User.Box.Messages[msgID]; m != nil && m.Dialog == p {
+		by = m.Post
 	}
-	if u := c.w.users[id]; u != nil && by != nil && by.mentions(id) {
+	if u := c.World.Users[id]; u != nil && by != nil && by.Mentions(id) {
 		return u, nil
 	}
-	return nil, rpcError(400, name)
+	return nil, RPCError(400, name)
 }
 
-func (c *call) inputUser(in tg.InputUserClass) (*user, error) {
+func (c *Call) InputUser(in tg.InputUserClass) (*User, error) {
 	switch in := in.(type) {
 	case *tg.InputUserSelf:
-		return c.user, nil
+		return c.User, nil
 	case *tg.InputUser:
 		return c.userByHash(in.UserID, in.AccessHash, "USER_ID_INVALID")
 	case *tg.InputUserFromMessage:
 		return c.userFromMessage(in.Peer, in.MsgID, in.UserID, "USER_ID_INVALID")
 	}
-	return nil, rpcError(400, "USER_ID_INVALID")
+	return nil, RPCError(400, "USER_ID_INVALID")
 }
 
-// inputChannel checks the access hash, and that a channel without a username is the
+// InputChannel checks the access hash, and that a channel without a username is the
 // caller's own.
-func (c *call) inputChannel(in tg.InputChannelClass) (*channel, error) {
+func (c *Call) InputChannel(in tg.InputChannelClass) (*Channel, error) {
 	switch in := in.(type) {
 	case *tg.InputChannel:
-		ch := c.w.channels[in.ChannelID]
-		if ch == nil || in.AccessHash != c.w.accessHash(c.user.id, peer{kindChannel, in.ChannelID}) {
-			return nil, rpcError(400, "CHANNEL_INVALID")
+		ch := c.World.Channels[in.ChannelID]
+		if ch == nil || in.AccessHash != c.World.AccessHash(c.User.ID, ChannelPeer(in.ChannelID)) {
+			return nil, RPCError(400, "CHANNEL_INVALID")
 		}
-		if ch.username == "" && ch.members[c.user.id] == nil {
-			return nil, rpcError(406, "CHANNEL_PRIVATE")
+		if ch.Username == "" && ch.Members[c.User.ID] == nil {
+			return nil, RPCError(406, "CHANNEL_PRIVATE")
 		}
 		return ch, nil
 	}
-	return nil, rpcError(400, "CHANNEL_INVALID")
+	return nil, RPCError(400, "CHANNEL_INVALID")
 }
 
-// refs gathers the users and chats that an answer names, for one viewer.
-type refs struct {
+// Refs gathers the users and chats that an answer names, for one viewer.
+type Refs struct {
 	w      *World
-	viewer *user
+	viewer *User
 	users  map[int64]bool // value: the min form will do
-	chats  map[peer]bool  // value: the min form will do
+	chats  map[Peer]bool  // value: the min form will do
 }
 
-func newRefs(w *World, viewer *user) *refs {
-	return &refs{w: w, viewer: viewer, users: map[int64]bool{}, chats: map[peer]bool{}}
+func NewRefs(w *World, viewer *User) *Refs {
+	return &Refs{w: w, viewer: viewer, users: map[int64]bool{}, chats: map[Peer]bool{}}
 }
 
-func (r *refs) user(id int64) { r.users[id] = false }
+func (r *Refs) User(id int64) { r.users[id] = false }
 
-// minUser adds a user for whom a min constructor is enough.
-func (r *refs) minUser(id int64) {
+// MinUser adds a user for whom a min constructor is enough.
+func (r *Refs) MinUser(id int64) {
 	if _, ok := r.users[id]; !ok {
 		r.users[id] = true
 	}
 }
 
-func (r *refs) peer(p peer) {
-	switch p.kind {
-	case kindUser:
-		r.user(p.id)
-	case kindGroup, kindChannel:
+func (r *Refs) Peer(p Peer) {
+	switch p.Kind {
+	case PeerUser:
+		r.User(p.ID)
+	case PeerGroup, PeerChannel:
 		r.chats[p] = false
 	}
 }
 
-// post adds everybody whom a message names.
-func (r *refs) post(p *post, dialog peer) {
-	r.peer(dialog)
-	if p.from != 0 {
-		r.user(p.from)
+// Post adds everybody whom a message names.
+func (r *Refs) Post(p *Post, dialog Peer) {
+	r.Peer(dialog)
+	if p.From != 0 {
+		r.User(p.From)
 	}
-	for _, id := range p.named {
-		r.user(id)
+	for _, id := range p.Named {
+		r.User(id)
 	}
 }
 
-func (r *refs) tlUsers() []tg.UserClass {
+func (r *Refs) TLUsers() []tg.UserClass {
 	out := make([]tg.UserClass, 0, len(r.users))
-	for _, id := range sortedKeys(r.users) {
-		out = append(out, r.w.viewUser(r.viewer, id, r.users[id]))
+	for _, id := range SortedKeys(r.users) {
+		out = append(out, r.w.ViewUser(r.viewer, id, r.users[id]))
 	}
 	return out
 }
 
-func (r *refs) tlChats() []tg.ChatClass {
-	peers := make([]peer, 0, len(r.chats))
+func (r *Refs) TLChats() []tg.ChatClass {
+	peers := make([]Peer, 0, len(r.chats))
 	for p := range r.chats {
 		peers = append(peers, p)
 	}
-	slices.SortFunc(peers, func(a, b peer) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(peers, func(a, b Peer) int { return cmp.Compare(a.ID, b.ID) })
 	out := make([]tg.ChatClass, 0, len(peers))
 	for _, p := range peers {
-		if p.kind == kindGroup {
-			out = append(out, r.w.viewGroup(r.viewer, r.w.groups[p.id]))
+		if p.Kind == PeerGroup {
+			out = append(out, r.w.ViewGroup(r.viewer, r.w.Groups[p.ID]))
 		} else {
-			out = append(out, r.w.viewChannel(r.viewer, r.w.channels[p.id], r.chats[p]))
+			out = append(out, r.w.ViewChannel(r.viewer, r.w.Channels[p.ID], r.chats[p]))
 		}
 	}
 	return out
 }
 
-func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+func SortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 	keys := make([]K, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)

@@ -5,6 +5,7 @@
 // # Usage
 //
 //	w := model.New(model.Config{DCs: ..., Seed: 1}, pusher)
+//	calls.Join(w) // the rooms in which the methods are
 //	u, _ := w.AddUser(model.UserSpec{Phone: "+15550001", FirstName: "Ann", HomeDC: 2})
 //	w.Handle(model.Request{DC: 2, KeyID: key, Body: query}, responder)
 //	w.Ledger().Entries(0) // what every account is owed
@@ -17,9 +18,12 @@
 //
 // # Concurrency
 //
-// All exported methods may be called from any goroutine. One mutex guards the whole state;
-// Pusher and Responder are called while it is held, so that every recipient sees updates
-// in the order of their counters. They must not block and must not call back.
+// One lock guards the whole state. Handlers run under it, and so does what is given to Do:
+// fields, and all methods with a *User, *Post or the like in them, are for those. Handle, Tick
+// and the methods for scripted people (AddUser, Say, Revoke and the like, which name everything
+// by ids) take the lock, and may be called from any goroutine. Pusher and Responder are called
+// under it, so that every recipient sees updates in the order of their counters. They must not
+// block and must not call back.
 //
 // # Errors
 //
@@ -109,29 +113,27 @@ type Responder interface {
 	Error(code int, message string)
 }
 
-// World is the whole state of a local Telegram.
+// World is the whole state of a local Telegram. Its fields, and those of everything in it, are
+// read and changed under its lock only: by handlers, and within Do.
 type World struct {
+	Config Config
+	Rand   *rand.Rand // of ids, hashes and codes
+
 	mu    sync.Mutex
-	cfg   Config
 	push  Pusher
-	rng   *rand.Rand
 	table map[uint32]method
 	names map[uint32]string
+	ticks []func(now time.Time)
 
-	users     map[int64]*user
-	phones    map[string]*user
-	tokens    map[string]*user
-	usernames map[string]peer
-	groups    map[int64]*group
-	channels  map[int64]*channel
+	Users     map[int64]*User
+	Phones    map[string]*User // by digits
+	Tokens    map[string]*User // bots
+	Usernames map[string]Peer  // by Fold
+	Groups    map[int64]*Group
+	Channels  map[int64]*Channel
 
-	keys        map[int64]*authKey
-	codes       map[string]*loginCode  // by phone_code_hash
-	loginTokens map[string]*loginToken // by themselves
-	lastCode    map[string]string      // by phone
-	exports     map[string]exported
-	callbacks   map[int64]*callback
-	ledger      Ledger
+	keys   map[int64]*Key
+	ledger Ledger
 
 	lastUser, lastGroup, lastChannel int64
 }
@@ -140,33 +142,41 @@ type World struct {
 func New(cfg Config, push Pusher) *World {
 	cfg.fill()
 	w := &World{
-		cfg: cfg, push: push,
-		rng:   rand.New(rand.NewPCG(cfg.Seed, cfg.Seed^0x5851f42d4c957f2d)),
+		Config: cfg, push: push,
+		Rand:  rand.New(rand.NewPCG(cfg.Seed, cfg.Seed^0x5851f42d4c957f2d)),
 		table: map[uint32]method{}, names: tg.TypesMap(),
-		users: map[int64]*user{}, phones: map[string]*user{}, tokens: map[string]*user{},
-		usernames: map[string]peer{}, groups: map[int64]*group{}, channels: map[int64]*channel{},
-		keys: map[int64]*authKey{}, codes: map[string]*loginCode{}, loginTokens: map[string]*loginToken{}, lastCode: map[string]string{},
-		exports: map[string]exported{}, callbacks: map[int64]*callback{},
+		Users: map[int64]*User{}, Phones: map[string]*User{}, Tokens: map[string]*User{},
+		Usernames: map[string]Peer{}, Groups: map[int64]*Group{}, Channels: map[int64]*Channel{},
+		keys:     map[int64]*Key{},
 		lastUser: firstUserID, lastGroup: firstGroupID, lastChannel: firstChannelID,
 	}
 	w.ledger.limit = cfg.LedgerSize
-	w.users[serviceUserID] = newUser(serviceUserID, "Telegram")
-	w.registerAll()
+	w.Users[ServiceUserID] = newUser(ServiceUserID, "Telegram")
+	w.registerUpdates()
 	return w
 }
 
-func (w *World) registerAll() {
-	w.registerHelp()
-	w.registerAuth()
-	w.registerQRLogin()
-	w.registerUsers()
-	w.registerMessages()
-	w.registerHistory()
-	w.registerDialogs()
-	w.registerGroups()
-	w.registerChannels()
-	w.registerUpdates()
-	w.registerCallbacks()
+// Do runs f while nothing else reads or changes the World. f must not call methods that say
+// that they take the lock.
+func (w *World) Do(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+// OnTick lets f see to what is due, at every Tick, under the lock. It is for rooms, before the
+// first query.
+func (w *World) OnTick(f func(now time.Time)) { w.ticks = append(w.ticks, f) }
+
+// Tick sees to what is due, such as queries that have waited too long. It is to be called every
+// now and then. It takes the lock.
+func (w *World) Tick() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.Config.Now()
+	for _, f := range w.ticks {
+		f(now)
+	}
 }
 
 // SetPusher replaces the Pusher that New was given. It must be called before the first query.
@@ -180,7 +190,7 @@ func (w *World) SetPusher(p Pusher) {
 func (w *World) SetDCs(dcs []DC) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.cfg.DCs = dcs
+	w.Config.DCs = dcs
 }
 
 // Ledger returns the list of what every account is owed.
@@ -211,10 +221,12 @@ func (w *World) Methods() []string {
 	return names
 }
 
-func (w *World) now() int { return int(w.cfg.Now().Unix()) }
+// Now is the present as Telegram writes dates.
+func (w *World) Now() int { return int(w.Config.Now().Unix()) }
 
-func (w *World) hasDC(id int) bool {
-	for _, dc := range w.cfg.DCs {
+// HasDC says whether there is such a DC.
+func (w *World) HasDC(id int) bool {
+	for _, dc := range w.Config.DCs {
 		if dc.ID == id {
 			return true
 		}
@@ -222,18 +234,19 @@ func (w *World) hasDC(id int) bool {
 	return false
 }
 
-// token draws n bytes and returns them in hexadecimal.
-func (w *World) token(n int) string {
+// Token draws n bytes and returns them in hexadecimal.
+func (w *World) Token(n int) string {
 	b := make([]byte, n)
 	for i := range b {
-		b[i] = byte(w.rng.UintN(256))
+		b[i] = byte(w.Rand.UintN(256))
 	}
 	return hex.EncodeToString(b)
 }
 
-// chance is true with probability p, and never in a plain World.
-func (w *World) chance(p float64) bool {
-	return !w.cfg.Plain && w.rng.Float64() < p
+// Chance is true with probability p, and never in a plain World.
+func (w *World) Chance(p float64) bool {
+	return !w.Config.Plain && w.Rand.Float64() < p
 }
 
-func fold(username string) string { return strings.ToLower(username) }
+// Fold makes usernames and names comparable.
+func Fold(username string) string { return strings.ToLower(username) }

@@ -1,16 +1,19 @@
-package model
+package calls_test
 
 import (
 	"fmt"
 
 	"github.com/gotd/td/tg"
 	"pgregory.net/rapid"
+
+	"github.com/telefleet/orchestrator/simulator/model"
+	"github.com/telefleet/orchestrator/simulator/simtest"
 )
 
 // reference is a client that follows the update rules and nothing else: apply what fits,
 // forget what is known, ask for the difference at every gap.
 type reference struct {
-	s        *session
+	s        *simtest.Session
 	channel  int64
 	state    tg.UpdatesState
 	chPts    int
@@ -18,16 +21,16 @@ type reference struct {
 	readUpTo map[string]int
 }
 
-func newReference(s *session, channel int64) *reference {
-	s.b.rec.take(s.key)
+func newReference(s *simtest.Session, channel int64) *reference {
+	s.B.Rec.Take(s.Key)
 	return &reference{
-		s: s, channel: channel, state: *must(s.UpdatesGetState(ctx))(s.b.t), chPts: s.b.channels[channel].pts,
+		s: s, channel: channel, state: *simtest.Must(s.UpdatesGetState(simtest.Ctx))(s.B.T), chPts: s.B.Channels[channel].Pts,
 		seen: map[string]bool{}, readUpTo: map[string]int{},
 	}
 }
 
 func (r *reference) listen(drop func() bool) {
-	for _, u := range r.s.b.rec.take(r.s.key) {
+	for _, u := range r.s.B.Rec.Take(r.s.Key) {
 		if drop() {
 			continue
 		}
@@ -97,9 +100,9 @@ func (r *reference) one(u tg.UpdateClass, whole bool) {
 	case *tg.UpdateDeleteMessages:
 		common(u.Pts, u.PtsCount, func() { r.message("pts deleted", u.Messages...); r.message("pts", u.Messages...) })
 	case *tg.UpdateReadHistoryInbox:
-		common(u.Pts, u.PtsCount, func() { r.read(KindReadInbox, u.Peer, u.MaxID) })
+		common(u.Pts, u.PtsCount, func() { r.read(model.KindReadInbox, u.Peer, u.MaxID) })
 	case *tg.UpdateReadHistoryOutbox:
-		common(u.Pts, u.PtsCount, func() { r.read(KindReadOutbox, u.Peer, u.MaxID) })
+		common(u.Pts, u.PtsCount, func() { r.read(model.KindReadOutbox, u.Peer, u.MaxID) })
 	case *tg.UpdateNewChannelMessage:
 		inChannel(u.Pts, u.PtsCount, func() { r.message(box, u.Message.GetID()) })
 	case *tg.UpdateEditChannelMessage:
@@ -117,13 +120,13 @@ func (r *reference) edited(box string, m tg.MessageClass) {
 }
 
 func (r *reference) read(kind string, p tg.PeerClass, id int) {
-	k := kind + encoded(p)
+	k := kind + model.Encoded(p)
 	r.readUpTo[k] = max(r.readUpTo[k], id)
 }
 
 func (r *reference) difference() {
 	for {
-		d := must(r.s.UpdatesGetDifference(ctx, &tg.UpdatesGetDifferenceRequest{Pts: r.state.Pts, Qts: r.state.Qts, Date: r.state.Date}))(r.s.b.t)
+		d := simtest.Must(r.s.UpdatesGetDifference(simtest.Ctx, &tg.UpdatesGetDifferenceRequest{Pts: r.state.Pts, Qts: r.state.Qts, Date: r.state.Date}))(r.s.B.T)
 		switch d := d.(type) {
 		case *tg.UpdatesDifferenceSlice:
 			r.apply(d.NewMessages, d.OtherUpdates)
@@ -155,9 +158,9 @@ func (r *reference) fresh(box string, m tg.MessageClass) {
 
 func (r *reference) channelDifference() {
 	for {
-		d := must(r.s.UpdatesGetChannelDifference(ctx, &tg.UpdatesGetChannelDifferenceRequest{
-			Channel: r.s.channel(r.channel), Filter: &tg.ChannelMessagesFilterEmpty{}, Pts: r.chPts, Limit: 7,
-		}))(r.s.b.t)
+		d := simtest.Must(r.s.UpdatesGetChannelDifference(simtest.Ctx, &tg.UpdatesGetChannelDifferenceRequest{
+			Channel: r.s.Channel(r.channel), Filter: &tg.ChannelMessagesFilterEmpty{}, Pts: r.chPts, Limit: 7,
+		}))(r.s.B.T)
 		c, ok := d.(*tg.UpdatesChannelDifference)
 		if !ok {
 			return
@@ -176,40 +179,40 @@ func (r *reference) channelDifference() {
 
 // check compares what the client saw with what it was owed. The results of its own queries
 // were not applied: they too must come by difference.
-func (r *reference) check(rt *rapid.T, entries []Entry) {
-	state := must(r.s.UpdatesGetState(ctx))(r.s.b.t)
+func (r *reference) check(rt *rapid.T, entries []model.Entry) {
+	state := simtest.Must(r.s.UpdatesGetState(simtest.Ctx))(r.s.B.T)
 	if state.Pts != r.state.Pts || state.Qts != r.state.Qts || state.Seq != r.state.Seq {
 		rt.Errorf("client stands at %+v, server at %+v", r.state, state)
 	}
-	if pts := r.s.b.channels[r.channel].pts; pts != r.chPts {
+	if pts := r.s.B.Channels[r.channel].Pts; pts != r.chPts {
 		rt.Errorf("client's channel stands at %d, server's at %d", r.chPts, pts)
 	}
 	latest := map[string]int{}
 	for _, e := range entries {
-		if e.UserID == r.s.id && e.Kind == KindMessageEdited {
+		if e.UserID == r.s.ID && e.Kind == model.KindMessageEdited {
 			latest[fmt.Sprint(e.Box, " ", e.MessageID)] = e.Date
 		}
 	}
 	for _, e := range entries {
-		if e.UserID != r.s.id {
+		if e.UserID != r.s.ID {
 			continue
 		}
 		deleted := r.seen[fmt.Sprint(e.Box, " deleted ", e.MessageID)]
 		ok := deleted
 		switch e.Kind {
-		case KindMessageNew:
+		case model.KindMessageNew:
 			ok = ok || r.seen[fmt.Sprint(e.Box, " ", e.MessageID)]
-		case KindMessageEdited:
+		case model.KindMessageEdited:
 			date := latest[fmt.Sprint(e.Box, " ", e.MessageID)]
 			ok = ok || r.seen[fmt.Sprint(e.Box, " edited ", date, " ", e.MessageID)]
-		case KindReadInbox, KindReadOutbox:
-			p := peer{map[string]peerKind{"user": kindUser, "chat": kindGroup}[e.ChatType], e.PeerID}
-			ok = r.readUpTo[e.Kind+encoded(p.tl())] >= e.MessageID
-		case KindParticipant:
+		case model.KindReadInbox, model.KindReadOutbox:
+			p := model.Peer{Kind: map[string]model.PeerKind{"user": model.PeerUser, "chat": model.PeerGroup}[e.ChatType], ID: e.PeerID}
+			ok = r.readUpTo[e.Kind+model.Encoded(p.TL())] >= e.MessageID
+		case model.KindParticipant:
 			ok = true
 		}
 		if !ok {
-			rt.Errorf("user %d never learned of %+v", r.s.id, e)
+			rt.Errorf("user %d never learned of %+v", r.s.ID, e)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package model
+package calls_test
 
 import (
 	"fmt"
@@ -7,6 +7,9 @@ import (
 
 	"github.com/gotd/td/tg"
 	"pgregory.net/rapid"
+
+	"github.com/telefleet/orchestrator/simulator/model"
+	"github.com/telefleet/orchestrator/simulator/simtest"
 )
 
 func join(ids []int) string {
@@ -18,23 +21,23 @@ func join(ids []int) string {
 }
 
 func TestDifferenceIsSlicedAndMerged(t *testing.T) {
-	b := newBench(t, Config{Plain: true, DifferenceSlice: 3})
-	ann, bob := b.person("ann"), b.person("bob")
-	must(ann.write(ann.to(bob), "0"))(t)
-	st := must(bob.UpdatesGetState(ctx))(t)
-	must(ann.write(ann.to(bob), "1"))(t)
+	b := simtest.New(t, model.Config{Plain: true, DifferenceSlice: 3})
+	ann, bob := b.Person("ann"), b.Person("bob")
+	simtest.Must(ann.Write(ann.To(bob), "0"))(t)
+	st := simtest.Must(bob.UpdatesGetState(simtest.Ctx))(t)
+	simtest.Must(ann.Write(ann.To(bob), "1"))(t)
 	edit := func(id int, text string) {
-		q := &tg.MessagesEditMessageRequest{Peer: ann.to(bob), ID: id}
+		q := &tg.MessagesEditMessageRequest{Peer: ann.To(bob), ID: id}
 		q.SetMessage(text)
-		must(ann.MessagesEditMessage(ctx, q))(t)
+		simtest.Must(ann.MessagesEditMessage(simtest.Ctx, q))(t)
 	}
 	edit(1, "old, edited")
 	edit(2, "edited")
 	edit(2, "edited twice")
-	must(ann.write(ann.to(bob), "gone"))(t)
-	must(ann.MessagesDeleteMessages(ctx, &tg.MessagesDeleteMessagesRequest{Revoke: true, ID: []int{3}}))(t)
+	simtest.Must(ann.Write(ann.To(bob), "gone"))(t)
+	simtest.Must(ann.MessagesDeleteMessages(simtest.Ctx, &tg.MessagesDeleteMessagesRequest{Revoke: true, ID: []int{3}}))(t)
 
-	diff := must(bob.UpdatesGetDifference(ctx, &tg.UpdatesGetDifferenceRequest{Pts: st.Pts, Date: st.Date}))(t)
+	diff := simtest.Must(bob.UpdatesGetDifference(simtest.Ctx, &tg.UpdatesGetDifferenceRequest{Pts: st.Pts, Date: st.Date}))(t)
 	s, ok := diff.(*tg.UpdatesDifferenceSlice)
 	if !ok {
 		t.Fatalf("got %T", diff)
@@ -45,15 +48,15 @@ func TestDifferenceIsSlicedAndMerged(t *testing.T) {
 	if len(s.OtherUpdates) != 1 || s.IntermediateState.Pts != st.Pts+3 {
 		t.Errorf("slice has %v, state %+v", s.OtherUpdates, s.IntermediateState)
 	}
-	last := must(bob.UpdatesGetDifference(ctx, &tg.UpdatesGetDifferenceRequest{Pts: s.IntermediateState.Pts, Date: st.Date}))(t).(*tg.UpdatesDifference)
+	last := simtest.Must(bob.UpdatesGetDifference(simtest.Ctx, &tg.UpdatesGetDifferenceRequest{Pts: s.IntermediateState.Pts, Date: st.Date}))(t).(*tg.UpdatesDifference)
 	if len(last.NewMessages) != 0 || last.State.Pts != st.Pts+6 {
 		t.Errorf("rest has %v, state %+v", last.NewMessages, last.State)
 	}
-	none := must(bob.UpdatesGetDifference(ctx, &tg.UpdatesGetDifferenceRequest{Pts: last.State.Pts, Date: st.Date}))(t)
+	none := simtest.Must(bob.UpdatesGetDifference(simtest.Ctx, &tg.UpdatesGetDifferenceRequest{Pts: last.State.Pts, Date: st.Date}))(t)
 	if none.TypeID() != tg.UpdatesDifferenceEmptyTypeID {
 		t.Errorf("then %T", none)
 	}
-	long := must(bob.UpdatesGetDifference(ctx, &tg.UpdatesGetDifferenceRequest{Pts: st.Pts, PtsTotalLimit: 2, Date: st.Date}))(t)
+	long := simtest.Must(bob.UpdatesGetDifference(simtest.Ctx, &tg.UpdatesGetDifferenceRequest{Pts: st.Pts, PtsTotalLimit: 2, Date: st.Date}))(t)
 	if long.TypeID() != tg.UpdatesDifferenceTooLongTypeID {
 		t.Errorf("above pts_total_limit: %T", long)
 	}
@@ -62,23 +65,23 @@ func TestDifferenceIsSlicedAndMerged(t *testing.T) {
 		"PERSISTENT_TIMESTAMP_INVALID": {Pts: 999, Date: 1},
 		"DATE_EMPTY":                   {Pts: 1},
 	} {
-		_, err := bob.UpdatesGetDifference(ctx, q)
-		refused(t, err, 400, name)
+		_, err := bob.UpdatesGetDifference(simtest.Ctx, q)
+		simtest.Refused(t, err, 400, name)
 	}
 }
 
 func TestChannelDifferenceEndsOrIsTooLong(t *testing.T) {
-	b := newBench(t, Config{Plain: true, ChannelTooLong: 20})
-	ann, bob := b.person("ann"), b.person("bob")
-	id := ann.newChannel(false, bob)
+	b := simtest.New(t, model.Config{Plain: true, ChannelTooLong: 20})
+	ann, bob := b.Person("ann"), b.Person("bob")
+	id := ann.NewChannel(false, bob)
 	ask := func(pts, limit int) tg.UpdatesChannelDifferenceClass {
-		return must(bob.UpdatesGetChannelDifference(ctx, &tg.UpdatesGetChannelDifferenceRequest{
-			Channel: bob.channel(id), Filter: &tg.ChannelMessagesFilterEmpty{}, Pts: pts, Limit: limit,
+		return simtest.Must(bob.UpdatesGetChannelDifference(simtest.Ctx, &tg.UpdatesGetChannelDifferenceRequest{
+			Channel: bob.Channel(id), Filter: &tg.ChannelMessagesFilterEmpty{}, Pts: pts, Limit: limit,
 		}))(t)
 	}
-	start := b.channels[id].pts
+	start := b.Channels[id].Pts
 	for range 15 {
-		must(ann.write(ann.inChannel(id), "x"))(t)
+		simtest.Must(ann.Write(ann.InChannel(id), "x"))(t)
 	}
 	part := ask(start, 10).(*tg.UpdatesChannelDifference)
 	if part.Final || len(part.NewMessages) != 10 || part.Pts != start+10 {
@@ -92,30 +95,30 @@ func TestChannelDifferenceEndsOrIsTooLong(t *testing.T) {
 		t.Errorf("then %T", e)
 	}
 	for range 20 {
-		must(ann.write(ann.inChannel(id), "x"))(t)
+		simtest.Must(ann.Write(ann.InChannel(id), "x"))(t)
 	}
 	long := ask(start, 10).(*tg.UpdatesChannelDifferenceTooLong)
-	if pts, _ := long.Dialog.(*tg.Dialog).GetPts(); pts != b.channels[id].pts || len(long.Messages) == 0 {
+	if pts, _ := long.Dialog.(*tg.Dialog).GetPts(); pts != b.Channels[id].Pts || len(long.Messages) == 0 {
 		t.Errorf("too long: %+v", long.Dialog)
 	}
 }
 
 func TestLedgerNumbersWhatIsOwed(t *testing.T) {
-	b := newBench(t, Config{})
-	ann, bob := b.person("ann"), b.person("bob")
-	offline := must(b.AddUser(UserSpec{Phone: "15557777", FirstName: "Off", HomeDC: 1}))(t)
-	must(ann.write(ann.to(bob), "x"))(t)
-	must(b.Say(ann.id, offline.ID, "x"))(t)
+	b := simtest.New(t, model.Config{})
+	ann, bob := b.Person("ann"), b.Person("bob")
+	offline := simtest.Must(b.AddUser(model.UserSpec{Phone: "15557777", FirstName: "Off", HomeDC: 1}))(t)
+	simtest.Must(ann.Write(ann.To(bob), "x"))(t)
+	simtest.Must(b.Say(ann.ID, offline.ID, "x"))(t)
 	entries := b.Ledger().Entries(0)
 	if len(entries) != 3 { // Ann's own two, Bob's one; nobody is logged in as Off
 		t.Fatalf("got %+v", entries)
 	}
 	for i, e := range entries {
-		if e.Number != uint64(i+1) || e.Kind != KindMessageNew {
+		if e.Number != uint64(i+1) || e.Kind != model.KindMessageNew {
 			t.Errorf("entry %d: %+v", i, e)
 		}
 	}
-	if e := entries[1]; e.UserID != bob.id || e.PeerID != ann.id || e.Box != "pts" || e.Out || e.ChatType != "user" {
+	if e := entries[1]; e.UserID != bob.ID || e.PeerID != ann.ID || e.Box != "pts" || e.Out || e.ChatType != "user" {
 		t.Errorf("recipient's entry: %+v", e)
 	}
 	if rest := b.Ledger().Entries(2); len(rest) != 1 || rest[0].Number != 3 {
@@ -128,11 +131,11 @@ func TestLedgerNumbersWhatIsOwed(t *testing.T) {
 // of the same message, with exactly the server's counters.
 func TestNothingOwedIsLost(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		b := newBench(t, Config{Seed: rapid.Uint64().Draw(rt, "seed"), DifferenceSlice: rapid.IntRange(1, 20).Draw(rt, "slice")})
-		people := []*session{b.person("ann"), b.person("bob"), b.person("cat"), b.robot("bot")}
-		must(people[0].write(people[0].to(people[3]), "/start"))(b.t)
-		group := people[0].newGroup(people[1:]...)
-		channel := people[0].newChannel(false, people[1:]...)
+		b := simtest.New(t, model.Config{Seed: rapid.Uint64().Draw(rt, "seed"), DifferenceSlice: rapid.IntRange(1, 20).Draw(rt, "slice")})
+		people := []*simtest.Session{b.Person("ann"), b.Person("bob"), b.Person("cat"), b.Robot("bot")}
+		simtest.Must(people[0].Write(people[0].To(people[3]), "/start"))(b.T)
+		group := people[0].NewGroup(people[1:]...)
+		channel := people[0].NewChannel(false, people[1:]...)
 		var clients []*reference
 		for _, p := range people {
 			clients = append(clients, newReference(p, channel))
@@ -151,27 +154,27 @@ func TestNothingOwedIsLost(t *testing.T) {
 	})
 }
 
-func randomStep(rt *rapid.T, b *bench, people []*session, group, channel int64) {
+func randomStep(rt *rapid.T, b *simtest.Bench, people []*simtest.Session, group, channel int64) {
 	s := people[rapid.IntRange(0, len(people)-1).Draw(rt, "who")]
 	other := people[rapid.IntRange(0, 2).Draw(rt, "whom")]
-	peers := []tg.InputPeerClass{s.to(other), &tg.InputPeerChat{ChatID: group}, s.inChannel(channel)}
+	peers := []tg.InputPeerClass{s.To(other), &tg.InputPeerChat{ChatID: group}, s.InChannel(channel)}
 	in := peers[rapid.IntRange(0, len(peers)-1).Draw(rt, "where")]
 	id := rapid.IntRange(1, 40).Draw(rt, "id")
 	text := rapid.StringMatching(`[a-z]{1,8}`).Draw(rt, "text")
 	// Refusals are fine: most random ids belong to nobody.
 	switch rapid.IntRange(0, 6).Draw(rt, "what") {
 	case 0, 1, 2:
-		_, _ = s.write(in, text)
+		_, _ = s.Write(in, text)
 	case 3:
 		q := &tg.MessagesEditMessageRequest{Peer: in, ID: id}
 		q.SetMessage(text)
-		_, _ = s.MessagesEditMessage(ctx, q)
+		_, _ = s.MessagesEditMessage(simtest.Ctx, q)
 	case 4:
-		_, _ = s.MessagesDeleteMessages(ctx, &tg.MessagesDeleteMessagesRequest{Revoke: true, ID: []int{id, id + 3}})
+		_, _ = s.MessagesDeleteMessages(simtest.Ctx, &tg.MessagesDeleteMessagesRequest{Revoke: true, ID: []int{id, id + 3}})
 	case 5:
-		_, _ = s.ChannelsDeleteMessages(ctx, &tg.ChannelsDeleteMessagesRequest{Channel: s.channel(channel), ID: []int{id}})
+		_, _ = s.ChannelsDeleteMessages(simtest.Ctx, &tg.ChannelsDeleteMessagesRequest{Channel: s.Channel(channel), ID: []int{id}})
 	case 6:
-		_, _ = s.MessagesReadHistory(ctx, &tg.MessagesReadHistoryRequest{Peer: in})
+		_, _ = s.MessagesReadHistory(simtest.Ctx, &tg.MessagesReadHistoryRequest{Peer: in})
 	}
-	b.time = b.time.Add(1e9)
+	b.Time = b.Time.Add(1e9)
 }

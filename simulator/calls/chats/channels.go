@@ -1,0 +1,249 @@
+package chats
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/gotd/td/bin"
+	"github.com/gotd/td/tg"
+
+	"github.com/telefleet/orchestrator/simulator/model"
+)
+
+func createChannel(c *model.Call, q *tg.ChannelsCreateChannelRequest) (bin.Encoder, error) {
+	if q.Title == "" {
+		return nil, model.RPCError(400, "CHAT_TITLE_EMPTY")
+	}
+	if q.Forum {
+		return nil, model.RPCError(400, "INPUT_METHOD_INVALID_channels.createChannel: forum is not modelled")
+	}
+	if len(c.User.Channels) >= model.MaxChannels {
+		return nil, model.RPCError(400, "CHANNELS_TOO_MUCH")
+	}
+	ch := c.World.NewChannel(c.User, q.Title, !q.Megagroup)
+	ch.About = q.About
+	p := &model.Post{From: c.User.ID, To: ch.Peer(), Date: ch.Date, Action: &tg.MessageActionChannelCreate{Title: q.Title}}
+	b := c.World.Publish(ch, p, c.Key, 0)
+	return c.World.Answer(b.Lead([]tg.UpdateClass{&tg.UpdateChannel{ChannelID: ch.ID}})), nil
+}
+
+// membershipChanged tells a user's sessions that their place in a channel is another one.
+func membershipChanged(w *model.World, ch *model.Channel, u *model.User, actor int64, before tg.ChannelParticipantClass, except *model.Key) *model.Bundle {
+	b := w.Bundle(u, &tg.UpdateChannel{ChannelID: ch.ID})
+	b.Refs.Peer(ch.Peer())
+	b.Seq = true
+	w.SendTo(u, b, except)
+	if u.Bot {
+		w.AddQts(u, ch.Peer(), func(qts int) tg.UpdateClass {
+			return &tg.UpdateChannelParticipant{
+				ChannelID: ch.ID, Date: w.Now(), ActorID: actor, UserID: u.ID, Qts: qts,
+				PrevParticipant: before, NewParticipant: ch.Participant(u.ID, 0),
+			}
+		}, actor, u.ID)
+	}
+	return b
+}
+
+func inviteToChannel(c *model.Call, q *tg.ChannelsInviteToChannelRequest) (bin.Encoder, error) {
+	ch, err := c.InputChannel(q.Channel)
+	if err != nil {
+		return nil, err
+	}
+	me := ch.Members[c.User.ID]
+	if me == nil || ch.Broadcast && !me.Admin {
+		return nil, model.RPCError(400, "CHAT_ADMIN_REQUIRED")
+	}
+	var added []*model.User
+	for _, in := range q.Users {
+		u, err := c.InputUser(in)
+		if err != nil {
+			return nil, err
+		}
+		if u.Bot && ch.Broadcast {
+			return nil, model.RPCError(400, "USER_BOT")
+		}
+		if ch.Members[u.ID] == nil && !slices.Contains(added, u) {
+			added = append(added, u)
+		}
+	}
+	if len(added) == 0 {
+		return nil, model.RPCError(400, "USER_ALREADY_PARTICIPANT")
+	}
+	var ids []int64
+	for _, u := range added {
+		ids = append(ids, u.ID)
+		c.World.Enter(ch, u, c.User.ID)
+		membershipChanged(c.World, ch, u, c.User.ID, nil, nil)
+	}
+	b := c.World.Bundle(c.User)
+	b.Refs.Peer(ch.Peer())
+	if !ch.Broadcast {
+		p := &model.Post{
+			From: c.User.ID, To: ch.Peer(), Date: c.World.Now(), Named: ids,
+			Action: &tg.MessageActionChatAddUser{Users: ids},
+		}
+		b = c.World.Publish(ch, p, c.Key, 0)
+	}
+	return &tg.MessagesInvitedUsers{Updates: c.World.Answer(b)}, nil
+}
+
+func joinChannel(c *model.Call, q *tg.ChannelsJoinChannelRequest) (bin.Encoder, error) {
+	ch, err := c.InputChannel(q.Channel)
+	if err != nil {
+		return nil, err
+	}
+	if ch.Members[c.User.ID] != nil {
+		return nil, model.RPCError(400, "USER_ALREADY_PARTICIPANT")
+	}
+	if len(c.User.Channels) >= model.MaxChannels {
+		return nil, model.RPCError(400, "CHANNELS_TOO_MUCH")
+	}
+	c.World.Enter(ch, c.User, c.User.ID)
+	b := membershipChanged(c.World, ch, c.User, c.User.ID, nil, c.Key)
+	if !ch.Broadcast {
+		p := &model.Post{
+			From: c.User.ID, To: ch.Peer(), Date: c.World.Now(),
+			Action: &tg.MessageActionChatAddUser{Users: []int64{c.User.ID}}, Named: []int64{c.User.ID},
+		}
+		b.Updates = append(b.Updates, c.World.Publish(ch, p, c.Key, 0).Updates...)
+		b.Refs.Post(p, ch.Peer())
+	}
+	return &tg.MessagesChatInviteJoinResultOk{Updates: c.World.Answer(b)}, nil
+}
+
+func leaveChannel(c *model.Call, q *tg.ChannelsLeaveChannelRequest) (bin.Encoder, error) {
+	ch, err := c.InputChannel(q.Channel)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case ch.Members[c.User.ID] == nil:
+		return nil, model.RPCError(400, "USER_NOT_PARTICIPANT")
+	case ch.Creator == c.User.ID:
+		return nil, model.RPCError(400, "USER_CREATOR")
+	}
+	before := ch.Participant(c.User.ID, 0)
+	c.World.Leave(ch, c.User)
+	if !ch.Broadcast {
+		c.World.Publish(ch, &model.Post{
+			From: c.User.ID, To: ch.Peer(), Date: c.World.Now(),
+			Action: &tg.MessageActionChatDeleteUser{UserID: c.User.ID}, Named: []int64{c.User.ID},
+		}, c.Key, 0)
+	}
+	return c.World.Answer(membershipChanged(c.World, ch, c.User, c.User.ID, before, c.Key)), nil
+}
+
+func updateChannelUsername(c *model.Call, q *tg.ChannelsUpdateUsernameRequest) (bin.Encoder, error) {
+	ch, err := c.InputChannel(q.Channel)
+	if err != nil {
+		return nil, err
+	}
+	if ch.Creator != c.User.ID {
+		return nil, model.RPCError(400, "CHAT_ADMIN_REQUIRED")
+	}
+	if q.Username == ch.Username {
+		return nil, model.RPCError(400, "USERNAME_NOT_MODIFIED")
+	}
+	if q.Username != "" {
+		if !model.UsernamePattern.MatchString(q.Username) {
+			return nil, model.RPCError(400, "USERNAME_INVALID")
+		}
+		if owner, taken := c.World.Usernames[model.Fold(q.Username)]; taken && owner != ch.Peer() {
+			return nil, model.RPCError(400, "USERNAME_OCCUPIED")
+		}
+	}
+	delete(c.World.Usernames, model.Fold(ch.Username))
+	if ch.Username = q.Username; q.Username != "" {
+		c.World.Usernames[model.Fold(q.Username)] = ch.Peer()
+	}
+	return &tg.BoolTrue{}, nil
+}
+
+func getChannels(c *model.Call, q *tg.ChannelsGetChannelsRequest) (bin.Encoder, error) {
+	out := &tg.MessagesChats{}
+	for _, in := range q.ID {
+		ch, err := c.InputChannel(in)
+		if err != nil {
+			return nil, err
+		}
+		out.Chats = append(out.Chats, c.World.ViewChannel(c.User, ch, false))
+	}
+	return out, nil
+}
+
+func getFullChannel(c *model.Call, q *tg.ChannelsGetFullChannelRequest) (bin.Encoder, error) {
+	ch, err := c.InputChannel(q.Channel)
+	if err != nil {
+		return nil, err
+	}
+	m := ch.Members[c.User.ID]
+	full := &tg.ChannelFull{
+		ID: ch.ID, About: ch.About, ChatPhoto: &tg.PhotoEmpty{}, Pts: ch.Pts,
+		CanViewParticipants: !ch.Broadcast || m != nil && m.Admin, ReadOutboxMaxID: ch.ReadOut[c.User.ID],
+	}
+	full.SetParticipantsCount(len(ch.Members))
+	if m != nil {
+		full.ReadInboxMaxID, full.UnreadCount = m.ReadIn, ch.Unread(c.User.ID, m)
+	}
+	r := model.NewRefs(c.World, c.User)
+	r.Peer(ch.Peer())
+	return &tg.MessagesChatFull{FullChat: full, Chats: r.TLChats(), Users: r.TLUsers()}, nil
+}
+
+func getParticipants(c *model.Call, q *tg.ChannelsGetParticipantsRequest) (bin.Encoder, error) {
+	ch, err := c.InputChannel(q.Channel)
+	if err != nil {
+		return nil, err
+	}
+	if me := ch.Members[c.User.ID]; ch.Broadcast && (me == nil || !me.Admin) {
+		return nil, model.RPCError(400, "CHAT_ADMIN_REQUIRED")
+	}
+	var ids []int64
+	for _, id := range ch.Order {
+		u, fits := c.World.Users[id], true
+		switch f := q.Filter.(type) {
+		case *tg.ChannelParticipantsRecent:
+		case *tg.ChannelParticipantsAdmins:
+			fits = ch.Members[id].Admin
+		case *tg.ChannelParticipantsBots:
+			fits = u.Bot
+		case *tg.ChannelParticipantsSearch:
+			fits = strings.Contains(model.Fold(u.First+" "+u.Last+" "+u.Username), model.Fold(f.Q))
+		default:
+			fits = false
+		}
+		if fits {
+			ids = append(ids, id)
+		}
+	}
+	out := &tg.ChannelsChannelParticipants{Count: len(ids)}
+	r := model.NewRefs(c.World, c.User)
+	r.Peer(ch.Peer())
+	from := min(max(q.Offset, 0), len(ids))
+	for _, id := range ids[from:min(len(ids), from+min(max(q.Limit, 0), 200))] {
+		out.Participants = append(out.Participants, ch.Participant(id, c.User.ID))
+		r.User(id)
+	}
+	out.Chats, out.Users = r.TLChats(), r.TLUsers()
+	return out, nil
+}
+
+func getParticipant(c *model.Call, q *tg.ChannelsGetParticipantRequest) (bin.Encoder, error) {
+	ch, err := c.InputChannel(q.Channel)
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.InputPeer(q.Participant)
+	if err != nil {
+		return nil, err
+	}
+	if p.Kind != model.PeerUser || ch.Members[p.ID] == nil {
+		return nil, model.RPCError(400, "USER_NOT_PARTICIPANT")
+	}
+	r := model.NewRefs(c.World, c.User)
+	r.Peer(ch.Peer())
+	r.User(p.ID)
+	return &tg.ChannelsChannelParticipant{
+		Participant: ch.Participant(p.ID, c.User.ID), Chats: r.TLChats(), Users: r.TLUsers(),
+	}, nil
+}
