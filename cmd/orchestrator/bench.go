@@ -12,6 +12,7 @@ import (
 
 	"github.com/telefleet/orchestrator/actors"
 	"github.com/telefleet/orchestrator/configs"
+	"github.com/telefleet/orchestrator/internal/node"
 	"github.com/telefleet/orchestrator/internal/updatebench"
 	"github.com/telefleet/orchestrator/internal/updatelog"
 	"github.com/telefleet/orchestrator/telegram/dcs"
@@ -97,13 +98,13 @@ func benchNode(cmd *cobra.Command) updatebench.Start {
 		cfg.ClusterID, cfg.DataDir, cfg.API.Listen = "bench", dir, "127.0.0.1:0"
 		cfg.Telegram.APIID, cfg.Telegram.APIHash = 1, "bench"
 		cfg.Pace.DialsPerSecond, cfg.Pace.DialsPerDCSecond = 1000, 1000
-		n, err := startNode(ctx, cfg, nodeOptions{
-			dcs: list, log: newLogger(configs.Log{Level: "error"}, cmd.ErrOrStderr()),
-			events: func(log actors.EventLog) actors.EventLog { return wrap(log) },
+		n, err := node.Start(ctx, cfg, node.Options{
+			DCs: list, Log: newLogger(configs.Log{Level: "error"}, cmd.ErrOrStderr()),
+			Events: func(log actors.EventLog) actors.EventLog { return wrap(log) },
 		})
 		if err != nil {
 			return updatebench.Node{}, err
 		}
-		return updatebench.Node{URL: n.url(false), Stop: n.Shutdown}, nil
+		return updatebench.Node{URL: n.URL(), Stop: n.Shutdown}, nil
 	}
 }

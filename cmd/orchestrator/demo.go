@@ -13,6 +13,7 @@ import (
 
 	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/configs"
+	"github.com/telefleet/orchestrator/internal/node"
 	"github.com/telefleet/orchestrator/simulator"
 	"github.com/telefleet/orchestrator/simulator/mtserver"
 	"github.com/telefleet/orchestrator/telegram/dcs"
@@ -30,7 +31,7 @@ type demo struct {
 	out, err io.Writer
 
 	sim  *simulator.Simulator
-	node *node
+	node *node.Node
 	api  *client.Client
 	cast []*actorOf
 }
@@ -112,19 +113,19 @@ func (d *demo) start(ctx context.Context, dir string) error {
 	cfg.Telegram.APIID, cfg.Telegram.APIHash = 1, "demo"
 	cfg.Pace.DialsPerSecond, cfg.Pace.DialsPerDCSecond = 1000, 1000
 	cfg.Events.MinFree = 64 << 20
-	if d.node, err = startNode(ctx, cfg, nodeOptions{dcs: d.dcs(), throwaway: true, redialMax: redialTime, log: log}); err != nil {
+	if d.node, err = node.Start(ctx, cfg, node.Options{DCs: d.dcs(), Throwaway: true, RedialMax: redialTime, Log: log}); err != nil {
 		return err
 	}
-	if d.api, err = sdk(&globals{server: d.node.url(false)}); err != nil {
+	if d.api, err = sdk(&globals{server: d.node.URL()}); err != nil {
 		return err
 	}
-	d.say("API on %s\n", d.node.url(false))
+	d.say("API on %s\n", d.node.URL())
 	if err := d.signIn(ctx); err != nil {
 		return err
 	}
 	d.say("%d accounts online after %s\n", len(d.cast), time.Since(began).Round(time.Millisecond))
 	if d.duration == 0 {
-		d.say("try: orchestrator --server %s account list    (Ctrl-C ends the demo)\n", d.node.url(false))
+		d.say("try: orchestrator --server %s account list    (Ctrl-C ends the demo)\n", d.node.URL())
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/telefleet/orchestrator/configs"
+	"github.com/telefleet/orchestrator/internal/node"
 	"github.com/telefleet/orchestrator/telegram/dcs"
 )
 
@@ -47,30 +48,23 @@ func serve(ctx context.Context, cfg configs.Config, accept bool, out, errOut io.
 	}
 	log := newLogger(cfg.Log, errOut)
 	startCtx, cancel := context.WithTimeout(ctx, startTimeout)
-	n, err := startNode(startCtx, cfg, nodeOptions{dcs: list, log: log, acceptRestored: accept})
+	n, err := node.Start(startCtx, cfg, node.Options{DCs: list, Log: log, AcceptRestored: accept})
 	cancel()
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "API on %s\n", n.url(cfg.API.TLSCert != ""))
-	if cfg.External() {
-		fmt.Fprintf(out, "node %s (%s), for other nodes on %s\n", n.member.Node(), n.peers.identity.Name(), n.peers.address)
+	fmt.Fprintf(out, "API on %s\n", n.URL())
+	if name, address := n.Peers(); address != "" {
+		fmt.Fprintf(out, "node %s (%s), for other nodes on %s\n", n.ID(), name, address)
 	}
 	failed := n.Wait(ctx)
 	log.Info("shutting down")
-	end, cancel := context.WithTimeout(context.Background(), n.drain+time.Second)
+	end, cancel := context.WithTimeout(context.Background(), n.Drain()+time.Second)
 	defer cancel()
 	if err := n.Shutdown(end); err != nil && failed == nil {
 		return err
 	}
 	return failed
-}
-
-func (n *node) url(secure bool) string {
-	if secure {
-		return "https://" + n.addr
-	}
-	return "http://" + n.addr
 }
 
 // dcList is the list of DCs that the configuration names.

@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 
 // openRequests joins what makes commands idempotent: the events' JetStream, the accounts' data
 // keys and the tokens under which this node owns accounts.
-func (n *node) openRequests(ctx context.Context, cfg configs.Config) error {
+func (n *Node) openRequests(ctx context.Context, cfg configs.Config) error {
 	store, err := requests.NewKV(ctx, n.events.JetStream(), requests.KVConfig{Replicas: cfg.Events.Replicas})
 	if err != nil {
 		return err
@@ -22,7 +22,7 @@ func (n *node) openRequests(ctx context.Context, cfg configs.Config) error {
 }
 
 // token is that under which this node owns the account.
-func (n *node) token(_ context.Context, id fleet.AccountID) (fleet.FencingToken, error) {
+func (n *Node) token(_ context.Context, id fleet.AccountID) (fleet.FencingToken, error) {
 	owner, err := n.member.Owner(id)
 	if err != nil || owner.Node != n.member.Node() || n.member.Gate().Check() != nil {
 		return 0, fleet.Errorf(fleet.CodeUnavailable, "NOT_OWNER", "account %s is not owned by this node", id).

@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"context"
@@ -17,7 +17,7 @@ const (
 
 // erase removes what is stored of a deleted account. Nothing of it runs, and this node owns it
 // still. The spec goes last: until then any next owner begins again.
-func (n *node) erase(ctx context.Context, g cluster.Grant) error {
+func (n *Node) erase(ctx context.Context, g cluster.Grant) error {
 	for _, step := range []func(context.Context, fleet.AccountID) error{
 		func(ctx context.Context, id fleet.AccountID) error { return n.sessions.Delete(ctx, g.Fence, id) },
 		n.peerStore.Delete,
@@ -37,7 +37,7 @@ func (n *node) erase(ctx context.Context, g cluster.Grant) error {
 }
 
 // letGo cleans up after a deleted account, then releases it.
-func (n *node) letGo(g cluster.Grant, reason cluster.LostReason) {
+func (n *Node) letGo(g cluster.Grant, reason cluster.LostReason) {
 	for try := 1; reason == cluster.LostDeleted; try++ {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		err := n.erase(ctx, g)
@@ -55,7 +55,7 @@ func (n *node) letGo(g cluster.Grant, reason cluster.LostReason) {
 }
 
 // forget drops what this process remembers of an account that is gone.
-func (n *node) forget(id fleet.AccountID) {
+func (n *Node) forget(id fleet.AccountID) {
 	n.keys.Forget(id)
 	n.events.Forget(id)
 }

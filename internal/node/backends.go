@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"bytes"
@@ -41,11 +41,11 @@ const (
 
 // openEtcd starts the embedded etcd or connects to the external one. fresh says that nothing was
 // ever stored in an embedded one.
-func (n *node) openEtcd(ctx context.Context, cfg configs.Config, o nodeOptions) (fresh bool, err error) {
+func (n *Node) openEtcd(ctx context.Context, cfg configs.Config, o Options) (fresh bool, err error) {
 	if !cfg.External() {
 		_, stat := os.Stat(filepath.Join(cfg.DataDir, "etcd"))
 		n.etcd, err = embedded.Start(ctx, embedded.Config{
-			Dir: cfg.DataDir, Lock: n.lock, Log: o.log.Named("etcd"), UnsafeNoFsync: o.throwaway,
+			Dir: cfg.DataDir, Lock: n.lock, Log: o.Log.Named("etcd"), UnsafeNoFsync: o.Throwaway,
 		})
 		if err != nil {
 			return false, err
@@ -78,7 +78,7 @@ func (n *node) openEtcd(ctx context.Context, cfg configs.Config, o nodeOptions) 
 	return false, nil
 }
 
-func (n *node) closeEtcd() {
+func (n *Node) closeEtcd() {
 	switch {
 	case n.etcd != nil:
 		_ = n.etcd.Close() // the process ends, and everything is synced
@@ -88,12 +88,12 @@ func (n *node) closeEtcd() {
 }
 
 // openEvents opens the event log under the data directory or on the external NATS.
-func (n *node) openEvents(ctx context.Context, cfg configs.Config, o nodeOptions) (*eventlog.Log, error) {
+func (n *Node) openEvents(ctx context.Context, cfg configs.Config, o Options) (*eventlog.Log, error) {
 	c := eventlog.Config{
 		Dir: filepath.Join(cfg.DataDir, "events"), Keys: n.keys.DataKey, TokenValid: n.tokenValid,
 		MaxAge: time.Duration(cfg.Events.MaxAge), MaxBytes: cfg.Events.MaxBytes, MinFree: cfg.Events.MinFree,
 		MaxPerAccount: cfg.Events.MaxPerAccount,
-		SyncInterval:  time.Duration(cfg.Events.SyncInterval), Logger: o.log.Named("events"),
+		SyncInterval:  time.Duration(cfg.Events.SyncInterval), Logger: o.Log.Named("events"),
 	}
 	if !cfg.External() {
 		return eventlog.Open(ctx, c)
@@ -116,10 +116,10 @@ func (n *node) openEvents(ctx context.Context, cfg configs.Config, o nodeOptions
 }
 
 // openUplink joins what the configuration says of Telegram with what all nodes share.
-func (n *node) openUplink(ctx context.Context, cfg configs.Config, o nodeOptions) (err error) {
+func (n *Node) openUplink(ctx context.Context, cfg configs.Config, o Options) (err error) {
 	pools := clusteretcd.NewProxies(n.client, "")
 	n.uplink, err = uplink.Open(ctx, uplink.Config{
-		ClusterID: cfg.ClusterID, Network: cfg.Telegram.Network, DCs: o.dcs, Fixed: cfg.Telegram.Network == "file",
+		ClusterID: cfg.ClusterID, Network: cfg.Telegram.Network, DCs: o.DCs, Fixed: cfg.Telegram.Network == "file",
 		App: uplink.AppOf(cfg.Telegram), Apps: uplink.AppsOf(cfg),
 		Pools: pools, Settings: clusteretcd.NewSettings(n.client, ""),
 		Key: func(ctx context.Context) (cipher.AEAD, error) { return n.keys.DataKey(ctx, fleet.Fleetwide) },
@@ -135,7 +135,7 @@ func (n *node) openUplink(ctx context.Context, cfg configs.Config, o nodeOptions
 }
 
 // joinConfig is how this process takes part in ownership.
-func (n *node) joinConfig(cfg configs.Config) (clusteretcd.Config, error) {
+func (n *Node) joinConfig(cfg configs.Config) (clusteretcd.Config, error) {
 	name := cfg.Ownership
 	if name == "gentle" && !cfg.External() { // one node: when its process dies, its kernel closes the sockets
 		name = "single"
@@ -229,7 +229,7 @@ const previousSuffix = ".previous"
 
 // openKeys makes the keyring of the master keys that the configuration names, and checks that the
 // one in use is among them. fresh: nothing was ever sealed.
-func (n *node) openKeys(ctx context.Context, cfg configs.Config, fresh bool) error {
+func (n *Node) openKeys(ctx context.Context, cfg configs.Config, fresh bool) error {
 	for tries := 2; ; tries-- {
 		masters, err := n.masters(ctx, cfg, fresh)
 		if err != nil {
@@ -253,7 +253,7 @@ func (n *node) openKeys(ctx context.Context, cfg configs.Config, fresh bool) err
 
 // masters reads the master keys that the configuration names: the wanted one, and the former one
 // where there is one.
-func (n *node) masters(ctx context.Context, cfg configs.Config, fresh bool) (m sessionstore.Masters, err error) {
+func (n *Node) masters(ctx context.Context, cfg configs.Config, fresh bool) (m sessionstore.Masters, err error) {
 	s := cfg.Security
 	file := cmp.Or(s.MasterKeyFile, filepath.Join(cfg.DataDir, "master.key"))
 	if s.ByPassphrase() {
@@ -309,7 +309,7 @@ func masterKey(path string, external, fresh bool) (*sessionstore.MasterKey, erro
 }
 
 // passphrase derives a master key from the passphrase in a file, or in the environment without one.
-func (n *node) passphrase(ctx context.Context, field, path string) (*sessionstore.MasterKey, error) {
+func (n *Node) passphrase(ctx context.Context, field, path string) (*sessionstore.MasterKey, error) {
 	text := []byte(os.Getenv(configs.EnvPassphrase))
 	if path != "" {
 		var err error
@@ -332,7 +332,7 @@ func (n *node) passphrase(ctx context.Context, field, path string) (*sessionstor
 
 // guardian is the node's master keys as the API wants them.
 type guardian struct {
-	n   *node
+	n   *Node
 	cfg configs.Config
 }
 
@@ -362,10 +362,10 @@ func (g guardian) RotateMasterKey(ctx context.Context) (control.MasterRotation, 
 }
 
 // rings are the keyrings under the one master key: of the accounts, and of the webhooks.
-func (n *node) rings() []*storeetcd.Keyring { return []*storeetcd.Keyring{n.keys, n.hookKeys} }
+func (n *Node) rings() []*storeetcd.Keyring { return []*storeetcd.Keyring{n.keys, n.hookKeys} }
 
 // announceKeys tells the other nodes which master keys this one has.
-func (n *node) announceKeys(ctx context.Context) error {
+func (n *Node) announceKeys(ctx context.Context) error {
 	for _, ring := range n.rings() {
 		if err := ring.Announce(ctx, string(n.member.Node())); err != nil {
 			return err

@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"context"
@@ -22,7 +22,7 @@ func (e eventLog) Claim(ctx context.Context, id fleet.AccountID, token fleet.Fen
 }
 
 // localFleet is the accounts of this node as the API wants them.
-type localFleet struct{ n *node }
+type localFleet struct{ n *Node }
 
 // ownerWait is how long a call waits for an account that is about to start here.
 const ownerWait = 2 * time.Second

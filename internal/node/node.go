@@ -1,4 +1,20 @@
-package main
+// Package node joins the rooms to one running process of the fleet: stores, ownership, accounts and
+// API.
+//
+// # Usage
+//
+//	n, err := node.Start(ctx, cfg, node.Options{DCs: list, Log: log})
+//	err = n.Wait(ctx)
+//	err = n.Shutdown(ctx)
+//
+// # Concurrency
+//
+// Wait and Shutdown are called once each. What the other methods say is fixed at the start.
+//
+// # Errors
+//
+// Start fails with what an operator can act on as *fleet.Error, and leaves nothing behind.
+package node
 
 import (
 	"cmp"
@@ -40,8 +56,8 @@ const floodWait = 60 * time.Second
 // maxRedial bounds the wait between failed connections of an account.
 const maxRedial = time.Minute
 
-// node is one running process of the fleet: stores, ownership, accounts and API, joined.
-type node struct {
+// Node is one running process of the fleet.
+type Node struct {
 	log      hclog.Logger
 	lock     *embedded.DirLock
 	etcd     *embedded.Server // nil with an external etcd
@@ -53,7 +69,7 @@ type node struct {
 	member   *clusteretcd.Member
 	fleet    *actors.Fleet
 	server   *control.Server
-	addr     string
+	url      string
 	drain    time.Duration
 	group    *errgroup.Group
 	run      context.Context // ends when the node stops
@@ -70,23 +86,23 @@ type node struct {
 	proxies   proxyvault.Pools
 }
 
-// nodeOptions are what demo sets differently from serve.
-type nodeOptions struct {
-	dcs dcs.List
-	// throwaway says that the data directory goes with the process: nothing is synced to disk.
-	throwaway bool
-	// redialMax bounds the wait between failed connections; 0 means maxRedial.
-	redialMax time.Duration
-	// acceptRestored says that an operator has confirmed an etcd or machine that is not the known one.
-	acceptRestored bool
-	// events may stand between the accounts and the event log; nil for nothing.
-	events func(actors.EventLog) actors.EventLog
-	log    hclog.Logger
+// Options are what a program may set besides the configuration. DCs and Log are needed.
+type Options struct {
+	DCs dcs.List
+	// Throwaway says that the data directory goes with the process: nothing is synced to disk.
+	Throwaway bool
+	// RedialMax bounds the wait between failed connections; 0 means a minute.
+	RedialMax time.Duration
+	// AcceptRestored says that an operator has confirmed an etcd or machine that is not the known one.
+	AcceptRestored bool
+	// Events may stand between the accounts and the event log; nil for nothing.
+	Events func(actors.EventLog) actors.EventLog
+	Log    hclog.Logger
 }
 
-// startNode starts everything below the API, then the API. ctx bounds the start only.
-func startNode(ctx context.Context, cfg configs.Config, o nodeOptions) (n *node, err error) {
-	n = &node{log: o.log, drain: time.Duration(cfg.DrainTimeout)}
+// Start starts everything below the API, then the API. ctx bounds the start only.
+func Start(ctx context.Context, cfg configs.Config, o Options) (n *Node, err error) {
+	n = &Node{log: o.Log, drain: time.Duration(cfg.DrainTimeout)}
 	defer func() {
 		if err != nil {
 			n.abort()
@@ -113,14 +129,14 @@ func startNode(ctx context.Context, cfg configs.Config, o nodeOptions) (n *node,
 	return n, err
 }
 
-func (n *node) openStores(ctx context.Context, cfg configs.Config, o nodeOptions, fresh bool) error {
+func (n *Node) openStores(ctx context.Context, cfg configs.Config, o Options, fresh bool) error {
 	var err error
 	machine := ""
 	if !cfg.External() { // a copied data directory is a second owner only where it holds the accounts
 		machine = clusteretcd.MachineID()
 	}
 	if n.witness, err = clusteretcd.OpenWitness(clusteretcd.WitnessConfig{
-		Dir: cfg.DataDir, ClusterID: cfg.ClusterID, Machine: machine, Accept: o.acceptRestored,
+		Dir: cfg.DataDir, ClusterID: cfg.ClusterID, Machine: machine, Accept: o.AcceptRestored,
 	}); err != nil {
 		return err
 	}
@@ -132,7 +148,7 @@ func (n *node) openStores(ctx context.Context, cfg configs.Config, o nodeOptions
 	return err
 }
 
-func (n *node) startFleet(ctx context.Context, cfg configs.Config, o nodeOptions) error {
+func (n *Node) startFleet(ctx context.Context, cfg configs.Config, o Options) error {
 	join, err := n.joinConfig(cfg)
 	if err != nil {
 		return err
@@ -157,8 +173,8 @@ func (n *node) startFleet(ctx context.Context, cfg configs.Config, o nodeOptions
 	deps := actorDeps(cfg, join.Profile, o)
 	deps.Directory, deps.Routes = n.uplink.Directory(), n.uplink.Routes()
 	deps.Sessions, deps.Events, deps.Peers = n.sessions, eventLog{n.events}, n.peerStore
-	if o.events != nil {
-		deps.Events = o.events(deps.Events)
+	if o.Events != nil {
+		deps.Events = o.Events(deps.Events)
 	}
 	deps.Report = n.report
 	if n.fleet, err = actors.Start(deps); err != nil {
@@ -181,18 +197,18 @@ func (n *node) startFleet(ctx context.Context, cfg configs.Config, o nodeOptions
 const hookKeys = "secrets/"
 
 // actorDeps is what the configuration says about connections.
-func actorDeps(cfg configs.Config, profile cluster.Profile, o nodeOptions) actors.Deps {
+func actorDeps(cfg configs.Config, profile cluster.Profile, o Options) actors.Deps {
 	options := uplink.TransportOf(cfg.Telegram)
 	options.UserTimeout = profile.DisconnectDelay
 	return actors.Deps{
-		DCs: o.dcs, DefaultDC: cfg.Telegram.DefaultDC, IPv6: uplink.IPv6Of(cfg.Telegram),
+		DCs: o.DCs, DefaultDC: cfg.Telegram.DefaultDC, IPv6: uplink.IPv6Of(cfg.Telegram),
 		App:       uplink.AppOf(cfg.Telegram),
 		Transport: options,
 		Ping:      actors.Ping{Interval: profile.PingInterval, Disconnect: profile.DisconnectDelay},
 		Pace:      paced(cfg.Pace),
-		Redial:    backoff.Policy{Base: time.Second, Max: cmp.Or(o.redialMax, maxRedial), Factor: 2},
+		Redial:    backoff.Policy{Base: time.Second, Max: cmp.Or(o.RedialMax, maxRedial), Factor: 2},
 		FloodWait: floodWait,
-		Rand:      rand.Reader, Now: time.Now, Log: o.log,
+		Rand:      rand.Reader, Now: time.Now, Log: o.Log,
 	}
 }
 
@@ -214,10 +230,10 @@ func paced(cfg configs.Pace) func(ctx context.Context, dc int, proxy string) err
 }
 
 // tokenValid is asked before each append: a node past its deadline stores nothing.
-func (n *node) tokenValid(fleet.AccountID, fleet.FencingToken) error { return n.member.Gate().Check() }
+func (n *Node) tokenValid(fleet.AccountID, fleet.FencingToken) error { return n.member.Gate().Check() }
 
 // handler joins ownership with the accounts.
-func (n *node) handler() cluster.Handler {
+func (n *Node) handler() cluster.Handler {
 	return cluster.Handler{
 		Owned: func(ctx context.Context, g cluster.Grant) {
 			n.forget(g.Account) // it may have been deleted and created again meanwhile
@@ -246,7 +262,7 @@ func (n *node) handler() cluster.Handler {
 
 // fenced closes every socket at once. Accounts then drop them; a process that cannot do so
 // within a second must not live on, because another node may own its accounts soon.
-func (n *node) fenced() {
+func (n *Node) fenced() {
 	n.log.Error("ownership was not renewed in time: all sockets are closed", "sockets", n.fleet.Fenced())
 	limit := time.NewTimer(time.Second)
 	defer limit.Stop()
@@ -257,21 +273,21 @@ func (n *node) fenced() {
 		case <-poll.C:
 		case <-limit.C:
 			n.log.Error("sockets are still held after the deadline: the process ends", "sockets", n.fleet.Sockets())
-			os.Exit(exitFailed)
+			os.Exit(1)
 		}
 	}
 }
 
 // release lets others have an account, however long etcd takes to answer: as long as the lease
 // lives, nobody else could take it.
-func (n *node) release(g cluster.Grant, reason cluster.LostReason) {
+func (n *Node) release(g cluster.Grant, reason cluster.LostReason) {
 	if err := n.member.Release(n.run, g); err != nil && reason != cluster.LostFenced {
 		n.log.Warn("account is not released; its lease will end", "account", string(g.Account), "error", err.Error())
 	}
 }
 
 // report stores what an account tells of itself.
-func (n *node) report(ctx context.Context, fence fleet.Fence, s actors.Status) error {
+func (n *Node) report(ctx context.Context, fence fleet.Fence, s actors.Status) error {
 	message := s.Message
 	if s.Remedy != "" {
 		message += ": " + s.Remedy
@@ -283,7 +299,7 @@ func (n *node) report(ctx context.Context, fence fleet.Fence, s actors.Status) e
 	})
 }
 
-func (n *node) serveAPI(cfg configs.Config) error {
+func (n *Node) serveAPI(cfg configs.Config) error {
 	c := control.Config{
 		Listen: cfg.API.Listen, Node: string(n.member.Node()), Log: n.log.Named("api"),
 		Fleet: localFleet{n}, Accounts: resources{n.accounts, n.uplink, n.proxies}, Watcher: resources{n.accounts, n.uplink, n.proxies},
@@ -314,12 +330,32 @@ func (n *node) serveAPI(cfg configs.Config) error {
 	if err != nil {
 		return err
 	}
-	n.server, n.addr = server, addr.String()
+	n.server, n.url = server, "http://"+addr.String()
+	if c.TLS != nil {
+		n.url = "https://" + addr.String()
+	}
 	return nil
 }
 
+// URL is the base URL of the API.
+func (n *Node) URL() string { return n.url }
+
+// ID is the node's own, which is new in each process.
+func (n *Node) ID() fleet.NodeID { return n.member.Node() }
+
+// Peers says under which name and address other nodes know this one; empty for a node that is alone.
+func (n *Node) Peers() (name, address string) {
+	if n.peers.identity == nil {
+		return "", ""
+	}
+	return n.peers.identity.Name(), n.peers.address
+}
+
+// Drain is how long Shutdown waits for running calls.
+func (n *Node) Drain() time.Duration { return n.drain }
+
 // joined implements control.Config.Joined.
-func (n *node) joined() error {
+func (n *Node) joined() error {
 	if n.member.Gate().Check() != nil {
 		return control.NodeFenced()
 	}
@@ -327,7 +363,7 @@ func (n *node) joined() error {
 }
 
 // Wait blocks until ctx ends or something that the node cannot live without has failed.
-func (n *node) Wait(ctx context.Context) error {
+func (n *Node) Wait(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- n.group.Wait() }()
 	var etcdEnded <-chan error
@@ -347,7 +383,7 @@ func (n *node) Wait(ctx context.Context) error {
 }
 
 // Shutdown refuses new calls, drains the accounts, saves, closes and leaves.
-func (n *node) Shutdown(ctx context.Context) error {
+func (n *Node) Shutdown(ctx context.Context) error {
 	var errs []error
 	note := func(what string, err error) {
 		if err != nil {
@@ -373,7 +409,7 @@ func (n *node) Shutdown(ctx context.Context) error {
 }
 
 // abort takes down a node that has not come up.
-func (n *node) abort() {
+func (n *Node) abort() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if n.member != nil {
