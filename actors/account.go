@@ -13,8 +13,9 @@ import (
 
 	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/actors/updatestream"
+	"github.com/telefleet/orchestrator/actors/waiting"
 	"github.com/telefleet/orchestrator/fleet"
-	"github.com/telefleet/orchestrator/internal/floodwait"
+	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/sessionstore"
 )
 
@@ -30,8 +31,8 @@ type account struct {
 	*shared
 	inc uint64 // incarnation, for messages of goroutines
 
-	state  State
-	status Status
+	state  fleet.State
+	status standing.Status
 	record *sessionstore.Record
 	loaded *loaded
 
@@ -45,8 +46,7 @@ type account struct {
 	syncs         map[*updatestream.Sync]func(error) // under way in the stream
 	queue         []*connection.Call                 // until the home connection is ready
 	delayed       []delayed                          // to be repeated after server trouble
-	waits         floodwait.List
-	waiting       []*waitQueue
+	waits         waiting.Queues
 	order         uint64 // of the last call that came
 	sides         map[int]*sideConn
 	timer         *time.Timer
@@ -57,7 +57,7 @@ type account struct {
 	inSave        []func(error)
 	reported      time.Time
 	report        bool // a status waits to be reported
-	conditions    conditions
+	judge         standing.Judge
 	winding       *winding // nil while nothing is being closed on purpose
 	draining      bool     // it ends with that
 	ended         bool
@@ -97,7 +97,7 @@ type delayed struct {
 }
 
 func newAccount(s *shared) actor.Actor {
-	return &account{shared: s, state: StateNew}
+	return &account{shared: s, state: fleet.StateNew, waits: waiting.Queues{Longest: s.deps.FloodWait}}
 }
 
 // Receive implements actor.Actor.
@@ -177,14 +177,14 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 		a.toStream(ctx, m)
 	case *updatestream.Sync:
 		switch {
-		case a.state.terminal() || a.winding != nil:
+		case a.state.Terminal() || a.winding != nil:
 			m.Done(a.refusal())
 			return
-		case a.stream == nil && a.appending && a.state == StateOnline: // it starts in a moment
+		case a.stream == nil && a.appending && a.state == fleet.StateOnline: // it starts in a moment
 			a.late = append(a.late, m)
 			return
 		case a.stream == nil || a.streamClosing:
-			m.Done(unavailable(a.state, "it receives no updates", "sign in first"))
+			m.Done(standing.Unavailable(a.state, "it receives no updates", "sign in first"))
 			return
 		}
 		a.sync(ctx, m)
@@ -265,10 +265,10 @@ var incarnations = rand.Uint64 // distinguishes incarnations across restarts
 func (a *account) started(ctx actor.Context) {
 	a.inc, a.self = incarnations(), ctx.Self()
 	a.status.Generation = a.desired.Load().Generation
-	if last := a.shared.telling.last; last.To == StateNew && last.Reason != "" { // why it starts again still holds
-		a.setState(ctx, StateNew, last.Reason, last.Message, remedyStore)
+	if last := a.telling.Last; last.To == fleet.StateNew && last.Reason != "" { // why it starts again still holds
+		a.setState(ctx, fleet.StateNew, last.Reason, last.Message, remedyStore)
 	} else {
-		a.setState(ctx, StateNew, "", "", "")
+		a.setState(ctx, fleet.StateNew, "", "", "")
 	}
 	a.load(ctx)
 }
@@ -289,14 +289,14 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 	switch {
 	case errors.Is(m.err, sessionstore.ErrCorrupt):
 		meaning, _ := fleet.MeaningOf(fleet.ConditionConnected, fleet.ReasonSessionCorrupt)
-		a.stop(ctx, StateQuarantined, string(fleet.ReasonSessionCorrupt), m.err.Error(), meaning.Remedy)
+		a.stop(ctx, fleet.StateQuarantined, string(fleet.ReasonSessionCorrupt), m.err.Error(), meaning.Remedy)
 		a.endImport(a.refusal())
 		return
 	case fenced(m.err):
-		a.stop(ctx, StateFenced, "FENCED", "another node owns the account", "")
+		a.stop(ctx, fleet.StateFenced, "FENCED", "another node owns the account", "")
 		return
 	case m.err != nil: // the stores are away: try again
-		a.setState(ctx, StateNew, "STORE_UNAVAILABLE", m.err.Error(), remedyStore)
+		a.setState(ctx, fleet.StateNew, "STORE_UNAVAILABLE", m.err.Error(), remedyStore)
 		ctx.(actor.Supervisor).EscalateFailure(&storeError{m.err}, nil)
 		return
 	}
@@ -325,7 +325,7 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 		a.pause(ctx)
 		return
 	}
-	a.setState(ctx, StateConnecting, "", "", "")
+	a.setState(ctx, fleet.StateConnecting, "", "", "")
 	a.startHome(ctx)
 }
 
@@ -338,11 +338,11 @@ func (e *storeError) Error() string { return e.err.Error() }
 func (e *storeError) Unwrap() error { return e.err }
 
 // setState changes the state and reports it.
-func (a *account) setState(ctx actor.Context, s State, reason, message, remedy string) {
+func (a *account) setState(ctx actor.Context, s fleet.State, reason, message, remedy string) {
 	if s == a.state && reason == a.status.Reason && a.status.State == s {
 		return
 	}
-	m := stateChanged{From: a.status.State, To: s, Reason: reason, Message: message}
+	m := standing.Change{From: a.status.State, To: s, Reason: reason, Message: message}
 	a.state = s
 	defer a.tell(ctx, m)
 	a.status.Account, a.status.State, a.status.Since = a.id, s, a.deps.Now()
@@ -352,7 +352,7 @@ func (a *account) setState(ctx actor.Context, s State, reason, message, remedy s
 }
 
 // stop ends the account's work in a named state: no socket, no login loop.
-func (a *account) stop(ctx actor.Context, s State, reason, message, remedy string) {
+func (a *account) stop(ctx actor.Context, s fleet.State, reason, message, remedy string) {
 	a.setState(ctx, s, reason, message, remedy)
 	a.answerAll(a.refusal())
 	a.stopStream(ctx)
@@ -367,12 +367,12 @@ func (a *account) stop(ctx actor.Context, s State, reason, message, remedy strin
 // refusal is the answer to calls in a state that takes none.
 func (a *account) refusal() error {
 	if a.draining {
-		return unavailable(StateDraining, "it is being handed over or shut down", "repeat the call in a moment")
+		return standing.Unavailable(fleet.StateDraining, "it is being handed over or shut down", "repeat the call in a moment")
 	}
 	if d := a.desired.Load(); d.held() {
-		return unavailable(StatePaused, d.why().Message, d.why().Remedy)
+		return standing.Unavailable(fleet.StatePaused, d.why().Message, d.why().Remedy)
 	}
-	return unavailable(a.state, a.status.Message, a.status.Remedy)
+	return standing.Unavailable(a.state, a.status.Message, a.status.Remedy)
 }
 
 // abandon is the last resort of an incarnation that ends by a panic.
@@ -381,7 +381,7 @@ func (a *account) abandon() {
 	if a.timer != nil {
 		a.timer.Stop()
 	}
-	a.answerAll(unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
+	a.answerAll(standing.Unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
 	for c, result := range a.observing {
 		c.Done(result, nil)
 	}
@@ -391,8 +391,8 @@ func (a *account) abandon() {
 	for _, m := range a.late {
 		m.Done(updatestream.ErrStopped)
 	}
-	a.endImport(unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
+	a.endImport(standing.Unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
 	for _, then := range slices.Concat(a.saveAfter, a.inSave, a.saved) {
-		then(unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
+		then(standing.Unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
 	}
 }

@@ -2,75 +2,45 @@ package actors
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/eventlog"
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/standing"
 )
 
-// kindAccountState is the kind of the events by which an account tells of itself.
-const kindAccountState = "account_state"
+// tellAgain is the wait after the log has refused state events.
+const tellAgain = 2 * time.Second
 
-// stateChanged is an account's change of state; its JSON is the payload of the event.
-type stateChanged struct {
-	From    State  `json:"from,omitempty"`
-	To      State  `json:"to"`
-	Reason  string `json:"reason,omitempty"`
-	Message string `json:"message,omitempty"`
-}
-
-// Limits of ours.
-const (
-	maxTold   = 64              // state events that wait for the log; at the limit the oldest go
-	tellAgain = 2 * time.Second // after the log has refused them
-)
-
-// telling is what an account has to say of itself while its stream does not run, which else says
-// it: the log has one append of an account under way at a time. It outlives restarts.
+// telling is what an account has to say of itself while its stream does not run. It outlives
+// restarts.
 type telling struct {
-	records []eventlog.Record
-	count   int64 // of state events, for their ids
-	last    stateChanged
-	again   time.Time // when a refused append is repeated
+	standing.News
+	again time.Time // when a refused append is repeated
 }
 
-type (
-	// stateTold is the outcome of an append by the account itself.
-	stateTold struct {
-		inc     uint64
-		records []eventlog.Record
-		err     error
-	}
-)
+// stateTold is the outcome of an append by the account itself.
+type stateTold struct {
+	inc     uint64
+	records []eventlog.Record
+	err     error
+}
 
-// stateRecord is the event of a change of state; false where the last one said the same, as it does
-// for an account that starts again and again.
-func (s *shared) stateRecord(m stateChanged) (eventlog.Record, bool) {
-	t := &s.telling
-	if same := t.last; same.To == m.To && same.Reason == m.Reason {
-		return eventlog.Record{}, false
-	}
-	t.last = m
-	payload, err := json.Marshal(m)
+// stateRecord is the event of a change of state; false where it is no news.
+func (s *shared) stateRecord(c standing.Change) (eventlog.Record, bool) {
+	r, ok, err := s.telling.Record(s.id, s.fence.Token(), s.deps.Now(), c)
 	if err != nil {
 		s.log().Error("state event is not encoded", "error", err.Error())
-		return eventlog.Record{}, false
 	}
-	t.count++
-	return eventlog.Record{
-		Account: s.id, Kind: kindAccountState, Time: s.deps.Now(), Payload: payload,
-		ID: "state:" + strconv.FormatInt(int64(s.fence.Token()), 10) + ":" + strconv.FormatInt(t.count, 10),
-	}, true
+	return r, ok
 }
 
 // tell records a change of state as an event, from `new` on.
-func (a *account) tell(ctx actor.Context, m stateChanged) {
-	t := &a.shared.telling
+func (a *account) tell(ctx actor.Context, m standing.Change) {
 	r, ok := a.stateRecord(m)
 	if !ok {
 		return
@@ -79,25 +49,23 @@ func (a *account) tell(ctx actor.Context, m stateChanged) {
 		ctx.Send(a.stream, &updatestream.StateEvent{Record: r})
 		return
 	}
-	if t.records = append(t.records, r); len(t.records) > maxTold {
-		t.records = t.records[1:]
-	}
+	a.telling.Wait(r)
 	a.tellNow(ctx)
 }
 
 // untold reports whether events wait that the account itself can append.
 func (a *account) untold() bool {
-	return a.appending || a.loaded != nil && a.state != StateFenced && len(a.shared.telling.records) > 0
+	return a.appending || a.loaded != nil && a.state != fleet.StateFenced && a.telling.Waits()
 }
 
 // tellNow appends what waits, unless the stream runs: it takes it over.
 func (a *account) tellNow(ctx actor.Context) {
-	t := &a.shared.telling
+	t := &a.telling
 	if a.appending || a.stream != nil || !a.untold() || a.deps.Now().Before(t.again) {
 		return
 	}
-	records := t.records
-	t.records, a.appending = nil, true
+	records := t.Take()
+	a.appending = true
 	w, self, root, inc := a.loaded.log.Writer, ctx.Self(), ctx.ActorSystem().Root, a.inc
 	go func() {
 		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
@@ -108,10 +76,10 @@ func (a *account) tellNow(ctx actor.Context) {
 }
 
 func (a *account) stateTold(ctx actor.Context, m *stateTold) {
-	t := &a.shared.telling
+	t := &a.telling
 	if m.inc != a.inc { // of an incarnation that has ended
 		if m.err != nil {
-			t.records = append(m.records, t.records...)
+			t.Return(m.records)
 		}
 		return
 	}
@@ -120,13 +88,14 @@ func (a *account) stateTold(ctx actor.Context, m *stateTold) {
 	switch {
 	case m.err == nil:
 	case fenced(m.err):
-		a.stop(ctx, StateFenced, "FENCED", "another node owns the account", "")
+		a.stop(ctx, fleet.StateFenced, "FENCED", "another node owns the account", "")
 	default:
 		if errors.As(m.err, &partial) {
 			m.records = m.records[partial.Done:]
 		}
 		a.log().Debug("state events are not stored; they are tried again", "error", m.err.Error())
-		t.records, t.again = append(m.records, t.records...), a.deps.Now().Add(tellAgain)
+		t.Return(m.records)
+		t.again = a.deps.Now().Add(tellAgain)
 		a.plan(ctx)
 	}
 	if a.reviving {
@@ -134,7 +103,7 @@ func (a *account) stateTold(ctx actor.Context, m *stateTold) {
 		a.revive(ctx)
 		return
 	}
-	if a.state == StateOnline && a.stream == nil && a.winding == nil {
+	if a.state == fleet.StateOnline && a.stream == nil && a.winding == nil {
 		a.startStream(ctx)
 		a.showConditions(ctx)
 	}
@@ -152,15 +121,13 @@ func (a *account) syncLate(ctx actor.Context) {
 			a.sync(ctx, m)
 			continue
 		}
-		m.Done(unavailable(a.state, "it receives no updates", "repeat the call in a moment"))
+		m.Done(standing.Unavailable(a.state, "it receives no updates", "repeat the call in a moment"))
 	}
 }
 
 // tellStream gives what waits to a stream that begins.
 func (a *account) tellStream(ctx actor.Context) {
-	t := &a.shared.telling
-	for _, r := range t.records {
+	for _, r := range a.telling.Take() {
 		ctx.Send(a.stream, &updatestream.StateEvent{Record: r})
 	}
-	t.records = nil
 }

@@ -19,7 +19,7 @@ import (
 // startHome starts the home connection. The former one, if any, has been closed and confirmed:
 // there is never more than one home-DC socket.
 func (a *account) startHome(ctx actor.Context) {
-	if a.state.terminal() || a.winding != nil && a.winding.closing { // it was stopped while its former socket was closing
+	if a.state.Terminal() || a.winding != nil && a.winding.closing { // it was stopped while its former socket was closing
 		return
 	}
 	a.made = a.desired.Load()
@@ -64,7 +64,7 @@ func (a *account) connectionReady(ctx actor.Context, dc int) {
 	case a.record.Unverified:
 		a.verify(ctx)
 	default:
-		a.setState(ctx, StateUnauthorized, "", noUser, remedySignIn)
+		a.setState(ctx, fleet.StateUnauthorized, "", noUser, remedySignIn)
 	}
 	a.showConditions(ctx)
 	a.sendQueue(ctx)
@@ -73,7 +73,7 @@ func (a *account) connectionReady(ctx actor.Context, dc int) {
 func (a *account) authorized() bool { return a.record != nil && a.record.UserID != 0 }
 
 func (a *account) online(ctx actor.Context) {
-	a.setState(ctx, StateOnline, "", "", "")
+	a.setState(ctx, fleet.StateOnline, "", "", "")
 	switch {
 	case a.stream != nil:
 		a.toStream(ctx, &updatestream.HomeUp{Up: true})
@@ -91,7 +91,7 @@ func (a *account) HandleFailure(in *actor.ActorSystem, sup actor.Supervisor, chi
 	case !errors.As(err, &end) && !errors.As(err, new(*storeError)):
 		a.log().Error("panic", "actor", child.Id, "error", panicError(reason).Error())
 		if a.overBudget() {
-			a.failure = &failure{child, StateQuarantined, "RESTART_BUDGET", "it failed too often: " + panicError(reason).Error(),
+			a.failure = &failure{child, fleet.StateQuarantined, "RESTART_BUDGET", "it failed too often: " + panicError(reason).Error(),
 				"read the log, then restart the node or move the account"}
 			if isHome {
 				a.parkHome(in, sup, child)
@@ -117,7 +117,7 @@ func (a *account) HandleFailure(in *actor.ActorSystem, sup actor.Supervisor, chi
 // failure is a state that the account enters once the child that caused it has ended.
 type failure struct {
 	child                   *actor.PID
-	state                   State
+	state                   fleet.State
 	reason, message, remedy string
 }
 
@@ -147,7 +147,7 @@ func (a *account) homeFailed(in *actor.ActorSystem, sup actor.Supervisor, child 
 		a.parkHome(in, sup, child)
 		return
 	case end.End == connection.Fenced:
-		a.failure = &failure{child, StateFenced, "FENCED", "ownership was lost", ""}
+		a.failure = &failure{child, fleet.StateFenced, "FENCED", "ownership was lost", ""}
 		a.parkHome(in, sup, child)
 		return
 	case end.End == connection.KeyUnknown && a.record.Authorised():
@@ -210,7 +210,7 @@ func (a *account) backoff(ctx actor.Context, m *homeBackoff) {
 	}
 	a.toStream(ctx, &updatestream.HomeUp{Up: false})
 	a.showConditions(ctx)
-	if a.home == nil || a.home.retry.IsZero() || a.state.terminal() || a.winding != nil {
+	if a.home == nil || a.home.retry.IsZero() || a.state.Terminal() || a.winding != nil {
 		a.windStep(ctx)
 		a.plan(ctx)
 		return
@@ -227,9 +227,9 @@ func (a *account) backoff(ctx actor.Context, m *homeBackoff) {
 	if proxy != "" {
 		reason = string(proxy)
 	}
-	state := StateBackoff
+	state := fleet.StateBackoff
 	if m.err.End == connection.Flood {
-		state = StateRateLimited
+		state = fleet.StateRateLimited
 	}
 	if m.err.End != connection.Again && a.home.attempts > 1 || reason != "CONNECTION_LOST" {
 		a.setState(ctx, state, reason, m.err.Error(), "it is dialled again by itself; see `orchestrator account get`")
@@ -330,7 +330,7 @@ func (a *account) migrate(ctx actor.Context, dc int) {
 	a.record.HomeDC, a.status.HomeDC = dc, dc
 	a.replaceKey = true // Telegram moved the user: the key of the new DC takes over
 	a.save(ctx, nil)
-	a.setState(ctx, StateConnecting, "", "", "")
+	a.setState(ctx, fleet.StateConnecting, "", "", "")
 	next := func(ctx actor.Context) { a.startHome(ctx) }
 	if side := a.sides[dc]; side != nil { // its key and socket give way to the home connection
 		closed := next

@@ -5,10 +5,10 @@ import (
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/gotd/td/bin"
-	"github.com/gotd/td/tg"
 
+	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/dcdial"
+	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/internal/updatelog"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/updates"
@@ -61,15 +61,15 @@ func (a *account) receiveLogin(ctx actor.Context) {
 	case *signedOut:
 		a.signedOut(ctx, m)
 	case *loginStep:
-		if a.state.loggingIn() {
+		if a.state.LoggingIn() {
 			a.setState(ctx, m.state, "", "", "")
 		}
 	case *watchLogin:
 		a.scanners = append(a.scanners, m.scanned)
 	case *unwatchLogin:
 		a.scanners = slices.DeleteFunc(a.scanners, func(c chan struct{}) bool { return c == m.scanned })
-		if a.state == StateQRPending && len(a.scanners) == 0 { // the code is no longer shown
-			a.setState(ctx, StateUnauthorized, "", noUser, remedySignIn)
+		if a.state == fleet.StateQRPending && len(a.scanners) == 0 { // the code is no longer shown
+			a.setState(ctx, fleet.StateUnauthorized, "", noUser, remedySignIn)
 		}
 	case *moveHome:
 		m.done(a.moveTo(ctx, m.dc))
@@ -87,22 +87,13 @@ const (
 	remedySignIn = "sign in with `orchestrator login`"
 )
 
-// loggingIn are the states in which a login may take its steps.
-func (s State) loggingIn() bool {
-	switch s {
-	case StateUnauthorized, StateCodeSent, StatePasswordNeeded, StateQRPending:
-		return true
-	}
-	return false
-}
-
 // moveTo follows a login to the DC that its user lives on.
 func (a *account) moveTo(ctx actor.Context, dc int) error {
 	switch {
 	case !dcdial.Known(a.deps.Directory.Known(), dc):
 		return unknownDC(dc)
 	case a.home == nil || a.home.closing || a.authorized():
-		return unavailable(a.state, "it cannot move to another DC just now", "begin the login again")
+		return standing.Unavailable(a.state, "it cannot move to another DC just now", "begin the login again")
 	}
 	a.migrate(ctx, dc)
 	return nil
@@ -111,7 +102,7 @@ func (a *account) moveTo(ctx actor.Context, dc int) error {
 // hearLogin takes updates that come while nobody is signed in: one may say that a QR code was
 // scanned; nothing else of them is wanted.
 func (a *account) hearLogin(body []byte) {
-	if len(a.scanners) == 0 || !saysScanned(body) {
+	if len(a.scanners) == 0 || !telegram.SaysScanned(body) {
 		return
 	}
 	for _, scanned := range a.scanners {
@@ -122,37 +113,11 @@ func (a *account) hearLogin(body []byte) {
 	}
 }
 
-func saysScanned(body []byte) bool {
-	u, err := tg.DecodeUpdates(&bin.Buffer{Buf: body})
-	if err != nil {
-		return false
-	}
-	var inner []tg.UpdateClass
-	switch u := u.(type) {
-	case *tg.UpdateShort:
-		inner = []tg.UpdateClass{u.Update}
-	case *tg.Updates:
-		inner = u.Updates
-	case *tg.UpdatesCombined:
-		inner = u.Updates
-	}
-	return slices.ContainsFunc(inner, func(u tg.UpdateClass) bool { return u.TypeID() == tg.UpdateLoginTokenTypeID })
-}
-
 // canSignIn reports whether a login may start from the account's terminal state.
 func (a *account) canSignIn() bool {
 	switch a.state {
-	case StateLoggedOut, StateConflict, StateBanned:
+	case fleet.StateLoggedOut, fleet.StateConflict, fleet.StateBanned:
 		return !a.draining && !a.ended && !a.desired.Load().held()
-	}
-	return false
-}
-
-// opensLogin reports whether a method begins a login.
-func opensLogin(method uint32) bool {
-	switch method {
-	case tg.AuthSendCodeRequestTypeID, tg.AuthImportBotAuthorizationRequestTypeID, tg.AuthExportLoginTokenRequestTypeID:
-		return true
 	}
 	return false
 }
@@ -160,7 +125,7 @@ func opensLogin(method uint32) bool {
 // signedIn makes a session an account's own: it is stored before the caller hears of it.
 func (a *account) signedIn(ctx actor.Context, m *signedIn) {
 	if a.record == nil || a.home == nil || !a.home.ready {
-		m.saved(unavailable(a.state, "the connection was lost while signing in", "sign in again"))
+		m.saved(standing.Unavailable(a.state, "the connection was lost while signing in", "sign in again"))
 		return
 	}
 	if of := a.record.UpdatesOf; of != 0 && of != m.userID { // another person: nothing of the former one stays
@@ -189,7 +154,7 @@ func (a *account) signedOut(ctx actor.Context, m *signedOut) {
 	a.forgetLogin()
 	a.record.FutureAuthToken = m.futureToken
 	a.save(ctx, m.saved)
-	a.stop(ctx, StateLoggedOut, "SIGNED_OUT", "the account was signed out", "sign in again with `orchestrator login`")
+	a.stop(ctx, fleet.StateLoggedOut, "SIGNED_OUT", "the account was signed out", "sign in again with `orchestrator login`")
 }
 
 // forgetLogin drops what belonged to a session that Telegram has ended. Its keys go too: the

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/telefleet/orchestrator/fleet"
 )
 
 const (
@@ -24,13 +26,13 @@ func (a *account) desiredChanged(ctx actor.Context) {
 	}
 	switch {
 	case a.draining || a.ended:
-	case d.held() && a.state == StatePaused: // it may be for another reason
-		a.setState(ctx, StatePaused, d.why().Reason, d.why().Message, d.why().Remedy)
-	case d.held() && (a.pausing() || !a.state.terminal()):
+	case d.held() && a.state == fleet.StatePaused: // it may be for another reason
+		a.setState(ctx, fleet.StatePaused, d.why().Reason, d.why().Message, d.why().Remedy)
+	case d.held() && (a.pausing() || !a.state.Terminal()):
 		a.pause(ctx)
-	case !d.held() && a.state == StatePaused:
+	case !d.held() && a.state == fleet.StatePaused:
 		a.resume(ctx)
-	case !a.state.terminal() && !a.pausing():
+	case !a.state.Terminal() && !a.pausing():
 		a.adapt(ctx)
 	}
 }
@@ -49,18 +51,18 @@ func (a *account) pause(ctx actor.Context) {
 		return // it is under way
 	}
 	if a.home != nil || a.stream != nil {
-		a.setState(ctx, StateDraining, a.desired.Load().why().Reason, "it is being paused", "")
+		a.setState(ctx, fleet.StateDraining, a.desired.Load().why().Reason, "it is being paused", "")
 	}
 	a.wind(ctx, w)
 }
 
 // paused is the end of that. The spec may have changed meanwhile, and so may the session.
 func (a *account) paused(ctx actor.Context) {
-	if a.state.terminal() && a.state != StatePaused {
+	if a.state.Terminal() && a.state != fleet.StatePaused {
 		return
 	}
 	d := a.desired.Load()
-	a.setState(ctx, StatePaused, d.why().Reason, d.why().Message, d.why().Remedy)
+	a.setState(ctx, fleet.StatePaused, d.why().Reason, d.why().Message, d.why().Remedy)
 	a.answerAll(a.refusal())
 	if !d.held() {
 		a.resume(ctx)
@@ -68,7 +70,7 @@ func (a *account) paused(ctx actor.Context) {
 }
 
 func (a *account) resume(ctx actor.Context) {
-	a.setState(ctx, StateConnecting, "", "", "")
+	a.setState(ctx, fleet.StateConnecting, "", "", "")
 	if a.loaded != nil { // else it is being loaded, and goes on from there
 		a.revive(ctx)
 	}

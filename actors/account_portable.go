@@ -13,6 +13,7 @@ import (
 	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/portable"
+	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/sessionstore/peers"
 	"github.com/telefleet/orchestrator/telegram/dcs"
@@ -86,12 +87,12 @@ func (a *account) moveSession(ctx actor.Context) bool {
 
 func (a *account) importSession(ctx actor.Context, m *importSession) {
 	switch {
-	case a.draining || a.ended || a.state == StateFenced || a.state == StateQuarantined:
+	case a.draining || a.ended || a.state == fleet.StateFenced || a.state == fleet.StateQuarantined:
 		m.done(a.refusal())
 	case a.winding != nil:
 		m.done(errNotYet)
 	case a.importing != nil:
-		m.done(unavailable(a.state, "another session is being imported into it", "repeat the call in a moment"))
+		m.done(standing.Unavailable(a.state, "another session is being imported into it", "repeat the call in a moment"))
 	case a.record == nil: // sessionLoaded goes on
 		a.importing = m
 	default:
@@ -115,7 +116,7 @@ func (a *account) beginImport(ctx actor.Context) {
 			WithRemedy("import into another account, or sign this one out or delete it first"))
 		return
 	}
-	a.answerAll(unavailable(a.state, "a session is being imported into it", "repeat the call in a moment"))
+	a.answerAll(standing.Unavailable(a.state, "a session is being imported into it", "repeat the call in a moment"))
 	for _, side := range a.sides {
 		a.stopSide(ctx, side)
 	}
@@ -153,12 +154,12 @@ func (a *account) importStored(ctx actor.Context, m *importStored) {
 	}
 	a.saving, a.dirty = false, false
 	for _, then := range a.saved {
-		then(unavailable(a.state, "a session was imported into it", "repeat the call"))
+		then(standing.Unavailable(a.state, "a session was imported into it", "repeat the call"))
 	}
 	a.saved = nil
 	a.endImport(m.err)
 	if fenced(m.err) {
-		a.stop(ctx, StateFenced, "FENCED", "another node owns the account", "")
+		a.stop(ctx, fleet.StateFenced, "FENCED", "another node owns the account", "")
 	}
 	if a.draining {
 		a.windStep(ctx)
@@ -198,7 +199,7 @@ func one(users []tg.UserClass) tg.UserClass {
 }
 
 func (a *account) verified(ctx actor.Context, m *verified) {
-	if m.inc != a.inc || !a.record.Unverified || a.draining || a.state.terminal() {
+	if m.inc != a.inc || !a.record.Unverified || a.draining || a.state.Terminal() {
 		return
 	}
 	if m.err != nil { // asked again on the next connection
@@ -212,13 +213,13 @@ func (a *account) verified(ctx actor.Context, m *verified) {
 // here, unless the caller knows what it does.
 func (a *account) exportSession(m *exportSession) {
 	switch {
-	case a.importing != nil || a.record == nil && !a.state.terminal() || a.pausing():
+	case a.importing != nil || a.record == nil && !a.state.Terminal() || a.pausing():
 		m.reply(nil, errNotYet)
-	case a.record == nil || a.draining || a.state == StateFenced:
+	case a.record == nil || a.draining || a.state == fleet.StateFenced:
 		m.reply(nil, a.refusal())
 	case m.whileOnline:
 		m.reply(cloneRecord(a.record), nil)
-	case !a.state.terminal():
+	case !a.state.Terminal():
 		m.reply(nil, fleet.Errorf(fleet.CodeFailedPrecondition, "ACCOUNT_ONLINE", "account %s: it may be connected, and a second client with its session would end the session for both (406 AUTH_KEY_DUPLICATED)", a.id).
 			WithRemedy("pause it first: `orchestrator account pause "+string(a.id)+"`; or export with --while-online and never let both connect"))
 	case a.home != nil || len(a.sides) > 0 || a.stream != nil || a.saving || a.dirty:
@@ -229,7 +230,7 @@ func (a *account) exportSession(m *exportSession) {
 }
 
 func (a *account) saveSession(ctx actor.Context, m *saveSession) {
-	if a.record == nil || a.ended || a.importing != nil || a.state == StateFenced {
+	if a.record == nil || a.ended || a.importing != nil || a.state == fleet.StateFenced {
 		m.done(a.refusal())
 		return
 	}

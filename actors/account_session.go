@@ -90,9 +90,9 @@ func (a *account) sessionSaved(ctx actor.Context, m *sessionSaved) {
 	}
 	switch {
 	case fenced(m.err):
-		a.stop(ctx, StateFenced, "FENCED", "another node owns the account", "")
+		a.stop(ctx, fleet.StateFenced, "FENCED", "another node owns the account", "")
 	case errors.Is(m.err, sessionstore.ErrKeyInUse):
-		a.stop(ctx, StateConflict, "AUTH_KEY_IN_USE", m.err.Error(), "delete one of the two accounts: they share a session")
+		a.stop(ctx, fleet.StateConflict, "AUTH_KEY_IN_USE", m.err.Error(), "delete one of the two accounts: they share a session")
 	case errors.Is(m.err, sessionstore.ErrKeyReplaced), errors.Is(m.err, sessionstore.ErrCorrupt), errors.Is(m.err, sessionstore.ErrTooLarge):
 		a.refusedBy(ctx, m.err)
 	case m.err != nil:
@@ -123,7 +123,7 @@ func (a *account) refusedBy(ctx actor.Context, err error) {
 	if errors.Is(err, sessionstore.ErrKeyReplaced) {
 		remedy = "nothing was overwritten: restart the node or move the account to go on with the stored session, and report the error"
 	}
-	a.stop(ctx, StateQuarantined, reason, err.Error(), remedy)
+	a.stop(ctx, fleet.StateQuarantined, reason, err.Error(), remedy)
 }
 
 // revive connects an account whose session had ended, because somebody signs in again. It

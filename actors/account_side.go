@@ -10,7 +10,9 @@ import (
 	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/waiting"
 	"github.com/telefleet/orchestrator/internal/dcdial"
+	"github.com/telefleet/orchestrator/internal/standing"
 )
 
 // sideConn is a connection to a DC that is not the account's home: it has its own key and gets
@@ -214,16 +216,16 @@ func (a *account) sideEnded(ctx actor.Context, who *actor.PID) {
 			}
 			side.queue = nil
 		}
-		waiting := slices.Concat(side.link.Orphans(), side.queue)
+		left := slices.Concat(side.link.Orphans(), side.queue)
 		switch {
 		case side.next != nil:
 			side.next(ctx)
 		case side.home:
-			a.stay(unavailable(a.state, fmt.Sprintf("DC %d, to which Telegram moved it, cannot be reached", dc), "repeat the call later"))
+			a.stay(standing.Unavailable(a.state, fmt.Sprintf("DC %d, to which Telegram moved it, cannot be reached", dc), "repeat the call later"))
 		}
-		for _, c := range waiting {
+		for _, c := range left {
 			c.Attempts++
-			if c.Attempts > maxAttempts || c.Internal {
+			if c.Attempts > waiting.MaxAttempts || c.Internal {
 				c.Done(nil, context.Canceled)
 				continue
 			}

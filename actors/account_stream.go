@@ -2,13 +2,13 @@ package actors
 
 import (
 	"errors"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/actors/updatestream"
+	"github.com/telefleet/orchestrator/fleet"
 )
 
 // startStream starts the account's update stream from what the log and the checkpoint say.
@@ -24,7 +24,7 @@ func (a *account) startStream(ctx actor.Context) {
 		ctx.Send(a.stream, m)
 	}
 	a.early = nil
-	a.conditions.level, a.conditions.behind, a.conditions.stuck = false, time.Time{}, false
+	a.judge.StreamBegins()
 	a.tellStream(ctx)
 	if a.home != nil && a.home.ready {
 		ctx.Send(a.stream, &updatestream.HomeUp{Up: true})
@@ -92,9 +92,9 @@ func (a *account) streamStopped(ctx actor.Context) {
 	switch {
 	case a.reviving:
 		a.revive(ctx)
-	case a.winding != nil || a.draining || a.state.terminal() || a.failure != nil || !a.authorized():
+	case a.winding != nil || a.draining || a.state.Terminal() || a.failure != nil || !a.authorized():
 	case fenced(err):
-		a.stop(ctx, StateFenced, "FENCED", "another node owns the account", "")
+		a.stop(ctx, fleet.StateFenced, "FENCED", "another node owns the account", "")
 	default: // read back what is in the log: the whole account starts anew
 		ctx.(actor.Supervisor).EscalateFailure(&storeError{errStreamEnded}, nil)
 	}

@@ -39,12 +39,10 @@ func (a *account) plan(ctx actor.Context) {
 	}
 	earliest(a.saveAgain)
 	earliest(a.status.Limited.Until)
-	for _, q := range a.waiting {
-		earliest(a.dueAt(q))
-	}
-	earliest(a.conditionsDue(a.deps.Now()))
+	earliest(a.waits.Due(a.deps.Now()))
+	earliest(a.judge.Due(a.deps.Now()))
 	if !a.appending && a.untold() {
-		earliest(a.shared.telling.again)
+		earliest(a.telling.again)
 	}
 	if a.report && !a.reporting {
 		earliest(a.reported.Add(reportEvery))
@@ -140,7 +138,7 @@ func (a *account) statusReported(ctx actor.Context, m *statusReported) {
 func (a *account) sendReport(ctx actor.Context) {
 	a.report, a.reporting, a.reported = false, true, a.deps.Now()
 	status, acc := a.status, a.shared
-	status.Conditions = a.judged()
+	status.Conditions = a.judge.Conditions(a.facts(), a.reported)
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	go func() {
 		c, cancel := context.WithTimeout(context.Background(), storeTimeout)

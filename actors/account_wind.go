@@ -64,7 +64,7 @@ func (a *account) windStep(ctx actor.Context) {
 		return
 	}
 	stored := !a.saving && !a.dirty && !a.flushing && a.peersAgain.IsZero()
-	if hopeless := a.state == StateFenced || a.deps.Now().Sub(w.until) > saveGrace; !stored && !hopeless {
+	if hopeless := a.state == fleet.StateFenced || a.deps.Now().Sub(w.until) > saveGrace; !stored && !hopeless {
 		a.plan(ctx)
 		return
 	}
@@ -116,8 +116,8 @@ func (a *account) drain(ctx actor.Context, deadline time.Time) {
 		return
 	}
 	a.draining = true
-	if !a.state.terminal() {
-		a.setState(ctx, StateDraining, "", "it is being handed over or shut down", "")
+	if !a.state.Terminal() {
+		a.setState(ctx, fleet.StateDraining, "", "it is being handed over or shut down", "")
 	}
 	a.refuseWaiting()
 	a.wind(ctx, &winding{until: deadline, then: func(ctx actor.Context) {
@@ -129,12 +129,8 @@ func (a *account) drain(ctx actor.Context, deadline time.Time) {
 // refuseWaiting answers the calls that were not sent, or were refused and would have to wait: the
 // next owner knows for how long.
 func (a *account) refuseWaiting() {
-	queue := a.queue
+	queue := append(a.queue, a.waits.Empty()...)
 	a.queue = nil
-	for _, q := range a.waiting {
-		queue = append(queue, q.calls...)
-		q.calls = nil
-	}
 	for _, c := range queue {
 		if !c.Internal {
 			c.Done(nil, a.refusal())

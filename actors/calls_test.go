@@ -220,7 +220,7 @@ func TestBadRequestsAreNotRepeated(t *testing.T) {
 					t.Errorf("%d calls, want 1", n)
 				}
 				time.Sleep(time.Minute)
-				if st := r.states.of("ann"); st.State != StateOnline {
+				if st := r.states.of("ann"); st.State != fleet.StateOnline {
 					t.Errorf("status %+v, want online", st)
 				}
 				r.verify(t)

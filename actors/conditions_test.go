@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -10,13 +9,14 @@ import (
 	"time"
 
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/simulator"
 	"github.com/telefleet/orchestrator/simulator/mtserver"
 	"github.com/telefleet/orchestrator/telegram"
 )
 
 // reasons are the conditions of a status as one line, and whether each is of the closed set.
-func reasons(t *testing.T, st Status) string {
+func reasons(t *testing.T, st standing.Status) string {
 	t.Helper()
 	var all []string
 	for _, c := range st.Conditions {
@@ -29,7 +29,7 @@ func reasons(t *testing.T, st Status) string {
 	return strings.Join(all, " ")
 }
 
-func condition(st Status, typ fleet.ConditionType) fleet.Condition {
+func condition(st standing.Status, typ fleet.ConditionType) fleet.Condition {
 	for _, c := range st.Conditions {
 		if c.Type == typ {
 			return c
@@ -39,7 +39,7 @@ func condition(st Status, typ fleet.ConditionType) fleet.Condition {
 }
 
 // conditions waits until an account reports a condition with a reason.
-func (r *rig) condition(t *testing.T, id fleet.AccountID, typ fleet.ConditionType, want fleet.ConditionReason) Status {
+func (r *rig) condition(t *testing.T, id fleet.AccountID, typ fleet.ConditionType, want fleet.ConditionReason) standing.Status {
 	t.Helper()
 	ctx := bounded(t)
 	for {
@@ -112,11 +112,11 @@ func TestConnectionRefusedForFloodIsARateLimit(t *testing.T) {
 	r.inject(t, "ann", mtserver.TransportError(-429))
 	go func() { _, _ = nearest(t.Context(), r.env(t, "ann")) }() // meets the fault, and waits
 	st := r.condition(t, "ann", fleet.ConditionRateLimited, fleet.ReasonTooManyConnections)
-	if c := condition(st, fleet.ConditionConnected); st.State != StateRateLimited || c.Reason != fleet.ReasonTooManyConnections || c.Until.IsZero() {
+	if c := condition(st, fleet.ConditionConnected); st.State != fleet.StateRateLimited || c.Reason != fleet.ReasonTooManyConnections || c.Until.IsZero() {
 		t.Errorf("state %s, connected %+v", st.State, c)
 	}
 	r.fleet.NetworkRestored("ann")
-	r.status(t, "ann", StateOnline)
+	r.status(t, "ann", fleet.StateOnline)
 	r.verify(t)
 }
 
@@ -139,21 +139,4 @@ func TestBackoffTellsOfTheNextTry(t *testing.T) {
 			t.Errorf("conditions %s", got)
 		}
 	})
-}
-
-// TestEveryStateHasItsConditions: no state is without a reason of the table.
-func TestEveryStateHasItsConditions(t *testing.T) {
-	for _, s := range []State{
-		StateNew, StateConnecting, StateUnauthorized, StateCodeSent, StatePasswordNeeded, StateQRPending, StateOnline, StateBackoff,
-		StateRateLimited, StateDraining, StatePaused, StateQuarantined, StateLoggedOut, StateBanned, StateConflict, StateFenced,
-	} {
-		own := &shared{deps: &Deps{Now: time.Now}}
-		own.desired.Store(&Desired{})
-		a := newAccount(own).(*account)
-		a.state = s
-		st := Status{Account: fleet.AccountID(fmt.Sprint("state-", s)), Conditions: a.judged()}
-		if got := reasons(t, st); len(st.Conditions) != len(fleet.ConditionTypes)-1 {
-			t.Errorf("%s: %s", s, got)
-		}
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/backoff"
 	"github.com/telefleet/orchestrator/internal/peerview"
+	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/internal/updatelog"
 	"github.com/telefleet/orchestrator/mtproto/transport"
 	"github.com/telefleet/orchestrator/sessionstore"
@@ -37,7 +38,7 @@ type Deps struct {
 	Events   EventLog
 	Peers    peers.Store
 	// Report stores an account's status; it is called at most once a second per account.
-	Report func(ctx context.Context, fence fleet.Fence, s Status) error
+	Report func(ctx context.Context, fence fleet.Fence, s standing.Status) error
 
 	// DCs is the list to begin with, and to stay with if Directory is nil.
 	DCs dcs.List
@@ -74,11 +75,9 @@ type Watch struct {
 
 // Limits of ours.
 const (
-	maxQueued     = 4096             // calls that wait in an account
 	restartBudget = 5                // panics of an account's children in restartWindow before quarantine
 	restartWindow = 10 * time.Minute //
 	healthyAfter  = 30 * time.Second // a connection that lived so long resets the backoff
-	maxAttempts   = 5                // of an idempotent call after 500 and -503
 	callRetryBase = time.Second
 )
 

@@ -12,6 +12,7 @@ import (
 	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/dcdial"
+	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/updates"
@@ -90,7 +91,7 @@ func (e *Env) InvokeOn(ctx context.Context, dc int, in bin.Encoder, out bin.Deco
 // ended is the answer to a call whose account's actor ended: it may have been sent.
 func ended(c *connection.Call) error {
 	if c.Idempotent {
-		return unavailable(StateDraining, "its actor ended", "repeat the call in a moment")
+		return standing.Unavailable(fleet.StateDraining, "its actor ended", "repeat the call in a moment")
 	}
 	return fleet.Errorf(fleet.CodeAborted, "OUTCOME_UNKNOWN", "%s: the account was handed over or shut down before the answer", c.Method).
 		WithRemedy("look whether it took effect before you repeat it").WithMethod(c.Method)
@@ -99,7 +100,7 @@ func ended(c *connection.Call) error {
 func (e *Env) finish(ctx context.Context, method string, a answer, out bin.Decoder) error {
 	if a.err != nil {
 		if tgerr.Is(a.err, "SESSION_PASSWORD_NEEDED") {
-			e.send(&loginStep{StatePasswordNeeded})
+			e.send(&loginStep{fleet.StatePasswordNeeded})
 		}
 		return a.err
 	}
@@ -107,7 +108,7 @@ func (e *Env) finish(ctx context.Context, method string, a answer, out bin.Decod
 		return fleet.Errorf(fleet.CodeInternal, "RESULT_INVALID", "decode the answer to %s: %w", method, err).WithMethod(method)
 	}
 	if method == "auth.cancelCode" {
-		e.send(&loginStep{StateUnauthorized})
+		e.send(&loginStep{fleet.StateUnauthorized})
 	}
 	return e.observe(ctx, out)
 }
@@ -129,9 +130,9 @@ func (e *Env) observe(ctx context.Context, out any) error {
 	}
 	switch telegram.Decoded(out).(type) {
 	case *tg.AuthSentCode:
-		e.send(&loginStep{StateCodeSent})
+		e.send(&loginStep{fleet.StateCodeSent})
 	case *tg.AuthLoginToken:
-		e.send(&loginStep{StateQRPending})
+		e.send(&loginStep{fleet.StateQRPending})
 	}
 	return nil
 }
@@ -144,7 +145,7 @@ func (e *Env) await(ctx context.Context, message func(done func(error)) any) err
 	case err := <-outcome:
 		return err
 	case <-e.gone:
-		return unavailable(StateDraining, "its actor ended", "repeat the call in a moment")
+		return standing.Unavailable(fleet.StateDraining, "its actor ended", "repeat the call in a moment")
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -1,17 +1,11 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/telefleet/orchestrator/fleet"
 )
-
-// unavailable is the answer of an account that cannot take a call in its state.
-func unavailable(s State, reason, remedy string) error {
-	return fleet.Errorf(fleet.CodeFailedPrecondition, "ACCOUNT_"+strings.ToUpper(string(s)), "the account is %s: %s", s, reason).
-		WithRemedy(remedy)
-}
 
 // panicError is what supervision makes of a panic in a child.
 func panicError(reason any) error {
@@ -19,4 +13,11 @@ func panicError(reason any) error {
 		return fmt.Errorf("panic: %w", err)
 	}
 	return fmt.Errorf("panic: %v", reason)
+}
+
+var errStreamEnded = errors.New("the update stream ended and starts again from the log")
+
+func unknownDC(dc int) error {
+	return fleet.Errorf(fleet.CodeInvalidArgument, "DC_UNKNOWN", "dc: no address of this DC is known (got %d)", dc).
+		WithRemedy("use a DC of help.getConfig")
 }

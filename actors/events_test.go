@@ -11,6 +11,7 @@ import (
 
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/simulator"
 	"github.com/telefleet/orchestrator/telegram"
 )
@@ -20,7 +21,7 @@ func (r *rig) told(t *testing.T, id fleet.AccountID) (states []string) {
 	t.Helper()
 	r.log.locked(func() {
 		states = r.stateEvents(t, id)
-		ids := r.log.ids(id, kindAccountState)
+		ids := r.log.ids(id, standing.KindAccountState)
 		slices.Sort(ids)
 		if n := len(ids); len(slices.Compact(ids)) != n {
 			t.Errorf("%s: state events share ids", id)
@@ -103,7 +104,7 @@ func TestStoreOutageIsToldOnce(t *testing.T) {
 		f.Owned(testGrant("a"))
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if st := h.states.of("a"); st.State != StateNew || st.Reason != "STORE_UNAVAILABLE" || st.Remedy == "" {
+		if st := h.states.of("a"); st.State != fleet.StateNew || st.Reason != "STORE_UNAVAILABLE" || st.Remedy == "" {
 			t.Errorf("status %+v", st)
 		}
 		h.sessions.mu.Lock()

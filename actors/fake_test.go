@@ -17,6 +17,7 @@ import (
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/backoff"
+	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/mtproto/transport"
 	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/sessionstore/peers"
@@ -62,6 +63,10 @@ func (f *fakeSessions) Save(_ context.Context, _ fleet.Fence, r *sessionstore.Re
 }
 
 func (f *fakeSessions) ReplaceKey(ctx context.Context, fence fleet.Fence, r *sessionstore.Record) error {
+	return f.Save(ctx, fence, r)
+}
+
+func (f *fakeSessions) Renew(ctx context.Context, fence fleet.Fence, r *sessionstore.Record) error {
 	return f.Save(ctx, fence, r)
 }
 
@@ -155,15 +160,15 @@ func (w *fakeWriter) Append(_ context.Context, recs ...eventlog.Record) (uint64,
 // states collects what accounts report.
 type states struct {
 	mu   sync.Mutex
-	last map[fleet.AccountID]Status
-	seen chan Status
+	last map[fleet.AccountID]standing.Status
+	seen chan standing.Status
 }
 
 func newStates() *states {
-	return &states{last: map[fleet.AccountID]Status{}, seen: make(chan Status, 1000)}
+	return &states{last: map[fleet.AccountID]standing.Status{}, seen: make(chan standing.Status, 1000)}
 }
 
-func (s *states) report(_ context.Context, _ fleet.Fence, st Status) error {
+func (s *states) report(_ context.Context, _ fleet.Fence, st standing.Status) error {
 	s.mu.Lock()
 	s.last[st.Account] = st
 	s.mu.Unlock()
@@ -174,14 +179,14 @@ func (s *states) report(_ context.Context, _ fleet.Fence, st Status) error {
 	return nil
 }
 
-func (s *states) of(id fleet.AccountID) Status {
+func (s *states) of(id fleet.AccountID) standing.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last[id]
 }
 
 // await waits until an account reports a state; the test's deadline bounds it.
-func (s *states) await(t *testing.T, id fleet.AccountID, want State) Status {
+func (s *states) await(t *testing.T, id fleet.AccountID, want fleet.State) standing.Status {
 	t.Helper()
 	for {
 		select {

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/sessionstore"
 )
 
@@ -54,9 +55,9 @@ func TestRefusedConnectionsAreNamedAndPaced(t *testing.T) {
 				f.Owned(testGrant("a"))
 				time.Sleep(10 * time.Minute)
 				synctest.Wait()
-				want := StateBackoff
+				want := fleet.StateBackoff
 				if tc.code == -429 {
-					want = StateRateLimited
+					want = fleet.StateRateLimited
 				}
 				if st := h.states.of("a"); st.State != want || st.Reason != tc.reason || st.Remedy == "" {
 					t.Errorf("status %+v, want %s %s with a remedy", st, want, tc.reason)

@@ -43,12 +43,12 @@ func TestQRLoginHearsTheScanFollowsTheDCAndAsksForThePassword(t *testing.T) {
 	if shown != 1 {
 		t.Errorf("%d codes were shown, want one", shown)
 	}
-	r.status(t, "desk", StatePasswordNeeded)
+	r.status(t, "desk", fleet.StatePasswordNeeded)
 	user, err := telegram.CheckPassword(bounded(t), desk, []byte(spec.Password))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if st := r.status(t, "desk", StateOnline); st.HomeDC != 3 || st.UserID != user.ID {
+	if st := r.status(t, "desk", fleet.StateOnline); st.HomeDC != 3 || st.UserID != user.ID {
 		t.Errorf("status %+v, want user %d at home on DC 3", st, user.ID)
 	}
 	if rec := r.record(t, "desk"); rec.UserID != user.ID || rec.HomeDC != 3 {
@@ -63,13 +63,13 @@ func TestQRLoginIsSeenInTheState(t *testing.T) {
 	r.fleet.Owned(testGrant("desk"))
 	closed := errors.New("the window is closed")
 	_, err := telegram.QRLogin(bounded(t), r.env(t, "desk"), func(telegram.QRCode) error {
-		r.status(t, "desk", StateQRPending)
+		r.status(t, "desk", fleet.StateQRPending)
 		return closed
 	})
 	if !errors.Is(err, closed) {
 		t.Fatalf("got %v", err)
 	}
-	r.status(t, "desk", StateUnauthorized)
+	r.status(t, "desk", fleet.StateUnauthorized)
 }
 
 // TestSignInStoresTheSessionAndFetchesTheUpdateState right after.
@@ -96,7 +96,7 @@ func TestCodeIsResentAndCancelled(t *testing.T) {
 	if err != nil || sent.Type != telegram.CodeSMS || sent.NextType != telegram.CodeCall {
 		t.Fatalf("sent %+v, %v", sent, err)
 	}
-	r.status(t, "ann", StateCodeSent)
+	r.status(t, "ann", fleet.StateCodeSent)
 	first, _ := r.sim.LoginCode("+15550001")
 	again, err := telegram.ResendCode(ctx, ann, sent.Token)
 	if err != nil {
@@ -108,7 +108,7 @@ func TestCodeIsResentAndCancelled(t *testing.T) {
 	if err := telegram.CancelCode(ctx, ann, again.Token); err != nil {
 		t.Fatal(err)
 	}
-	r.status(t, "ann", StateUnauthorized)
+	r.status(t, "ann", fleet.StateUnauthorized)
 	code, _ := r.sim.LoginCode("+15550001")
 	if _, err := telegram.SignIn(ctx, ann, again.Token, code); reason(err) != "PHONE_CODE_EXPIRED" {
 		t.Errorf("a cancelled code gave %v", err)
@@ -146,7 +146,7 @@ func TestFutureAuthTokenSkipsTheCode(t *testing.T) {
 	if err != nil || sent.User == nil || sent.User.ID != r.users["ann"] || sent.Token != "" {
 		t.Fatalf("got %+v, %v; want a login without a code", sent, err)
 	}
-	r.status(t, "ann", StateOnline)
+	r.status(t, "ann", fleet.StateOnline)
 	r.stored(t, "ann", func(rec *sessionstore.Record) bool { return rec.Authorised() && len(rec.FutureAuthToken) == 0 })
 	r.verify(t)
 }

@@ -64,7 +64,7 @@ type (
 		saved       func(error)
 	}
 	// loginStep is a visible step of a running login.
-	loginStep struct{ state State }
+	loginStep struct{ state fleet.State }
 	// synced is the outcome of a Sync that the account gave to the stream.
 	synced struct {
 		sync *updatestream.Sync

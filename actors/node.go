@@ -14,6 +14,7 @@ import (
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/routes"
 	"github.com/telefleet/orchestrator/internal/sockets"
+	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/mtproto/transport"
 	"github.com/telefleet/orchestrator/telegram/dcs"
 )
@@ -192,14 +193,14 @@ func (n *node) HandleFailure(system *actor.ActorSystem, sup actor.Supervisor, ch
 // quarantine reports an account whose actor is stopped for good on this node.
 func (n *node) quarantine(r *resident, err error) {
 	s := r.shared
-	status := Status{
-		Account: r.id, State: StateQuarantined, Reason: "RESTART_BUDGET", Message: "it failed too often: " + err.Error(),
+	status := standing.Status{
+		Account: r.id, State: fleet.StateQuarantined, Reason: "RESTART_BUDGET", Message: "it failed too often: " + err.Error(),
 		Remedy: "read the log, then restart the node", Generation: s.desired.Load().Generation, Since: n.deps.Now(),
 	}
-	if record, ok := s.stateRecord(stateChanged{From: s.telling.last.To, To: status.State, Reason: status.Reason, Message: status.Message}); ok {
-		s.telling.records = append(s.telling.records, record)
+	if record, ok := s.stateRecord(standing.Change{From: s.telling.Last.To, To: status.State, Reason: status.Reason, Message: status.Message}); ok {
+		s.telling.Wait(record)
 	}
-	records := s.telling.records
+	records := s.telling.Take()
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()

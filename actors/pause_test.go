@@ -42,7 +42,7 @@ func TestPausedFromTheBeginning(t *testing.T) {
 		time.Sleep(time.Hour)
 		f.NetworkRestored("")
 		synctest.Wait()
-		if st := h.states.of("a"); st.State != StatePaused || st.Generation != 3 || st.Remedy == "" {
+		if st := h.states.of("a"); st.State != fleet.StatePaused || st.Generation != 3 || st.Remedy == "" {
 			t.Errorf("status %+v, want paused at generation 3 with a remedy", st)
 		}
 		env, ok := f.Running(t.Context(), "a")
@@ -65,7 +65,7 @@ func TestPausedFromTheBeginning(t *testing.T) {
 		synctest.Wait()
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if st := h.states.of("a"); len(d.dials) != 1 || st.Generation != 4 || st.State != StateConnecting {
+		if st := h.states.of("a"); len(d.dials) != 1 || st.Generation != 4 || st.State != fleet.StateConnecting {
 			t.Errorf("%d dials after the resume, status %+v", len(d.dials), st)
 		}
 	})
@@ -94,7 +94,7 @@ func TestPauseEndsABackoff(t *testing.T) {
 			if n := dials.Load() - before; n != 0 {
 				t.Errorf("%d dials while paused", n)
 			}
-			if st := h.states.of("a"); st.State != StatePaused || st.Generation != generation {
+			if st := h.states.of("a"); st.State != fleet.StatePaused || st.Generation != generation {
 				t.Errorf("status %+v, want paused at generation %d", st, generation)
 			}
 			f.SetDesired("a", running(generation+1))
@@ -127,7 +127,7 @@ func TestSwitchedBackAndForth(t *testing.T) {
 		synctest.Wait()
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if st := h.states.of("a"); d.most > 1 || d.open != 0 || st.State != StatePaused || st.Generation != 51 {
+		if st := h.states.of("a"); d.most > 1 || d.open != 0 || st.State != fleet.StatePaused || st.Generation != 51 {
 			t.Errorf("at most %d sockets at a time, %d open at the end, status %+v", d.most, d.open, st)
 		}
 	})
@@ -140,7 +140,7 @@ func TestPauseHoldsNoSocketAndLosesNothing(t *testing.T) {
 	ann, _ := r.pair(t)
 	for round := range int64(3) {
 		r.fleet.SetDesired("ann", paused(2+2*round))
-		st := r.states.await(t, "ann", StatePaused)
+		st := r.states.await(t, "ann", fleet.StatePaused)
 		if st.Generation != 2+2*round || st.UserID == 0 {
 			t.Errorf("status %+v, want a paused user at generation %d", st, 2+2*round)
 		}
@@ -151,7 +151,7 @@ func TestPauseHoldsNoSocketAndLosesNothing(t *testing.T) {
 			r.send(t, "bob", "@user_ann", "while you were away")
 		}
 		r.fleet.SetDesired("ann", running(3+2*round))
-		if st := r.states.await(t, "ann", StateOnline); st.Generation != 3+2*round {
+		if st := r.states.await(t, "ann", fleet.StateOnline); st.Generation != 3+2*round {
 			t.Errorf("status %+v, want generation %d", st, 3+2*round)
 		}
 	}
@@ -181,7 +181,7 @@ func TestPausedAccountIsHandedOver(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 62})
 	r.pair(t)
 	r.fleet.SetDesired("ann", paused(2))
-	r.states.await(t, "ann", StatePaused)
+	r.states.await(t, "ann", fleet.StatePaused)
 	gone := make(chan struct{})
 	r.fleet.Lost("ann", time.Now().Add(time.Second), func() { close(gone) })
 	select {
@@ -193,10 +193,10 @@ func TestPausedAccountIsHandedOver(t *testing.T) {
 	g := testGrant("ann")
 	g.Desired = paused(2)
 	r.fleet.Owned(g)
-	r.states.await(t, "ann", StatePaused)
+	r.states.await(t, "ann", fleet.StatePaused)
 	r.onlySockets(t, 1)
 	r.fleet.SetDesired("ann", running(3))
-	r.states.await(t, "ann", StateOnline)
+	r.states.await(t, "ann", fleet.StateOnline)
 	r.verify(t)
 }
 
@@ -253,20 +253,20 @@ func TestPauseLetsRunningCallsEnd(t *testing.T) {
 	r.send(t, "bob", "@user_ann", "just before")
 	r.log.await(t, "an append", func() bool { return r.log.busy["ann"] })
 	r.fleet.SetDesired("ann", paused(2))
-	r.status(t, "ann", StateDraining)
+	r.status(t, "ann", fleet.StateDraining)
 	_, err := telegram.GetMe(bounded(t), ann)
 	wantPaused(t, "a new call", err)
 	release()
 	if err := <-ended; err != nil {
 		t.Errorf("the running call ended by %v", err)
 	}
-	r.status(t, "ann", StatePaused)
+	r.status(t, "ann", fleet.StatePaused)
 	r.onlySockets(t, 1)
 	if n := r.sim.Server().Unacked(key); n != 0 {
 		t.Errorf("%d messages were not acknowledged", n)
 	}
 	r.fleet.SetDesired("ann", running(3))
-	r.status(t, "ann", StateOnline)
+	r.status(t, "ann", fleet.StateOnline)
 	r.verify(t)
 }
 
@@ -294,7 +294,7 @@ func TestPauseDoesNotWaitForEver(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if st := h.states.of("a"); st.State != StatePaused {
+		if st := h.states.of("a"); st.State != fleet.StatePaused {
 			t.Errorf("state %s", st.State)
 		}
 	})
@@ -333,12 +333,12 @@ func TestDisconnectIsAtOnce(t *testing.T) {
 		}
 	}
 	close(silent)
-	r.status(t, "ann", StatePaused)
+	r.status(t, "ann", fleet.StatePaused)
 	r.onlySockets(t, 1)
 	_, err := telegram.GetMe(bounded(t), ann)
 	wantPaused(t, "a call", err)
 	r.fleet.SetDesired("ann", running(3))
-	r.status(t, "ann", StateOnline)
+	r.status(t, "ann", fleet.StateOnline)
 	r.verify(t)
 }
 
@@ -372,13 +372,13 @@ func TestDisconnectEndsAPauseThatWaits(t *testing.T) {
 		d.mu.Unlock()
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if st := h.states.of("a"); st.State != StatePaused || st.Generation != 3 || open != 0 {
+		if st := h.states.of("a"); st.State != fleet.StatePaused || st.Generation != 3 || open != 0 {
 			t.Errorf("status %+v, %d sockets open", st, open)
 		}
 		f.SetDesired("a", running(4)) // and back
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if st := h.states.of("a"); st.State != StateConnecting {
+		if st := h.states.of("a"); st.State != fleet.StateConnecting {
 			t.Errorf("status %+v after the resume", st)
 		}
 	})

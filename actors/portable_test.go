@@ -27,7 +27,7 @@ import (
 func (r *rig) export(t *testing.T, id fleet.AccountID) *portable.Session {
 	t.Helper()
 	r.fleet.SetDesired(id, paused(1))
-	r.status(t, id, StatePaused)
+	r.status(t, id, fleet.StatePaused)
 	rec, known, err := r.env(t, id).Export(bounded(t), false)
 	if err != nil {
 		t.Fatalf("%s: export: %v", id, err)
@@ -71,7 +71,7 @@ func TestSessionGoesOnInAnotherAccount(t *testing.T) {
 	if err := env.Import(bounded(t), p.Record, p.Peers); err != nil {
 		t.Fatal(err)
 	}
-	if st := r.status(t, "moved", StateOnline); st.UserID != r.users["ann"] {
+	if st := r.status(t, "moved", fleet.StateOnline); st.UserID != r.users["ann"] {
 		t.Errorf("online as %d, want %d", st.UserID, r.users["ann"])
 	}
 	r.users["moved"] = r.users["ann"]
@@ -105,7 +105,7 @@ func TestUnknownUserOfAnImportedSessionIsAskedFor(t *testing.T) {
 	if err := r.env(t, "moved").Import(bounded(t), p.Record, p.Peers); err != nil {
 		t.Fatal(err)
 	}
-	if st := r.status(t, "moved", StateOnline); st.UserID != r.users["ann"] {
+	if st := r.status(t, "moved", fleet.StateOnline); st.UserID != r.users["ann"] {
 		t.Errorf("online as %d, want %d", st.UserID, r.users["ann"])
 	}
 	rec := r.stored(t, "moved", func(rec *sessionstore.Record) bool { return !rec.Unverified })
@@ -118,16 +118,16 @@ func TestUnknownUserOfAnImportedSessionIsAskedFor(t *testing.T) {
 func TestImportedSessionThatTelegramHasEnded(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 53})
 	r.own("fresh")
-	r.status(t, "fresh", StateUnauthorized)
+	r.status(t, "fresh", fleet.StateUnauthorized)
 	rec := r.stored(t, "fresh", func(rec *sessionstore.Record) bool { return len(rec.Keys) > 0 })
 	r.fleet.SetDesired("fresh", paused(1))
-	r.status(t, "fresh", StatePaused)
+	r.status(t, "fresh", fleet.StatePaused)
 	r.forget(t, "fresh")
 	r.own("moved")
 	if err := r.env(t, "moved").Import(bounded(t), rec, nil); err != nil {
 		t.Fatal(err)
 	}
-	if st := r.status(t, "moved", StateLoggedOut); st.Reason != "AUTH_KEY_UNREGISTERED" || st.Remedy == "" {
+	if st := r.status(t, "moved", fleet.StateLoggedOut); st.Reason != "AUTH_KEY_UNREGISTERED" || st.Remedy == "" {
 		t.Errorf("status %+v", st)
 	}
 }
@@ -142,7 +142,7 @@ func TestImportedKeyIsNotReplaced(t *testing.T) {
 	if err := r.env(t, "moved").Import(bounded(t), rec, nil); err != nil {
 		t.Fatal(err)
 	}
-	if st := r.status(t, "moved", StateBackoff); st.Reason != "AUTH_KEY_UNKNOWN" {
+	if st := r.status(t, "moved", fleet.StateBackoff); st.Reason != "AUTH_KEY_UNKNOWN" {
 		t.Errorf("status %+v", st)
 	}
 	if rec := r.record(t, "moved"); rec.Keys[2].Key != key || !rec.Unverified {
@@ -169,7 +169,7 @@ func TestImportNeverTakesASessionAway(t *testing.T) {
 		t.Errorf("%v does not name the other account", err)
 	}
 	// Nothing of it stays: the account can sign in.
-	r.status(t, "copy", StateUnauthorized)
+	r.status(t, "copy", fleet.StateUnauthorized)
 	if rec := r.record(t, "copy"); rec.Keys[2].Key == before.Keys[2].Key {
 		t.Error("the refused key was stored")
 	}
@@ -192,7 +192,7 @@ func TestExportNeedsAPause(t *testing.T) {
 		t.Errorf("while online: %v, %v", rec, err)
 	}
 	r.fleet.SetDesired("ann", paused(1))
-	r.status(t, "ann", StatePaused)
+	r.status(t, "ann", fleet.StatePaused)
 	rec, _, err = ann.Export(bounded(t), false)
 	if err != nil || rec.UserID != r.users["ann"] {
 		t.Fatalf("paused: %v, %v", rec, err)
@@ -214,14 +214,14 @@ func TestImportIntoAPausedAccountStaysPaused(t *testing.T) {
 	if err := r.env(t, "moved").Import(bounded(t), p.Record, p.Peers); err != nil {
 		t.Fatal(err)
 	}
-	if st := r.status(t, "moved", StatePaused); st.UserID != r.users["ann"] {
+	if st := r.status(t, "moved", fleet.StatePaused); st.UserID != r.users["ann"] {
 		t.Errorf("status %+v", st)
 	}
 	if n := r.fleet.Sockets(); n != 0 {
 		t.Errorf("%d sockets are open", n)
 	}
 	r.fleet.SetDesired("moved", running(2))
-	r.status(t, "moved", StateOnline)
+	r.status(t, "moved", fleet.StateOnline)
 }
 
 // TestAnotherUserInheritsNothing: neither the place in the former user's updates nor what only
@@ -241,7 +241,7 @@ func TestAnotherUserInheritsNothing(t *testing.T) {
 	if _, _, err := telegram.LogOut(bounded(t), ann); err != nil {
 		t.Fatal(err)
 	}
-	r.status(t, "ann", StateLoggedOut)
+	r.status(t, "ann", fleet.StateLoggedOut)
 	if err := ann.Save(bounded(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func TestAnotherUserInheritsNothing(t *testing.T) {
 	if err := ann.Import(bounded(t), p.Record, p.Peers); err != nil {
 		t.Fatal(err)
 	}
-	if st := r.status(t, "ann", StateOnline); st.UserID != r.users["bob"] {
+	if st := r.status(t, "ann", fleet.StateOnline); st.UserID != r.users["bob"] {
 		t.Errorf("online as %d", st.UserID)
 	}
 	rec := r.record(t, "ann")
@@ -287,7 +287,7 @@ func TestThousandsOfChannelsAreStored(t *testing.T) {
 	if err := r.env(t, "moved").Import(bounded(t), p.Record, p.Peers); err != nil {
 		t.Fatal(err)
 	}
-	r.status(t, "moved", StateOnline)
+	r.status(t, "moved", fleet.StateOnline)
 	r.sync(t, "moved")
 	before := r.record(t, "moved").UpdatedAt
 	r.fleet.SetDesired("moved", paused(1)) // the stream reports its last checkpoint
@@ -332,7 +332,7 @@ func TestRefusedSessionEndsTheAccount(t *testing.T) {
 			if got := ann.Save(bounded(t)); !errors.Is(got, refusal) {
 				t.Errorf("save: %v", got)
 			}
-			if st := r.status(t, "ann", StateQuarantined); st.Reason != refusal.Reason || st.Remedy == "" {
+			if st := r.status(t, "ann", fleet.StateQuarantined); st.Reason != refusal.Reason || st.Remedy == "" {
 				t.Errorf("status %+v", st)
 			}
 			n := store.saves.Load()

@@ -22,6 +22,7 @@ import (
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/backoff"
+	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/simulator"
 	"github.com/telefleet/orchestrator/simulator/mtserver"
@@ -401,7 +402,7 @@ func (r *rig) settle(ctx context.Context, t *testing.T, id fleet.AccountID) {
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if !errors.As(err, &e) || !strings.HasPrefix(e.Reason, "ACCOUNT_") || State(strings.ToLower(strings.TrimPrefix(e.Reason, "ACCOUNT_"))).terminal() {
+		if !errors.As(err, &e) || !strings.HasPrefix(e.Reason, "ACCOUNT_") || fleet.State(strings.ToLower(strings.TrimPrefix(e.Reason, "ACCOUNT_"))).Terminal() {
 			t.Fatalf("%s: %v", id, err)
 		}
 	}
@@ -566,10 +567,10 @@ func (r *rig) stateEvents(t *testing.T, id fleet.AccountID) []string {
 	t.Helper()
 	var out []string
 	for _, rec := range r.log.records {
-		if rec.Account != id || rec.Kind != kindAccountState {
+		if rec.Account != id || rec.Kind != standing.KindAccountState {
 			continue
 		}
-		var e stateChanged
+		var e standing.Change
 		if err := json.Unmarshal(rec.Payload, &e); err != nil {
 			t.Fatalf("%s: state event: %v", id, err)
 		}
@@ -587,7 +588,7 @@ func (r *rig) awaitState(t *testing.T, id fleet.AccountID, want string) {
 }
 
 // status waits until an account has reported a state.
-func (r *rig) status(t *testing.T, id fleet.AccountID, want State) Status {
+func (r *rig) status(t *testing.T, id fleet.AccountID, want fleet.State) standing.Status {
 	t.Helper()
 	ctx := bounded(t)
 	for {

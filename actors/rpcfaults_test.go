@@ -100,12 +100,12 @@ func TestEndOfASessionIsFinal(t *testing.T) {
 		name  string
 		code  int
 		error string
-		state State
+		state fleet.State
 	}{
-		{"revoked", 401, "SESSION_REVOKED", StateLoggedOut},
-		{"unregistered", 401, "AUTH_KEY_UNREGISTERED", StateLoggedOut},
-		{"banned", 401, "USER_DEACTIVATED_BAN", StateBanned},
-		{"duplicated", 406, "AUTH_KEY_DUPLICATED", StateConflict},
+		{"revoked", 401, "SESSION_REVOKED", fleet.StateLoggedOut},
+		{"unregistered", 401, "AUTH_KEY_UNREGISTERED", fleet.StateLoggedOut},
+		{"banned", 401, "USER_DEACTIVATED_BAN", fleet.StateBanned},
+		{"duplicated", 406, "AUTH_KEY_DUPLICATED", fleet.StateConflict},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -182,7 +182,7 @@ func TestF19TwoOwnersOfOneKey(t *testing.T) {
 			}
 		}
 	}
-	if st := r.status(t, "ann", StateConflict); st.Reason != "AUTH_KEY_DUPLICATED" || st.Remedy == "" {
+	if st := r.status(t, "ann", fleet.StateConflict); st.Reason != "AUTH_KEY_DUPLICATED" || st.Remedy == "" {
 		t.Errorf("status %+v, want AUTH_KEY_DUPLICATED with a remedy", st)
 	}
 	before := r.dials()

@@ -132,7 +132,7 @@ func TestLostSideKeyIsImportedAgain(t *testing.T) {
 	if _, err := nearestOn(t, ann, 3); err != nil {
 		t.Errorf("a call on a side DC that forgot the login: %v", err)
 	}
-	if st := r.states.of("ann"); st.State.terminal() {
+	if st := r.states.of("ann"); st.State.Terminal() {
 		t.Errorf("the account is %s", st.State)
 	}
 	r.verify(t)

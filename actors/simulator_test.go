@@ -141,7 +141,7 @@ func TestLoginAcrossDCsThenMessagesFlow(t *testing.T) {
 	s := newSimulated(t, simulator.Config{Seed: 1})
 	s.user(t, "ann", simulator.UserSpec{Phone: "+15550001", FirstName: "Ann", Username: "anna", HomeDC: 2})
 	s.user(t, "bob", simulator.UserSpec{Phone: "+15550002", FirstName: "Bob", Username: "bobby", HomeDC: 3, Password: "secret"})
-	if st := s.states.await(t, "bob", StateOnline); st.HomeDC != 3 || st.UserID == 0 {
+	if st := s.states.await(t, "bob", fleet.StateOnline); st.HomeDC != 3 || st.UserID == 0 {
 		t.Errorf("status %+v, want home DC 3", st)
 	}
 	if rec := s.sessions.get("bob"); rec == nil || rec.HomeDC != 3 || !rec.Authorised() {
@@ -167,7 +167,7 @@ func TestRestartNeedsNoLoginAndLosesNothing(t *testing.T) {
 	if got := s.awaitMessages(t, "bob", 2); got[0] == got[1] {
 		t.Errorf("events %v, want two different ones", got)
 	}
-	s.states.await(t, "bob", StateOnline)
+	s.states.await(t, "bob", fleet.StateOnline)
 }
 
 func TestWrongCodeAndPasswordAreTypedAndCanBeRepeated(t *testing.T) {
@@ -188,7 +188,7 @@ func TestWrongCodeAndPasswordAreTypedAndCanBeRepeated(t *testing.T) {
 	if res, err := telegram.SignIn(t.Context(), env, sent.Token, code); err != nil || res.Outcome != telegram.PasswordRequired {
 		t.Fatalf("right code: %v, %v", res, err)
 	}
-	s.states.await(t, "ann", StatePasswordNeeded)
+	s.states.await(t, "ann", fleet.StatePasswordNeeded)
 	if _, err := telegram.CheckPassword(t.Context(), env, []byte("wrong")); !errors.Is(err, &fleet.Error{Reason: "PASSWORD_HASH_INVALID"}) {
 		t.Fatalf("wrong password: %v", err)
 	}
@@ -211,7 +211,7 @@ func TestSignInAgainAfterTheSessionWasRevoked(t *testing.T) {
 	if _, err := telegram.GetMe(t.Context(), env); err == nil {
 		t.Fatal("a revoked session still answers")
 	}
-	if st := s.states.await(t, "bob", StateLoggedOut); st.Remedy == "" {
+	if st := s.states.await(t, "bob", fleet.StateLoggedOut); st.Remedy == "" {
 		t.Errorf("status %+v, want a remedy", st)
 	}
 	if _, err := telegram.GetMe(t.Context(), env); !errors.Is(err, &fleet.Error{Reason: "ACCOUNT_LOGGED_OUT"}) {

@@ -15,6 +15,7 @@ import (
 	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/simulator"
 	"github.com/telefleet/orchestrator/simulator/mtserver"
 	"github.com/telefleet/orchestrator/telegram/tlupdates"
@@ -98,7 +99,7 @@ func TestBrokenLogRestartsTheAccountWithoutLoss(t *testing.T) {
 	r.pair(t)
 	fail := failing("bob", 3, errors.New("disk on fire"))
 	r.log.setFail(func(id fleet.AccountID, recs []eventlog.Record) error {
-		if recs[0].Kind == kindAccountState { // the account itself appends those, and repeats them
+		if recs[0].Kind == standing.KindAccountState { // the account itself appends those, and repeats them
 			return nil
 		}
 		return fail(id, recs)
@@ -126,7 +127,7 @@ func TestLogTakenByAnotherOwnerFencesTheAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.say(t, 1)
-	r.status(t, "bob", StateFenced)
+	r.status(t, "bob", fleet.StateFenced)
 	delete(r.users, "bob")
 	r.verify(t)
 	if _, err := nearest(bounded(t), r.env(t, "bob")); reason(err) != "ACCOUNT_FENCED" {
@@ -230,7 +231,7 @@ func TestCallsOfAFencedAccountAreAnswered(t *testing.T) {
 		}
 	})
 	env, ctx := r.env(t, "bob"), bounded(t)
-	r.status(t, "bob", StateOnline)
+	r.status(t, "bob", fleet.StateOnline)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -249,7 +250,7 @@ func TestCallsOfAFencedAccountAreAnswered(t *testing.T) {
 	}
 	wg.Wait()
 	delete(r.users, "bob")
-	r.status(t, "bob", StateFenced)
+	r.status(t, "bob", fleet.StateFenced)
 	if n := r.fleet.Sockets(); n != 1 {
 		t.Errorf("%d sockets are open, want the neighbour's only", n)
 	}

@@ -106,7 +106,7 @@ func TestF15PanicsInTheStreamQuarantine(t *testing.T) {
 		r.sync(t, "bob")
 		m.blow(t, ann, "bob")
 	}
-	st := r.status(t, "bob", StateQuarantined)
+	st := r.status(t, "bob", fleet.StateQuarantined)
 	if st.Reason != "RESTART_BUDGET" || st.Remedy == "" {
 		t.Errorf("status %+v, want RESTART_BUDGET with a remedy", st)
 	}

@@ -48,7 +48,7 @@ func TestDialErrorsBackOffAndNeverQuarantine(t *testing.T) {
 		f.Owned(testGrant("a"))
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
-		if st := h.states.of("a"); st.State != StateBackoff {
+		if st := h.states.of("a"); st.State != fleet.StateBackoff {
 			t.Errorf("state %s after two hours without network, want backoff", st.State)
 		}
 		for i := 1; i < len(dials); i++ {
@@ -143,7 +143,7 @@ func TestPanicsQuarantineAfterTheBudgetAndLeaveNeighboursAlone(t *testing.T) {
 		time.Sleep(restartWindow)
 		synctest.Wait()
 		st := h.states.of("a")
-		if st.State != StateQuarantined || st.Reason != "RESTART_BUDGET" {
+		if st.State != fleet.StateQuarantined || st.Reason != "RESTART_BUDGET" {
 			t.Fatalf("state %s (%s), want quarantined", st.State, st.Reason)
 		}
 		d.mu.Lock()
@@ -191,7 +191,7 @@ func TestCorruptSessionIsQuarantinedWithoutADial(t *testing.T) {
 		f.Owned(testGrant("a"))
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if st := h.states.of("a"); st.State != StateQuarantined || st.Reason != "SESSION_CORRUPT" || st.Remedy == "" {
+		if st := h.states.of("a"); st.State != fleet.StateQuarantined || st.Reason != "SESSION_CORRUPT" || st.Remedy == "" {
 			t.Errorf("status %+v, want quarantined SESSION_CORRUPT with a remedy", st)
 		}
 		env, ok := f.Running(t.Context(), "a")
@@ -267,7 +267,7 @@ func TestFencedAccountSendsNothing(t *testing.T) {
 		if n := bytes.Load(); n != 0 {
 			t.Errorf("%d bytes left after the deadline", n)
 		}
-		if st := h.states.of("a"); st.State != StateFenced {
+		if st := h.states.of("a"); st.State != fleet.StateFenced {
 			t.Errorf("state %s, want fenced", st.State)
 		}
 	})

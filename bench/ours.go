@@ -18,6 +18,7 @@ import (
 	"github.com/telefleet/orchestrator/actors"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/backoff"
+	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/mtproto/transport"
 	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/sessionstore/peers"
@@ -64,7 +65,7 @@ func newOurs(t job) (*ours, error) {
 	return o, err
 }
 
-func unreported(context.Context, fleet.Fence, actors.Status) error { return nil }
+func unreported(context.Context, fleet.Fence, standing.Status) error { return nil }
 
 func account(i int) fleet.AccountID { return fleet.AccountID(fmt.Sprintf("bench-%d", i)) }
 

@@ -324,3 +324,12 @@ func checkApp(app AppProfile) error {
 	return fleet.Errorf(fleet.CodeFailedPrecondition, "API_ID_MISSING", "telegram.api_id, telegram.api_hash: are not set").
 		WithRemedy("get both from my.telegram.org and set them in the configuration")
 }
+
+// OpensLogin reports whether a method, named by its constructor, begins a login.
+func OpensLogin(method uint32) bool {
+	switch method {
+	case tg.AuthSendCodeRequestTypeID, tg.AuthImportBotAuthorizationRequestTypeID, tg.AuthExportLoginTokenRequestTypeID:
+		return true
+	}
+	return false
+}

@@ -44,6 +44,7 @@ import (
 	"github.com/telefleet/orchestrator/internal/dispatch"
 	"github.com/telefleet/orchestrator/internal/pacer"
 	"github.com/telefleet/orchestrator/internal/proxyvault"
+	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/internal/uplink"
 	storeetcd "github.com/telefleet/orchestrator/sessionstore/etcd"
 	"github.com/telefleet/orchestrator/sessionstore/peers"
@@ -287,7 +288,7 @@ func (n *Node) release(g cluster.Grant, reason cluster.LostReason) {
 }
 
 // report stores what an account tells of itself.
-func (n *Node) report(ctx context.Context, fence fleet.Fence, s actors.Status) error {
+func (n *Node) report(ctx context.Context, fence fleet.Fence, s standing.Status) error {
 	message := s.Message
 	if s.Remedy != "" {
 		message += ": " + s.Remedy
