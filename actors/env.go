@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/gotd/td/bin"
@@ -66,6 +67,7 @@ func (e *Env) InvokeOn(ctx context.Context, dc int, in bin.Encoder, out bin.Deco
 	e.running.Add(1)
 	c := &connection.Call{
 		Method: method, TypeID: tlcall.Constructor(body), Body: body, DC: dc, Idempotent: telegram.Idempotent(in),
+		Low: strings.HasPrefix(method, "upload."), // parts of files, and what is asked about them
 		Done: func(result []byte, err error) {
 			e.running.Add(-1)
 			reply <- answer{result, err}
