@@ -12,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/actors/waiting"
 	"github.com/telefleet/orchestrator/fleet"
@@ -49,8 +50,7 @@ type account struct {
 	waits         waiting.Queues
 	order         uint64 // of the last call that came
 	sides         map[int]*sideConn
-	timer         *time.Timer
-	tickGen       uint64
+	alarm         system.Alarm // of tick
 	saving        bool
 	dirty         bool
 	saved         []func(error) // called when what is dirty now has been stored
@@ -115,9 +115,7 @@ func (a *account) Receive(ctx actor.Context) {
 	case *sessionSaved:
 		a.sessionSaved(ctx, m)
 	case *tick:
-		if m.gen == a.tickGen {
-			a.tick(ctx)
-		}
+		a.tick(ctx)
 	case *connection.Call:
 		a.admit(ctx, m)
 	case *connection.Cancel:
@@ -378,9 +376,7 @@ func (a *account) refusal() error {
 // abandon is the last resort of an incarnation that ends by a panic.
 func (a *account) abandon() {
 	defer func() { _ = recover() }() // a panic here would bring the actor back to life
-	if a.timer != nil {
-		a.timer.Stop()
-	}
+	a.conn.Clock.Stop(&a.alarm)
 	a.answerAll(standing.Unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
 	for c, result := range a.observing {
 		c.Done(result, nil)

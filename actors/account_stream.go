@@ -34,7 +34,7 @@ func (a *account) startStream(ctx actor.Context) {
 // streamed is what a stream needs of the account.
 func (s *shared) streamed() *updatestream.Account {
 	return &updatestream.Account{
-		ID: s.id, Token: s.fence.Token(), Events: s.deps.Events, Now: s.deps.Now, Log: s.log,
+		ID: s.id, Token: s.fence.Token(), Events: s.deps.Events, Now: s.deps.Now, Log: s.log, Clock: s.conn.Clock,
 		Quiet: s.deps.Watch.Quiet, Patience: s.deps.Watch.Patience, FloodWait: s.deps.FloodWait,
 	}
 }

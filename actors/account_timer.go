@@ -63,13 +63,7 @@ func (a *account) plan(ctx actor.Context) {
 	if next.IsZero() {
 		return
 	}
-	wait := max(0, next.Sub(a.deps.Now()))
-	a.tickGen++
-	gen, self, root := a.tickGen, ctx.Self(), ctx.ActorSystem().Root
-	if a.timer != nil {
-		a.timer.Stop()
-	}
-	a.timer = time.AfterFunc(wait, func() { root.Send(self, &tick{gen: gen}) })
+	a.conn.Clock.Set(&a.alarm, next.Sub(a.deps.Now()), ctx.Self(), &tick{})
 }
 
 func (a *account) tick(ctx actor.Context) {

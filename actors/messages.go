@@ -83,7 +83,7 @@ type (
 		inc uint64
 		err error
 	}
-	tick struct{ gen uint64 }
+	tick struct{}
 )
 
 // handle is how callers reach a running account.

@@ -244,13 +244,14 @@ func Start(deps Deps) (*Fleet, error) {
 		DCs: deps.Directory, IPv6: deps.IPv6, Transport: deps.Transport, Routes: deps.Routes, Ping: deps.Ping, Pace: deps.Pace,
 		Sockets: &sockets.Set{}, Workers: workers, Rand: deps.Rand, Now: deps.Now,
 	}
+	s := system.New(deps.Log)
+	conns.Clock = system.NewClock(s)
 	props := system.Props(workers, func() actor.Actor {
 		return &node{
 			deps: &deps, conns: conns, profile: profile,
 			accounts: map[fleet.AccountID]*resident{}, byPID: map[string]*resident{},
 		}
 	})
-	s := system.New(deps.Log)
 	pid, err := s.Root.SpawnNamed(props, "node")
 	if err != nil {
 		return nil, fmt.Errorf("start node actor: %w", err)

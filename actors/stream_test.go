@@ -51,6 +51,7 @@ func newStreamBench(t *testing.T) *streamBench {
 	}
 	pos := &updatelog.Position{Writer: w, Last: w.Claimed(), State: updates.State{Pts: 1, Date: 1}}
 	b.system = system.New(h.deps.Log)
+	s.conn.Config = &connection.Config{Clock: system.NewClock(b.system)}
 	child := actor.PropsFromProducer(func() actor.Actor { return updatestream.New(s.streamed(), pos, 1, &s.peers) })
 	b.parent = b.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
 		switch m := ctx.Message().(type) {

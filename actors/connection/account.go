@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/telefleet/orchestrator/actors/mailbox"
+	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/dcdial"
 	"github.com/telefleet/orchestrator/internal/routes"
@@ -37,7 +38,9 @@ type Config struct {
 	Sockets *sockets.Set
 	// Workers run the actors, their readers and writers.
 	Workers *mailbox.Workers
-	Rand    io.Reader
+	// Clock wakes the actors.
+	Clock *system.Clock
+	Rand  io.Reader
 	Now     func() time.Time
 }
 

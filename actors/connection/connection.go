@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/dcdial"
 	"github.com/telefleet/orchestrator/internal/routes"
@@ -56,7 +57,8 @@ type connection struct {
 	flushed  flushDue        // the one message of flushSoon
 	inputs   []mtproto.Input // for the engine, while stepping
 	stepping bool
-	timer    *time.Timer
+	alarm    system.Alarm
+	fired    timerFired // the one message of alarm
 	end      error // why it is closing; nil when it was asked to
 	asked    bool  // Close came
 	redial   bool  // Redial came
@@ -167,7 +169,7 @@ func (c *connection) halfClose(ctx actor.Context) {
 func (c *connection) started(ctx actor.Context) {
 	c.link.gen++
 	c.gen = c.link.gen
-	c.wrote.gen, c.flushed.gen = c.gen, c.gen
+	c.wrote.gen, c.flushed.gen, c.fired.gen = c.gen, c.gen, c.gen
 	if c.link.parked {
 		return
 	}
@@ -408,8 +410,4 @@ func (c *connection) orphan() {
 	}
 }
 
-func (c *connection) stopTimer() {
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-}
+func (c *connection) stopTimer() { c.acc.Clock.Stop(&c.alarm) }

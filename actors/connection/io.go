@@ -169,17 +169,11 @@ func (c *connection) remember(ctx actor.Context, e mtproto.Persist) {
 }
 
 func (c *connection) setTimer(ctx actor.Context, at time.Time) {
-	c.stopTimer()
 	if at.IsZero() || c.phase == phaseClosing || c.phase == phaseEnded {
+		c.stopTimer()
 		return
 	}
-	wait := max(0, at.Sub(c.acc.Now()))
-	if c.timer != nil {
-		c.timer.Reset(wait)
-		return
-	}
-	self, root, gen := ctx.Self(), ctx.ActorSystem().Root, c.gen
-	c.timer = time.AfterFunc(wait, func() { root.Send(self, &timerFired{gen: gen}) })
+	c.acc.Clock.Set(&c.alarm, at.Sub(c.acc.Now()), ctx.Self(), &c.fired)
 }
 
 // usualFrames: a longer outbox is not kept for reuse.

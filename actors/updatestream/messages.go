@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/updatelog"
@@ -19,6 +20,7 @@ type Account struct {
 	Events updatelog.Log
 	Now    func() time.Time
 	Log    func() hclog.Logger
+	Clock  *system.Clock
 	// Quiet and Patience are those of the watchdog, 0 for the defaults; FloodWait is the longest wait
 	// that a call may take unseen.
 	Quiet, Patience, FloodWait time.Duration

@@ -12,6 +12,7 @@ import (
 	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/peerview"
@@ -45,8 +46,9 @@ type stream struct {
 	resting   bool                     // the log is full: retryAppend will come
 	syncs     []func(error)
 	skips     []*[]updates.Gap // of those syncs that skip
-	timer     *time.Timer
-	cpTimer   *time.Timer
+	alarm     system.Alarm // of tick
+	due       time.Time    // of the machine; zero: nothing
+	beat      time.Time    // when it looks again at what is due now and then
 	cpAfter   time.Time // no other checkpoint before
 	candidate *candidate
 	stored    eventlog.Cursor // of the last checkpoint
@@ -69,10 +71,9 @@ type (
 		seq uint64
 		err error
 	}
-	answered       struct{ input func() updates.Input } // decodes in the stream, not in the connection
-	streamTick     struct{}
-	checkpointTick struct{}
-	retryAppend    struct{}
+	answered    struct{ input func() updates.Input } // decodes in the stream, not in the connection
+	tick        struct{}
+	retryAppend struct{}
 )
 
 // MaxBatch bounds the records of one append.
@@ -96,10 +97,11 @@ func New(acc *Account, pos *updatelog.Position, self int64, peers *peerview.View
 func (s *stream) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
+		s.beat = s.Now().Add(s.beatEvery())
+		s.plan(ctx)
 		s.step(ctx, updates.Started{})
-		s.armCheckpoint(ctx)
 	case *actor.Stopping, *actor.Restarting:
-		s.stopTimers()
+		s.Clock.Stop(&s.alarm)
 	case *connection.UpdatesArrived:
 		s.push(ctx, m)
 	case *connection.ResultReceived:
@@ -114,17 +116,13 @@ func (s *stream) Receive(ctx actor.Context) {
 		s.judge(in)
 		s.begin(ctx, in)
 		s.step(ctx, in)
-	case *streamTick:
-		s.step(ctx, updates.TimerFired{})
+	case *tick:
+		s.tick(ctx)
 	case *appended:
 		s.appended(ctx, m)
 	case *retryAppend:
 		s.resting = false
 		s.append(ctx)
-	case *checkpointTick:
-		s.checkpoint(ctx)
-		s.look(ctx)
-		s.armCheckpoint(ctx)
 	case *HomeUp:
 		if m.Up {
 			s.watch.Up(s.Now())
@@ -229,7 +227,8 @@ func (s *stream) step(ctx actor.Context, in updates.Input) {
 			s.asking++
 			s.deferred = append(s.deferred, e)
 		case updates.SetTimer:
-			s.setTimer(ctx, e.At)
+			s.due = e.At
+			s.plan(ctx)
 		}
 	}
 	s.append(ctx)
@@ -369,7 +368,7 @@ func (s *stream) end(ctx actor.Context, err error) {
 		return
 	}
 	s.ended = true
-	s.stopTimers()
+	s.Clock.Stop(&s.alarm)
 	for _, done := range s.syncs {
 		done(ErrStopped)
 	}
@@ -405,26 +404,29 @@ func covers(durable, at eventlog.Cursor) bool {
 	return durable.Epoch == at.Epoch && durable.Seq >= at.Seq
 }
 
-func (s *stream) armCheckpoint(ctx actor.Context) {
-	self, root := ctx.Self(), ctx.ActorSystem().Root
-	s.cpTimer = time.AfterFunc(s.beat(), func() { root.Send(self, &checkpointTick{}) })
+// plan sets the alarm to whatever is due first.
+func (s *stream) plan(ctx actor.Context) {
+	next := s.beat
+	if !s.due.IsZero() && s.due.Before(next) {
+		next = s.due
+	}
+	s.Clock.Set(&s.alarm, next.Sub(s.Now()), ctx.Self(), &tick{})
 }
 
-func (s *stream) setTimer(ctx actor.Context, at time.Time) {
-	if s.timer != nil {
-		s.timer.Stop()
-	}
-	if at.IsZero() {
+// tick does what is due.
+func (s *stream) tick(ctx actor.Context) {
+	if s.ended {
 		return
 	}
-	self, root := ctx.Self(), ctx.ActorSystem().Root
-	s.timer = time.AfterFunc(max(0, at.Sub(s.Now())), func() { root.Send(self, &streamTick{}) })
-}
-
-func (s *stream) stopTimers() {
-	for _, t := range []*time.Timer{s.timer, s.cpTimer} {
-		if t != nil {
-			t.Stop()
-		}
+	now := s.Now()
+	if !s.due.IsZero() && !now.Before(s.due) {
+		s.due = time.Time{}
+		s.step(ctx, updates.TimerFired{})
 	}
+	if !now.Before(s.beat) {
+		s.checkpoint(ctx)
+		s.look(ctx)
+		s.beat = now.Add(s.beatEvery())
+	}
+	s.plan(ctx)
 }

@@ -28,8 +28,8 @@ func newWatchdog(acc *Account) watchdog.Watchdog {
 	return watchdog.New(cmp.Or(acc.Quiet, QuietWhile), cmp.Or(acc.Patience, max(ProbePatience, acc.FloodWait+ProbePatience/3)))
 }
 
-// beat is the time between two looks at what is due now and then.
-func (s *stream) beat() time.Duration {
+// beatEvery is the time between two looks at what is due now and then.
+func (s *stream) beatEvery() time.Duration {
 	return min(CheckpointEvery, cmp.Or(s.Quiet, QuietWhile)/beatsAQuiet)
 }
 
