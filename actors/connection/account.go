@@ -41,7 +41,7 @@ type Config struct {
 	// Clock wakes the actors.
 	Clock *system.Clock
 	Rand  io.Reader
-	Now     func() time.Time
+	Now   func() time.Time
 }
 
 // Routes decides how an account reaches Telegram.

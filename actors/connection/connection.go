@@ -59,9 +59,9 @@ type connection struct {
 	stepping bool
 	alarm    system.Alarm
 	fired    timerFired // the one message of alarm
-	end      error // why it is closing; nil when it was asked to
-	asked    bool  // Close came
-	redial   bool  // Redial came
+	end      error      // why it is closing; nil when it was asked to
+	asked    bool       // Close came
+	redial   bool       // Redial came
 	// announceAgain is Redial's.
 	announceAgain bool
 

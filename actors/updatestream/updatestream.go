@@ -46,10 +46,10 @@ type stream struct {
 	resting   bool                     // the log is full: retryAppend will come
 	syncs     []func(error)
 	skips     []*[]updates.Gap // of those syncs that skip
-	alarm     system.Alarm // of tick
-	due       time.Time    // of the machine; zero: nothing
-	beat      time.Time    // when it looks again at what is due now and then
-	cpAfter   time.Time // no other checkpoint before
+	alarm     system.Alarm     // of tick
+	due       time.Time        // of the machine; zero: nothing
+	beat      time.Time        // when it looks again at what is due now and then
+	cpAfter   time.Time        // no other checkpoint before
 	candidate *candidate
 	stored    eventlog.Cursor // of the last checkpoint
 	watch     watchdog.Watchdog
