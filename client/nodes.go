@@ -21,6 +21,7 @@ type node struct {
 	users    orchestratorv1connect.UserServiceClient
 	peers    orchestratorv1connect.PeerServiceClient
 	messages orchestratorv1connect.MessageServiceClient
+	chats    orchestratorv1connect.ChatServiceClient
 	raw      orchestratorv1connect.RawServiceClient
 	events   orchestratorv1connect.EventServiceClient
 	sessions orchestratorv1connect.SessionServiceClient
@@ -50,6 +51,7 @@ func newNode(h connect.HTTPClient, address string) *node {
 		peers:   orchestratorv1connect.NewPeerServiceClient(h, address, opts),
 
 		messages: orchestratorv1connect.NewMessageServiceClient(h, address, opts),
+		chats:    orchestratorv1connect.NewChatServiceClient(h, address, opts),
 		raw:      orchestratorv1connect.NewRawServiceClient(h, address, opts),
 		events:   orchestratorv1connect.NewEventServiceClient(h, address, opts),
 		sessions: orchestratorv1connect.NewSessionServiceClient(h, address, opts),
