@@ -1,6 +1,6 @@
 // Package archtest holds the rules of the house as tests: which room may import which,
 // how large a file, a function, a package or an interface may grow, and what tests may
-// not do. It has no API; its tests read the tree.
+// not do. Its tests read the tree; Methods reads the table of methods for a test elsewhere.
 //
 // # Usage
 //
