@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/telefleet/orchestrator/simulator/calls"
+	"github.com/telefleet/orchestrator/simulator/files"
 	"github.com/telefleet/orchestrator/simulator/model"
 	"github.com/telefleet/orchestrator/simulator/mtserver"
 )
@@ -100,7 +101,7 @@ func (s *Simulator) Close() error {
 	s.cancel()
 	err := s.server.Close()
 	s.wg.Wait()
-	return err
+	return errors.Join(err, s.rooms.Close())
 }
 
 func (s *Simulator) tick(ctx context.Context, every time.Duration) {
@@ -164,6 +165,9 @@ func (s *Simulator) Refuse(method string, code int, message string, n int) error
 
 // World returns the model half, for scripted people and for looking inside.
 func (s *Simulator) World() *model.World { return s.world }
+
+// Files lets f look into the files and change how they are served, while no call does.
+func (s *Simulator) Files(f func(*files.Store)) { s.world.Do(func() { f(s.rooms.Files.Store) }) }
 
 // Server returns the protocol half.
 func (s *Simulator) Server() *mtserver.Server { return s.server }

@@ -21,6 +21,7 @@ import (
 	"github.com/telefleet/orchestrator/simulator/calls/bots"
 	"github.com/telefleet/orchestrator/simulator/calls/chats"
 	"github.com/telefleet/orchestrator/simulator/calls/dialogs"
+	"github.com/telefleet/orchestrator/simulator/calls/files"
 	"github.com/telefleet/orchestrator/simulator/calls/messages"
 	"github.com/telefleet/orchestrator/simulator/calls/users"
 	"github.com/telefleet/orchestrator/simulator/model"
@@ -28,7 +29,8 @@ import (
 
 // Rooms are those that can be looked into from outside.
 type Rooms struct {
-	Auth *auth.Room
+	Auth  *auth.Room
+	Files *files.Room
 }
 
 // Join registers the methods of all rooms.
@@ -38,5 +40,8 @@ func Join(w *model.World) Rooms {
 	} {
 		register(w)
 	}
-	return Rooms{Auth: auth.New(w)}
+	return Rooms{Auth: auth.New(w), Files: files.New(w)}
 }
+
+// Close gives back what the rooms hold. No call may follow.
+func (r Rooms) Close() error { return r.Files.Close() }

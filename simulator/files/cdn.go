@@ -25,7 +25,7 @@ func (s *Store) redirect(f *File, content blob) (tg.UploadFileClass, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tg.UploadFileCDNRedirect{DCID: s.cfg.CDN, FileToken: token, EncryptionKey: c.key, EncryptionIv: c.iv, FileHashes: hashes}, nil
+	return &tg.UploadFileCDNRedirect{DCID: s.cfg.CDN(), FileToken: token, EncryptionKey: c.key, EncryptionIv: c.iv, FileHashes: hashes}, nil
 }
 
 // ForgetTokens makes every file token given so far invalid.

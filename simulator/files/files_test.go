@@ -222,7 +222,7 @@ func TestFileReferences(t *testing.T) {
 }
 
 func TestCDN(t *testing.T) {
-	d := newDesk(t, Config{CDN: 203, CDNFrom: 1})
+	d := newDesk(t, Config{CDN: func() int { return 203 }, CDNFrom: 1})
 	data := d.bytes(300 << 10)
 	f := d.document(ann, data)
 	answer, err := d.GetFile(ann, &tg.UploadGetFileRequest{CDNSupported: true, Location: d.location(f, 1), Limit: 128 << 10})

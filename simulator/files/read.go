@@ -46,7 +46,7 @@ func (s *Store) GetFile(who Who, q *tg.UploadGetFileRequest) (tg.UploadFileClass
 		return nil, err
 	}
 	content := f.content(size)
-	if q.CDNSupported && s.cfg.CDN != 0 && content.size >= s.cfg.CDNFrom {
+	if q.CDNSupported && s.cfg.CDN() != 0 && content.size >= s.cfg.CDNFrom {
 		return s.redirect(f, content)
 	}
 	return s.part(f, content, q.Offset, q.Limit)

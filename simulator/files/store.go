@@ -19,9 +19,9 @@ type Config struct {
 
 	UploadLife    time.Duration // of parts that nobody uses. Default 1 h
 	ReferenceLife time.Duration // of a file reference. Default 1 h
-	// CDN is the DC to which large files are redirected; 0 = none. CDNFrom is from which size on
-	// in bytes. Default 1 MiB.
-	CDN     int
+	// CDN is the DC to which large files are redirected; nil or 0 = none. CDNFrom is from which
+	// size on in bytes. Default 1 MiB.
+	CDN     func() int
 	CDNFrom int64
 }
 
@@ -50,6 +50,9 @@ func New(cfg Config) *Store {
 	setDefault(&cfg.UploadLife, time.Hour)
 	setDefault(&cfg.ReferenceLife, time.Hour)
 	setDefault(&cfg.CDNFrom, 1<<20)
+	if cfg.CDN == nil {
+		cfg.CDN = func() int { return 0 }
+	}
 	s := &Store{
 		cfg: cfg, arena: arena{dir: cfg.Dir}, uploads: map[uploadKey]*upload{}, files: map[int64]*File{},
 		profile: map[int64][]*File{}, tokens: map[string]*cdnFile{},

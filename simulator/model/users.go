@@ -34,6 +34,7 @@ type UserSpec struct {
 	HomeDC    int    // default: the first DC
 	Password  string // of two-step verification; empty = none
 	Hint      string // of the password
+	Premium   bool
 }
 
 // Identity is a created user.
@@ -77,6 +78,8 @@ type User struct {
 	Channels           map[int64]*Channel // of which the user is a member
 	Logins             map[int64]*Key     // keys on the home DC
 	Token              string
+	Premium            bool
+	Photo              *tg.UserProfilePhoto // the newest; nil: none
 }
 
 func newUser(id int64, first string) *User {
@@ -109,7 +112,7 @@ func (w *World) AddUser(spec UserSpec) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("add user: %w", err)
 	}
-	u.Phone, u.Last, u.Password = phone, spec.LastName, pw
+	u.Phone, u.Last, u.Password, u.Premium = phone, spec.LastName, pw, spec.Premium
 	w.Phones[phone] = u
 	return Identity{ID: u.ID, Phone: "+" + phone, Username: u.Username, HomeDC: u.Home}, nil
 }
@@ -191,7 +194,10 @@ func (w *World) ViewUser(viewer *User, id int64, min bool) tg.UserClass {
 	if id == ServiceUserID {
 		v.Verified, v.Support = true, true
 	}
-	v.LastName, v.Username = u.Last, u.Username
+	v.LastName, v.Username, v.Premium = u.Last, u.Username, u.Premium
+	if u.Photo != nil {
+		v.SetPhoto(u.Photo)
+	}
 	if min && id != viewer.ID {
 		v.Min = true
 		v.SetAccessHash(w.minHash(viewer.ID, u.Peer()))

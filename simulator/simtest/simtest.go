@@ -85,6 +85,11 @@ func New(t testing.TB, cfg model.Config) *Bench {
 	cfg.Now = func() time.Time { return b.Time }
 	b.World = model.New(cfg, b.Rec)
 	b.Rooms = calls.Join(b.World)
+	t.Cleanup(func() {
+		if err := b.Rooms.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return b
 }
 

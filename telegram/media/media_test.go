@@ -306,7 +306,7 @@ func TestFileOfAnotherDC(t *testing.T) {
 }
 
 func TestCDNIsCheckedAndFollowed(t *testing.T) {
-	e := newEnv(t, files.Config{CDN: 203})
+	e := newEnv(t, files.Config{CDN: func() int { return 203 }})
 	data := random(5*PartSize + 77777)
 	loc := uploaded(t, e, data)
 	var got []byte

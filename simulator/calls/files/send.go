@@ -1,0 +1,113 @@
+package files
+
+import (
+	"fmt"
+
+	"github.com/gotd/td/bin"
+	"github.com/gotd/td/tg"
+	"github.com/gotd/td/tgerr"
+
+	"github.com/telefleet/orchestrator/simulator/calls/messages"
+	"github.com/telefleet/orchestrator/simulator/files"
+	"github.com/telefleet/orchestrator/simulator/model"
+)
+
+// maxAlbum is how many messages an album has at most.
+const maxAlbum = 10
+
+// attached is what a message carries, as model.Media.
+type attached struct {
+	files.Media
+	store *files.Store
+}
+
+// Render implements model.Media.
+func (a attached) Render(viewer int64) tg.MessageMediaClass { return a.Media.Render(a.store, viewer) }
+
+func (r *Room) media(c *model.Call, in tg.InputMediaClass) (attached, error) {
+	m, err := r.Store.Media(r.who(c), in)
+	return attached{m, r.Store}, err
+}
+
+func (r *Room) uploadMedia(c *model.Call, q *tg.MessagesUploadMediaRequest) (bin.Encoder, error) {
+	if _, err := c.InputPeer(q.Peer); err != nil {
+		return nil, err
+	}
+	m, err := r.media(c, q.Media)
+	if err != nil {
+		return nil, err
+	}
+	return m.Render(c.User.ID), nil
+}
+
+func (r *Room) sendMedia(c *model.Call, q *tg.MessagesSendMediaRequest) (bin.Encoder, error) {
+	if q.ScheduleDate != 0 || q.SendAs != nil || q.QuickReplyShortcut != nil {
+		return nil, model.RPCError(400, "INPUT_METHOD_INVALID_messages.sendMedia: schedule_date, send_as and quick replies are not modelled")
+	}
+	if c.User.Used(q.RandomID) { // before a file is made of its parts again
+		return nil, model.RPCError(500, "RANDOM_ID_DUPLICATE")
+	}
+	m, err := r.media(c, q.Media)
+	if err != nil {
+		return nil, err
+	}
+	return messages.Write(c, messages.Outgoing{
+		Peer: q.Peer, ReplyTo: q.ReplyTo, Text: q.Message, Entities: q.Entities, Markup: q.ReplyMarkup,
+		RandomID: q.RandomID, Silent: q.Silent, Media: m,
+	})
+}
+
+func (r *Room) sendMultiMedia(c *model.Call, q *tg.MessagesSendMultiMediaRequest) (bin.Encoder, error) {
+	switch n := len(q.MultiMedia); {
+	case q.ScheduleDate != 0 || q.SendAs != nil || q.QuickReplyShortcut != nil:
+		return nil, model.RPCError(400, "INPUT_METHOD_INVALID_messages.sendMultiMedia: schedule_date, send_as and quick replies are not modelled")
+	case n == 0:
+		return nil, model.RPCError(400, "MULTI_MEDIA_EMPTY")
+	case n > maxAlbum:
+		return nil, model.RPCError(400, "MULTI_MEDIA_TOO_LONG")
+	}
+	album := c.World.Rand.Int64() | 1
+	all := make([]messages.Outgoing, len(q.MultiMedia))
+	kind := ""
+	for i, one := range q.MultiMedia {
+		switch one.Media.(type) {
+		case *tg.InputMediaPhoto, *tg.InputMediaDocument:
+		default: // messages.uploadMedia comes first
+			return nil, model.RPCError(400, "MEDIA_INVALID")
+		}
+		m, err := r.media(c, one.Media)
+		if tgerr.Is(err, "FILE_REFERENCE_EXPIRED") {
+			err = model.RPCError(400, fmt.Sprintf("FILE_REFERENCE_%d_EXPIRED", i))
+		}
+		if err != nil {
+			return nil, err
+		}
+		if kind == "" {
+			kind = group(m.Media)
+		}
+		if group(m.Media) != kind {
+			return nil, model.RPCError(400, "MEDIA_GROUPED_INVALID")
+		}
+		all[i] = messages.Outgoing{
+			Peer: q.Peer, ReplyTo: q.ReplyTo, Text: one.Message, Entities: one.Entities, RandomID: one.RandomID,
+			Silent: q.Silent, Media: m, GroupedID: album,
+		}
+	}
+	return messages.Write(c, all...)
+}
+
+// group is with what a media can be in one album: photos and videos, audio, other documents.
+func group(m files.Media) string {
+	if m.File.Sizes != nil {
+		return "visual"
+	}
+	for _, a := range m.File.Attributes {
+		switch a.(type) {
+		case *tg.DocumentAttributeVideo:
+			return "visual"
+		case *tg.DocumentAttributeAudio:
+			return "audio"
+		}
+	}
+	return "document"
+}
