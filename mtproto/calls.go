@@ -25,6 +25,8 @@ type call struct {
 	idempotent bool
 	low        bool
 	alone      bool // the server refused it in a container
+
+	binding *binding // of a Bind: its body is made for each message anew
 }
 
 // calls are all queries without answer: queued ones in three queues, sent ones by message id.
@@ -191,6 +193,9 @@ func (e *Engine) Unanswered() []Pending {
 	pending := make([]Pending, 0, len(e.calls.byID))
 	for _, queue := range [...][]*call{sent, e.calls.again, e.calls.normal, e.calls.low} {
 		for _, one := range queue {
+			if one.binding != nil {
+				continue
+			}
 			pending = append(pending, Pending{
 				ID: one.id, Body: one.body, Idempotent: one.idempotent, Low: one.low, Sent: one.msgID != 0,
 			})

@@ -152,6 +152,8 @@ func (e *Engine) Step(now time.Time, in Input) []Effect {
 		e.receive(now, in.Data)
 	case Invoke:
 		e.invoke(in)
+	case Bind:
+		e.bind(in)
 	case Cancel:
 		e.cancel(in.ID)
 	case Processed:

@@ -37,7 +37,15 @@ func (e *Engine) writePacket(now time.Time, service bool) {
 		repeats = e.addRepeats(&p)
 	}
 	for _, one := range batch {
-		id, seq := e.clock.nextID(now), e.nextSeq(true)
+		id := e.clock.nextID(now)
+		if b := one.binding; b != nil {
+			var err error
+			if one.body, err = b.body(e, id); err != nil {
+				e.finish(one, err)
+				continue
+			}
+		}
+		seq := e.nextSeq(true)
 		p.Add(wire.Message{ID: id, SeqNo: seq, Body: one.body})
 		e.calls.markSent(one, id, seq, e.socket)
 	}

@@ -110,6 +110,12 @@ func (e *Engine) react(now time.Time, serverMsgID int64, problem *BadMsgError, r
 	case badIDTooLow:
 		e.dirty = e.clock.setOffset(now, serverMsgID) || e.dirty
 		e.calls.requeue(refused)
+	case badIDTooHigh:
+		e.dirty = e.clock.setOffset(now, serverMsgID) || e.dirty
+		e.calls.requeue(refused)
+		if !e.clock.plausible(now, e.clock.lastID) { // by the right clock: ids must not go backwards within a session
+			e.closeSocket(NewSession, problem)
+		}
 	case badTooOld:
 		e.resendOrGiveUp(refused)
 	case badIDLowBits, badContainerID, badSeqEvenWanted, badSeqOddWanted:
@@ -136,7 +142,7 @@ func (e *Engine) reactToGroup(now time.Time, serverMsgID int64, problem *BadMsgE
 		if again {
 			e.closeSocket(NewSession, problem)
 		}
-	case groupID: // 17: ids must not go backwards within a session
+	case groupID: // unknown ones
 		e.dirty = e.clock.setOffset(now, serverMsgID) || e.dirty
 		e.calls.requeue(refused)
 		e.closeSocket(NewSession, problem)

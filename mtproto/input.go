@@ -1,5 +1,7 @@
 package mtproto
 
+import "time"
+
 // CallID names one call; its user chooses it, unique among the calls not done yet.
 type CallID uint64
 
@@ -30,6 +32,24 @@ type Invoke struct {
 	Low bool
 }
 
+// Bind queues the query auth.bindTempAuthKey: the engine's key is a temporary one that is to serve a
+// permanent one. Its CallDone brings what the server answers, a Bool; until it is true the server
+// takes hardly any other query. The query belongs to this engine's session: a successor does not get
+// it.
+type Bind struct {
+	ID CallID
+	// Permanent is the permanent auth key.
+	Permanent [256]byte
+	// ExpiresAt is when the temporary key ends, on our clock.
+	ExpiresAt time.Time
+}
+
+// String hides the key.
+func (b Bind) String() string { return "mtproto.Bind(redacted)" }
+
+// GoString hides the key.
+func (b Bind) GoString() string { return b.String() }
+
 // Cancel gives a call up: it ends with ErrCancelled. If it was sent already, the server is
 // asked to drop the answer, and may have executed it.
 type Cancel struct{ ID CallID }
@@ -56,6 +76,7 @@ func (SocketUp) input()      {}
 func (SocketDown) input()    {}
 func (FrameReceived) input() {}
 func (Invoke) input()        {}
+func (Bind) input()          {}
 func (Cancel) input()        {}
 func (Processed) input()     {}
 func (Flush) input()         {}

@@ -17,6 +17,8 @@ import (
 	"github.com/gotd/td/bin"
 	"github.com/gotd/td/mt"
 	"github.com/gotd/td/proto"
+
+	"github.com/telefleet/orchestrator/mtproto/wire"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected effects in testdata")
@@ -148,6 +150,10 @@ func (s *scenario) play(lines []string) string {
 		return ""
 	case "invoke":
 		return s.step(s.invoke(c))
+	case "bind": // 1 1h: until then
+		d, err := time.ParseDuration(c.word(2))
+		s.must(err)
+		return s.step(Bind{ID: CallID(s.number(c.word(1))), Permanent: permanentKey, ExpiresAt: s.now.Add(d)})
 	case "cancel":
 		return s.step(Cancel{ID: CallID(s.number(c.word(1)))})
 	case "processed":
@@ -500,6 +506,8 @@ func (s *scenario) describeBody(m proto.Message) string {
 		var drop mt.RPCDropAnswerRequest
 		s.must(drop.Decode(b))
 		return "rpc_drop_answer " + s.name(drop.ReqMsgID)
+	case wire.IDBindTempAuthKey:
+		return s.describeBind(m)
 	case idQuery:
 		_, text := readText(m.Body)
 		if len(m.Body) > 1000 {
@@ -521,7 +529,7 @@ func TestEveryBadMsgCodeHasAScenario(t *testing.T) {
 }
 
 var badMsgScenarios = map[int]string{
-	16: "bad_msg_16_syncs_time", 17: "bad_msg_17_new_session", 18: "bad_msg_18_fails_call", 19: "bad_msg_19_fails_call",
+	16: "bad_msg_16_syncs_time", 17: "bad_msg_17_syncs_time", 18: "bad_msg_18_fails_call", 19: "bad_msg_19_fails_call",
 	20: "bad_msg_20_unknown_outcome", 32: "bad_msg_32_new_session", 33: "bad_msg_33_new_session",
 	34: "bad_msg_34_fails_call", 35: "bad_msg_35_fails_call", 48: "bad_server_salt", 64: "bad_msg_64_one_by_one",
 }

@@ -29,6 +29,8 @@ const (
 	IDDestroySessionOK    = 0xe22045fc
 	IDDestroySessionNone  = 0x62d350c9
 	IDHTTPWait            = 0x9299359f
+	IDBindTempAuthKey     = 0xcdd42a05 // of the API's schema
+	IDBindAuthKeyInner    = 0x75a3f765 // of neither: in the documents
 	IDDestroyAuthKey      = 0xd1435160
 	IDDestroyAuthKeyOK    = 0xf660e1d4
 	IDDestroyAuthKeyNone  = 0x0a9f2259
