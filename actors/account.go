@@ -2,7 +2,6 @@ package actors
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"math/rand/v2"
 	"runtime/debug"
@@ -275,7 +274,7 @@ func (a *account) started(ctx actor.Context) {
 func (a *account) load(ctx actor.Context) {
 	self, root, inc, s := ctx.Self(), ctx.ActorSystem().Root, a.inc, a.shared
 	go func() {
-		l, err := load(context.Background(), s)
+		l, err := load(s)
 		root.Send(self, &sessionLoaded{inc: inc, loaded: l, err: err})
 	}()
 }

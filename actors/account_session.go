@@ -29,8 +29,10 @@ type loaded struct {
 	log    *updatelog.Position
 }
 
-func load(ctx context.Context, s *shared) (*loaded, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+// load reads them. No time bounds the replay as a whole: where all accounts of a node replay at once,
+// each waits for its turn, and beginning anew would only make the queue longer.
+func load(s *shared) (*loaded, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	rec, err := s.deps.Sessions.Load(ctx, s.id)
 	if errors.Is(err, sessionstore.ErrNotFound) {
@@ -43,7 +45,7 @@ func load(ctx context.Context, s *shared) (*loaded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load peers: %w", err)
 	}
-	pos, err := updatelog.Claim(ctx, s.deps.Events, s.id, s.fence.Token(), rec.Checkpoint)
+	pos, err := updatelog.Claim(context.Background(), s.deps.Events, s.id, s.fence.Token(), rec.Checkpoint)
 	if errors.Is(err, updatelog.ErrCheckpoint) {
 		err = fmt.Errorf("%w: %w", sessionstore.ErrCorrupt, err)
 	}

@@ -52,7 +52,8 @@ type journal struct {
 	gate    chan struct{}                                  // appends wait until it is closed
 	fail    func(fleet.AccountID, []eventlog.Record) error // asked before each append
 	failed  int
-	largest int // records in one append
+	largest int           // records in one append
+	pace    time.Duration // how long a replay takes
 	changed chan struct{}
 }
 
@@ -119,11 +120,19 @@ type journalWriter struct {
 
 func (w *journalWriter) Claimed() eventlog.Cursor { return eventlog.Cursor{Epoch: 1, Seq: w.at} }
 
-func (w *journalWriter) Replay(_ context.Context, from eventlog.Cursor) iter.Seq2[eventlog.Record, error] {
+func (w *journalWriter) Replay(ctx context.Context, from eventlog.Cursor) iter.Seq2[eventlog.Record, error] {
 	w.log.mu.Lock()
 	defer w.log.mu.Unlock()
-	mine := slices.Clone(w.log.records[:w.at])
+	mine, pace := slices.Clone(w.log.records[:w.at]), w.log.pace
 	return func(yield func(eventlog.Record, error) bool) {
+		if pace > 0 {
+			select {
+			case <-time.After(pace):
+			case <-ctx.Done():
+				yield(eventlog.Record{}, ctx.Err())
+				return
+			}
+		}
 		for _, r := range mine {
 			if r.Account == w.id && r.Seq > from.Seq && !yield(r, nil) {
 				return

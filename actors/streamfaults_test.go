@@ -277,3 +277,17 @@ func TestUpdatesBeforeTheStreamAreKept(t *testing.T) {
 	r.log.await(t, "the button", func() bool { return len(r.log.ids("bob", tlupdates.KindCallbackQuery)) == 1 })
 	r.verify(t)
 }
+
+// TestALongReplayIsNoFailure: when a node starts, all its accounts replay at once, and each waits for
+// its turn. An account that gave up would only wait again.
+func TestALongReplayIsNoFailure(t *testing.T) {
+	slow := func(d *Deps) { d.Events.(*journal).pace = 5 * time.Minute }
+	bubbleWith(t, simulator.Config{Seed: 511}, slow, func(t *testing.T, r *rig) {
+		r.pair(t)
+		r.log.locked(func() {
+			if c := r.log.claims; c["ann"] != 1 || c["bob"] != 1 {
+				t.Errorf("claims of the accounts: %v, want one each", c)
+			}
+		})
+	})
+}

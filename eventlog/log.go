@@ -42,6 +42,8 @@ type Log struct {
 	hub    *hub
 	notes  notes
 	places places
+	// replaying bounds the replays under way.
+	replaying chan struct{}
 
 	epochs      atomic.Pointer[stream.Table]
 	reviewMu    sync.Mutex
@@ -64,7 +66,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 		return nil, fmt.Errorf("open event log: %w", err)
 	}
 	cfg = cfg.withDefaults()
-	l := &Log{cfg: cfg}
+	l := &Log{cfg: cfg, replaying: make(chan struct{}, replays())}
 	l.keys = keyCache{load: cfg.Keys, keys: make(map[fleet.AccountID]cipher.AEAD)}
 	l.synced = stream.Synced{Interval: cfg.SyncInterval, Always: cfg.SyncAlways}
 	l.closing, l.close = context.WithCancelCause(context.Background())

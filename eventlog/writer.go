@@ -27,6 +27,7 @@ type Writer struct {
 	account fleet.AccountID
 	token   fleet.FencingToken
 	claimed Cursor
+	before  uint64 // the account's last sequence before the claim, 0 when it had none
 
 	busy  atomic.Bool // one Append at a time; it guards the rest
 	ended error
@@ -263,6 +264,7 @@ func (w *Writer) claim(ctx context.Context) error {
 			return err
 		}
 		if t.stored {
+			w.before = now.seq
 			w.claimed = Cursor{Epoch: w.log.epochs.Load().At(w.expected), Seq: w.expected}
 			return nil
 		}

@@ -15,7 +15,8 @@
 // # Errors
 //
 // ErrMismatch and *RefusedError mean that nothing was stored; Unsent tells errors after which nothing
-// was even sent. Any other error of Publish leaves the outcome unknown. ErrCorrupt: a state file or
+// was even sent. Any other error of Publish leaves the outcome unknown. ErrSilent ends a page whose next
+// record does not come. ErrCorrupt: a state file or
 // the stored epochs do not decode.
 package stream
 

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,9 @@ import (
 // ErrMismatch: the subject's last sequence is not the expected one; nothing was stored.
 var ErrMismatch = errors.New("wrong last sequence")
 
+// ErrSilent: the store gave no next record in time. It may be busy: worth another try.
+var ErrSilent = errors.New("the store is silent")
+
 // RefusedError: the store answered that it did not store the record.
 type RefusedError struct{ err error }
 
@@ -31,7 +35,7 @@ func (e *RefusedError) Unwrap() error { return e.err }
 const (
 	PageRecords = 256
 	pageBytes   = 2 << 20
-	// Timeout bounds one read of the store.
+	// Timeout bounds one question to the store, and in a page the wait for the next record.
 	Timeout = 15 * time.Second
 	// NoLeaderWait paces the repeats while a stream has no leader.
 	NoLeaderWait = 250 * time.Millisecond
@@ -46,6 +50,10 @@ type Store struct {
 
 	// Request sends an append and waits for its acknowledgement; tests put faults here.
 	Request func(ctx context.Context, m *nats.Msg) (*nats.Msg, error)
+	// Ask sends the question for a page, whose records come to reply; and Patience is how long it may
+	// take to the next of them. Tests put faults here.
+	Ask      func(subject, reply string, data []byte) error
+	Patience time.Duration
 
 	nc *nats.Conn
 }
@@ -69,7 +77,7 @@ func Open(ctx context.Context, nc *nats.Conn, prefix string, settings jetstream.
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{nc: nc, JS: js, Request: nc.RequestMsgWithContext}
+	s := &Store{nc: nc, JS: js, Request: nc.RequestMsgWithContext, Ask: nc.PublishRequest, Patience: Timeout}
 	settings.Subjects = []string{prefix + "*"}
 	return s.Beside(ctx, prefix, settings)
 }
@@ -242,15 +250,20 @@ func (s *Store) direct(ctx context.Context, req map[string]any) ([]Raw, error) {
 		return nil, fmt.Errorf("read page: %w", err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := s.nc.PublishRequest("$JS.API.DIRECT.GET."+s.Name, inbox, data); err != nil {
+	if err := s.Ask("$JS.API.DIRECT.GET."+s.Name, inbox, data); err != nil {
 		return nil, fmt.Errorf("read page: %w", err)
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silent := time.AfterFunc(s.Patience, func() { cancel(ErrSilent) })
+	defer silent.Stop()
 	var out []Raw
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("read page: %w", err)
+			return nil, fmt.Errorf("read page: %w", cmp.Or(context.Cause(ctx), err))
 		}
+		silent.Reset(s.Patience)
 		switch status := m.Header.Get("Status"); status {
 		case "":
 		case "404":
