@@ -54,6 +54,7 @@ type journal struct {
 	failed  int
 	largest int           // records in one append
 	pace    time.Duration // how long a replay takes
+	synced  uint64        // with a limit, no later record is durable
 	changed chan struct{}
 }
 
@@ -86,7 +87,11 @@ func (j *journal) Claim(_ context.Context, id fleet.AccountID, token fleet.Fenci
 func (j *journal) Durable() eventlog.Cursor {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return eventlog.Cursor{Epoch: 1, Seq: uint64(len(j.records))}
+	last := uint64(len(j.records))
+	if j.synced > 0 {
+		last = min(last, j.synced)
+	}
+	return eventlog.Cursor{Epoch: 1, Seq: last}
 }
 
 func (j *journal) PublishLive(context.Context, eventlog.Record) error { return nil }

@@ -291,3 +291,50 @@ func TestALongReplayIsNoFailure(t *testing.T) {
 		})
 	})
 }
+
+// TestAChannelFirstHeardOfBeforeAPowerLoss: the tail with the place of a channel is cut off. A push
+// that comes before the start's difference does not start the channel anew: what was posted meanwhile
+// would be missing, and nobody would know.
+func TestAChannelFirstHeardOfBeforeAPowerLoss(t *testing.T) {
+	bubble(t, simulator.Config{Seed: 512}, func(t *testing.T, r *rig) {
+		r.person(t, "bob", 2)
+		settled(t)
+		r.log.locked(func() { r.log.synced = uint64(len(r.log.records)) })
+		talker, err := r.sim.AddUser(simulator.UserSpec{Phone: "+15559999", FirstName: "Talker", Username: "talker", HomeDC: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		world := r.sim.World()
+		group, err := world.Gather("group", talker.ID, r.users["bob"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		post := func(text string) {
+			if _, err := world.Post(talker.ID, group, text); err != nil {
+				t.Error(err)
+			}
+		}
+		post("told, and lost with the power")
+		told := func() int { return len(r.log.ids("bob", tlupdates.KindMessageNew)) }
+		r.log.await(t, "the first post", func() bool { return told() > 0 })
+		settled(t)
+		key, once := r.key(t, "bob"), sync.Once{}
+		r.tap(func(id int64, method string) (int, string) {
+			code, text := 0, ""
+			if id == key && method == "updates.getDifference" {
+				once.Do(func() { post("pushed before the difference"); code, text = 500, "BUSY" })
+			}
+			return code, text
+		})
+		r.restart(t, "bob", func(*Grant) {
+			post("posted while the power was away")
+			r.log.locked(func() {
+				r.log.records, r.log.synced = r.log.records[:r.log.synced], 0
+				if told() > 0 {
+					t.Error("the tail was not cut off")
+				}
+			})
+		})
+		r.verify(t)
+	})
+}

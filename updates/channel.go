@@ -2,6 +2,7 @@ package updates
 
 import (
 	"container/heap"
+	"slices"
 )
 
 // place is a channel at rest: 8 bytes beside its id.
@@ -29,6 +30,9 @@ func (m *Machine) channelCounted(u Update) {
 			m.wantChannel(id, u.Pts)
 		}
 		return
+	case !known && !m.common.flowing():
+		m.hear(u)
+		return
 	case !known:
 		p.pts = int32(max(0, u.Pts-u.Count))
 		p.base = p.pts
@@ -51,6 +55,29 @@ func (m *Machine) channelCounted(u Update) {
 		m.old(&u)
 	default:
 		m.holdChannel(u, m.behind(id, u.Pts))
+	}
+}
+
+// hear keeps an update of an unknown channel until the difference that is under way has told whether
+// something went before it. Beyond the limit the channel itself is asked.
+func (m *Machine) hear(u Update) {
+	if !m.hold(&m.strangers, u) {
+		m.channelCounted(Update{Box: u.Box, Pts: u.Pts, TooLong: true})
+	}
+}
+
+// meet goes on with the updates of unknown channels when the common boxes are even again: a channel
+// that the difference named is asked, any other one begins with the first of them.
+func (m *Machine) meet() {
+	if len(m.strangers) == 0 || !m.common.flowing() {
+		return
+	}
+	list := m.strangers
+	m.strangers = nil
+	m.held -= len(list)
+	slices.SortStableFunc(list, byPts)
+	for _, u := range list {
+		m.channelCounted(u)
 	}
 }
 

@@ -9,6 +9,7 @@ type common struct {
 	basePts, baseQts int
 	asksState        bool // the call in flight is getState
 	refused          bool // the server does not take our position: getState
+	unasked          bool // a difference was due when it was refused: nobody told which channels have news
 	needed           bool // overflow: no use in waiting
 	lookBack         bool // ask from the durable date, which the channels behind hold
 	heldPts, heldQts []Update
@@ -20,6 +21,12 @@ func (c *common) set(s State) {
 }
 
 func (c *common) known() bool { return c.date > 0 }
+
+// refuse gives up the position: the server's state replaces it.
+func (c *common) refuse() {
+	c.refused = true
+	c.unasked = c.unasked || c.phase != phaseIdle
+}
 
 // flowing reports whether updates are applied as they come.
 func (c *common) flowing() bool { return c.phase == phaseIdle || c.phase == phaseWaiting }
@@ -84,7 +91,7 @@ func (m *Machine) commonCounted(u Update) {
 	}
 	switch {
 	case u.TooLong:
-		c.refused = true
+		c.refuse()
 		m.wantDifference()
 	case c.flowing() && judge(m.value(u.Box), &u) == verdictNext:
 		m.apply(&u)
@@ -136,8 +143,11 @@ func (m *Machine) stateReceived(s ServerState) {
 	} else {
 		m.gap(Box{Kind: BoxPts}, c.pts, s.Pts, GapReset)
 		m.gap(Box{Kind: BoxQts}, c.qts, s.Qts, GapReset)
+		if c.unasked { // of channels that are not known here
+			m.gap(Box{Kind: BoxDate}, c.durableDate, s.Date, GapReset)
+		}
 	}
-	c.refused = false
+	c.refused, c.unasked = false, false
 	c.date = s.Date
 	m.move(Box{Kind: BoxPts}, s.Pts) // all of them, even where nothing moves: a state is born
 	m.move(Box{Kind: BoxQts}, s.Qts)
@@ -238,7 +248,7 @@ func (m *Machine) differenceFailed(in DifferenceFailed) {
 	switch {
 	case c.phase != phaseAsking:
 	case in.Kind == FailureInvalid && !c.asksState:
-		c.refused = true
+		c.refuse()
 		m.ask()
 	default:
 		m.retry(&c.fill, in.RetryAfter)

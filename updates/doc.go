@@ -44,8 +44,10 @@
 // At most Config.MaxFills are asking; the channel that was heard of last goes first. An
 // update for an unknown channel starts its box right before that update (what came earlier
 // was before we knew the channel); updateChannelTooLong for an unknown channel starts it at
-// pts 1, as the server then either sends all or says how much is lost. When the server will
-// not show a channel any more, its box is forgotten and a gap event says so.
+// pts 1, as the server then either sends all or says how much is lost. While the common boxes are new,
+// asking or retrying, updates of unknown channels wait: we may have known the channel before a power
+// loss took the record of it, and the difference, asked from a date before that record, names it then.
+// When the server will not show a channel any more, its box is forgotten and a gap event says so.
 //
 // [Poll] asks a channel without a gap, once or for a while: in "at rest", its next call is then
 // due when the timeout of the last answer is over.

@@ -72,11 +72,13 @@ type Machine struct {
 	fills    map[int64]*channelFill // the channels that are not at rest
 	queue    turns                  // the channels behind that wait for a slot, and void entries
 	polls    map[int64]poll
-	order    uint64 // grows with each channel heard of
-	inFlight int    // channel differences asked
-	held     int    // updates held back in all boxes
-	seen     seen
-	heard    time.Time // of the server's last word
+	// strangers are updates of unknown channels that wait for the difference under way.
+	strangers []Update
+	order     uint64 // grows with each channel heard of
+	inFlight  int    // channel differences asked
+	held      int    // updates held back in all boxes
+	seen      seen
+	heard     time.Time // of the server's last word
 
 	emits  []Emit
 	calls  []Effect
@@ -142,7 +144,7 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 	case Behind:
 		m.wantDifference()
 	case Skip:
-		m.common.refused = true
+		m.common.refuse()
 		m.hurry()
 	case Affected:
 		m.counted(Update{Box: in.Box, Pts: in.Pts, Count: in.Count})
@@ -214,6 +216,7 @@ func (m *Machine) counted(u Update) {
 // settle decides what this step leaves to do: gaps to wait for, calls to make.
 func (m *Machine) settle() {
 	m.settleCommon()
+	m.meet()
 	m.askChannels()
 	m.releaseDate()
 }

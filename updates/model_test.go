@@ -38,6 +38,7 @@ type entry struct {
 	kind       string // new, edit, delete, vote
 	ids        []int
 	version    int
+	date       int
 }
 
 const (
@@ -91,7 +92,7 @@ func (m *model) happen(b *modelBox) updates.Update {
 	}
 	b.pts += e.count
 	e.pts = b.pts
-	b.date = m.date()
+	b.date, e.date = m.date(), m.date()
 	b.entries = append(b.entries, e)
 	return b.update(e)
 }

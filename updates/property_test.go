@@ -42,6 +42,7 @@ type world struct {
 	restarts int
 	tracing  bool
 	trace    []string
+	first    int // pts of the unknown channel where it was first told of, ever
 	crashAt  int // records until the crash; -1 = none planned
 	calm     bool
 	took     map[transition]int // transitions of the machine, counted
@@ -69,6 +70,14 @@ func (w *world) start() {
 	w.restarts++
 	w.tracef("start %v", state)
 	w.step(updates.Started{})
+}
+
+// losePower takes the last records from the log, which were not synced yet, and starts anew.
+func (w *world) losePower(records int) {
+	w.first = min(w.first, w.firstContact())
+	w.log = w.log[:max(0, len(w.log)-records)]
+	w.tracef("power loss: %d records", records)
+	w.start()
 }
 
 func (w *world) step(in updates.Input) {
@@ -275,13 +284,13 @@ func run(intn func(int) int, make func(updates.State) stepper) (*world, error) {
 }
 
 func (w *world) run() error {
-	w.server, w.now, w.crashAt = newModel(w.intn, modelChannels), epoch, -1
+	w.server, w.now, w.crashAt, w.first = newModel(w.intn, modelChannels), epoch, -1, 1<<30
 	w.start()
 	steps := 60 + w.intn(120)
 	restart, slice, long, channelLong := w.intn(steps), w.intn(steps), w.intn(steps), w.intn(steps)
 	for i := range steps {
 		if i == restart {
-			w.start()
+			w.losePower(restart % 8)
 		}
 		if i == slice {
 			w.provoke(0, sliceLimit+2)
@@ -309,7 +318,7 @@ func (w *world) check() error {
 	ids := map[string]bool{}
 	last := map[updates.Box]int{}
 	var gaps []updates.Gap
-	first := w.firstContact()
+	first := min(w.first, w.firstContact())
 	for _, r := range w.log {
 		if r.event.ID == "" {
 			continue
@@ -371,6 +380,9 @@ func reset(gaps []updates.Gap, box updates.Box) bool {
 
 func covered(gaps []updates.Gap, box updates.Box, e entry) bool {
 	return slices.ContainsFunc(gaps, func(g updates.Gap) bool {
+		if g.Box.Kind == updates.BoxDate {
+			return box.Channel == unknown && e.date <= g.To
+		}
 		return g.Box == box && e.pts > g.From && (e.pts-e.count < g.To || g.To == 0 || g.Box.Kind == updates.BoxChannel && g.Reason != updates.GapTooLong)
 	})
 }

@@ -95,14 +95,17 @@ func (m *Machine) hold(list *[]Update, u Update) bool {
 	return true
 }
 
+// byPts orders updates of a box by where they begin.
+func byPts(a, b Update) int {
+	return cmp.Or(cmp.Compare(a.Pts-a.Count, b.Pts-b.Count), cmp.Compare(a.Pts, b.Pts))
+}
+
 // drain applies what was held back, as far as it follows; true if something remains.
 func (m *Machine) drain(list *[]Update) bool {
 	if len(*list) == 0 {
 		return false
 	}
-	slices.SortStableFunc(*list, func(a, b Update) int {
-		return cmp.Or(cmp.Compare(a.Pts-a.Count, b.Pts-b.Count), cmp.Compare(a.Pts, b.Pts))
-	})
+	slices.SortStableFunc(*list, byPts)
 	left := (*list)[:0]
 	for _, u := range *list {
 		switch judge(m.value(u.Box), &u) {

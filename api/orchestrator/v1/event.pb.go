@@ -699,7 +699,7 @@ func (x *MessagesDeleted) GetIds() []int32 {
 type Gap struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which counter has the gap: `pts`, `qts`, `seq`, `channel:<id>`, or `log` when events were no
-	// longer retained.
+	// longer retained. `date` is a time, in Unix seconds: news of channels that were not known yet.
 	Box string `protobuf:"bytes,1,opt,name=box,proto3" json:"box,omitempty"`
 	// What was lost and why, one sentence.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
