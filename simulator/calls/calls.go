@@ -23,6 +23,7 @@ import (
 	"github.com/telefleet/orchestrator/simulator/calls/dialogs"
 	"github.com/telefleet/orchestrator/simulator/calls/files"
 	"github.com/telefleet/orchestrator/simulator/calls/messages"
+	"github.com/telefleet/orchestrator/simulator/calls/topics"
 	"github.com/telefleet/orchestrator/simulator/calls/users"
 	"github.com/telefleet/orchestrator/simulator/model"
 )
@@ -36,7 +37,7 @@ type Rooms struct {
 // Join registers the methods of all rooms.
 func Join(w *model.World) Rooms {
 	for _, register := range []func(*model.World){
-		users.Register, messages.Register, dialogs.Register, chats.Register, bots.Register,
+		users.Register, messages.Register, dialogs.Register, chats.Register, topics.Register, bots.Register,
 	} {
 		register(w)
 	}

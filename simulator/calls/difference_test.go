@@ -162,7 +162,7 @@ func randomStep(rt *rapid.T, b *simtest.Bench, people []*simtest.Session, group,
 	id := rapid.IntRange(1, 40).Draw(rt, "id")
 	text := rapid.StringMatching(`[a-z]{1,8}`).Draw(rt, "text")
 	// Refusals are fine: most random ids belong to nobody.
-	switch rapid.IntRange(0, 6).Draw(rt, "what") {
+	switch rapid.IntRange(0, 7).Draw(rt, "what") {
 	case 0, 1, 2:
 		_, _ = s.Write(in, text)
 	case 3:
@@ -173,6 +173,8 @@ func randomStep(rt *rapid.T, b *simtest.Bench, people []*simtest.Session, group,
 		_, _ = s.MessagesDeleteMessages(simtest.Ctx, &tg.MessagesDeleteMessagesRequest{Revoke: true, ID: []int{id, id + 3}})
 	case 5:
 		_, _ = s.ChannelsDeleteMessages(simtest.Ctx, &tg.ChannelsDeleteMessagesRequest{Channel: s.Channel(channel), ID: []int{id}})
+	case 7:
+		_, _ = s.MessagesUpdatePinnedMessage(simtest.Ctx, &tg.MessagesUpdatePinnedMessageRequest{Peer: in, ID: id, Unpin: id%3 == 0, PmOneside: id%2 == 0})
 	case 6:
 		_, _ = s.MessagesReadHistory(simtest.Ctx, &tg.MessagesReadHistoryRequest{Peer: in})
 	}

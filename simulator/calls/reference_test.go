@@ -109,6 +109,10 @@ func (r *reference) one(u tg.UpdateClass, whole bool) {
 		inChannel(u.Pts, u.PtsCount, func() { r.edited(box, u.Message) })
 	case *tg.UpdateDeleteChannelMessages:
 		inChannel(u.Pts, u.PtsCount, func() { r.message(box+" deleted", u.Messages...); r.message(box, u.Messages...) })
+	case *tg.UpdatePinnedMessages:
+		common(u.Pts, u.PtsCount, func() { r.message("pts pinned", u.Messages...) })
+	case *tg.UpdatePinnedChannelMessages:
+		inChannel(u.Pts, u.PtsCount, func() { r.message(box+" pinned", u.Messages...) })
 	case *tg.UpdateChannelTooLong:
 		r.channelDifference()
 	}
@@ -208,6 +212,8 @@ func (r *reference) check(rt *rapid.T, entries []model.Entry) {
 		case model.KindReadInbox, model.KindReadOutbox:
 			p := model.Peer{Kind: map[string]model.PeerKind{"user": model.PeerUser, "chat": model.PeerGroup}[e.ChatType], ID: e.PeerID}
 			ok = r.readUpTo[e.Kind+model.Encoded(p.TL())] >= e.MessageID
+		case model.KindPinned, model.KindUnpinned:
+			ok = r.seen[fmt.Sprint(e.Box, " pinned ", e.MessageID)]
 		case model.KindParticipant:
 			ok = true
 		}

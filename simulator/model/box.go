@@ -6,41 +6,12 @@ import (
 	"github.com/gotd/td/tg"
 )
 
-// Post is one message as it was written. In private chats and basic groups every
-// participant has a copy under an id of their own; in a channel the post has one id.
-type Post struct {
-	From      int64 // writer; 0 for a post in the name of a channel
-	To        Peer  // where it was written: the other user, the group or the channel
-	ID        int   // in a channel
-	Date      int
-	EditDate  int
-	Text      string
-	Entities  []tg.MessageEntityClass
-	Markup    tg.ReplyMarkupClass
-	Silent    bool
-	Action    tg.MessageActionClass // of a service message
-	Named     []int64               // users that entities and action name
-	Reply     *Post
-	Quote     string
-	Copies    map[int64]int // ids by owner
-	Media     Media         // nil: none
-	GroupedID int64         // of the album that the message is in; 0: none
-}
-
-// Media is what a message carries besides its text. Access hashes and file references differ
-// from viewer to viewer.
-type Media interface {
-	Render(viewer int64) tg.MessageMediaClass
-}
-
-// Mentions says whether the message makes this user known: as its writer or by name.
-func (p *Post) Mentions(id int64) bool { return p.From == id || slices.Contains(p.Named, id) }
-
 // Letter is one account's copy of a message.
 type Letter struct {
 	ID     int
 	Post   *Post
 	Dialog Peer // as the owner sees it
+	Pinned bool
 }
 
 // Dialog is what an account keeps about one of its chats.
@@ -48,7 +19,8 @@ type Dialog struct {
 	Peer            Peer
 	IDs             []int // of messages that still exist, ascending; not for channels
 	ReadIn, ReadOut int
-	Since           int // date on which it appeared
+	Since           int                  // date on which it appeared
+	Draft           tg.DraftMessageClass // nil: none
 }
 
 // Event is one change of a box: it holds positions (pts-count, pts].
@@ -155,62 +127,4 @@ func (u *User) Unread(d *Dialog) int {
 		}
 	}
 	return n
-}
-
-// RenderLetter renders an account's copy of a message.
-func (w *World) RenderLetter(u *User, m *Letter) tg.MessageClass {
-	return renderPost(m.Post, m.ID, m.Dialog, u.ID, m.replyID(u))
-}
-
-// replyID is the owner's id of the message that this one answers; 0 if it has none.
-func (m *Letter) replyID(u *User) int {
-	if m.Post.Reply == nil {
-		return 0
-	}
-	return m.Post.Reply.Copies[u.ID]
-}
-
-func replyHeader(p *Post, id int) tg.MessageReplyHeaderClass {
-	if id == 0 {
-		return nil
-	}
-	h := &tg.MessageReplyHeader{ReplyToMsgID: id}
-	if p.Quote != "" {
-		h.Quote = true
-		h.SetQuoteText(p.Quote)
-	}
-	return h
-}
-
-func renderPost(p *Post, id int, dialog Peer, viewer int64, replyID int) tg.MessageClass {
-	out := p.From == viewer && p.From != 0
-	if p.Action != nil {
-		s := &tg.MessageService{ID: id, Out: out, PeerID: dialog.TL(), Date: p.Date, Action: p.Action, Silent: p.Silent}
-		if p.From != 0 && dialog.Kind != PeerUser {
-			s.SetFromID(&tg.PeerUser{UserID: p.From})
-		}
-		return s
-	}
-	m := &tg.Message{
-		ID: id, Out: out, PeerID: dialog.TL(), Date: p.Date, Message: p.Text,
-		Entities: p.Entities, Silent: p.Silent, ReplyMarkup: p.Markup, EditDate: p.EditDate,
-	}
-	switch {
-	case p.From == 0:
-		m.Post = true
-		m.SetViews(1)
-		m.SetForwards(0)
-	case dialog.Kind != PeerUser:
-		m.SetFromID(&tg.PeerUser{UserID: p.From})
-	}
-	if h := replyHeader(p, replyID); h != nil {
-		m.SetReplyTo(h)
-	}
-	if p.Media != nil {
-		m.SetMedia(p.Media.Render(viewer))
-	}
-	if p.GroupedID != 0 {
-		m.SetGroupedID(p.GroupedID)
-	}
-	return m
 }

@@ -12,6 +12,9 @@ type Channel struct {
 	Title, About string
 	Username     string
 	Broadcast    bool
+	Forum        bool
+	Noforwards   bool
+	Topics       map[int]*Topic // of a forum
 	Date         int
 	Members      map[int64]*Member
 	Order        []int64 // members in order of joining
@@ -32,7 +35,7 @@ func (w *World) ViewChannel(viewer *User, ch *Channel, min bool) tg.ChatClass {
 	m := ch.Members[viewer.ID]
 	c := &tg.Channel{
 		ID: ch.ID, Title: ch.Title, Username: ch.Username, Photo: &tg.ChatPhotoEmpty{}, Date: ch.Date,
-		Broadcast: ch.Broadcast, Megagroup: !ch.Broadcast,
+		Broadcast: ch.Broadcast, Megagroup: !ch.Broadcast, Forum: ch.Forum, Noforwards: ch.Noforwards,
 	}
 	if min {
 		c.Min = true

@@ -49,6 +49,35 @@ func (w *World) recipients(p *Post) []int64 {
 	return []int64{p.To.ID}
 }
 
+// Send writes a message where it is to go and pushes it. It returns the updates and the writer's id of it.
+func (w *World) Send(p *Post, cause *Key) (*Bundle, int) {
+	if p.To.Kind == PeerChannel {
+		return w.Publish(w.Channels[p.To.ID], p, w.Users[p.From], cause), p.ID
+	}
+	b, e := w.Deliver(p, cause)
+	return b, e.IDs[0]
+}
+
+// EditLetters tells everybody who has a copy that a message has changed, and returns the bundle of
+// the one who changed it.
+func (w *World) EditLetters(p *Post, by *User, cause *Key) *Bundle {
+	var own *Bundle
+	for _, id := range Owners(p) {
+		u := w.Users[id]
+		m := u.Box.Messages[p.Copies[id]]
+		e := w.Record(u, Event{Count: 1, Kind: KindMessageEdited, IDs: []int{m.ID}, Dialog: m.Dialog}, p.From, p.From == id)
+		b := w.Bundle(u, &tg.UpdateEditMessage{Message: w.RenderLetter(u, m), Pts: e.Pts, PtsCount: e.Count})
+		b.Refs.Post(p, m.Dialog)
+		if u == by {
+			own = b
+			w.SendTo(u, b, cause)
+			continue
+		}
+		w.SendTo(u, b, nil)
+	}
+	return own
+}
+
 // Tell writes a private message without a query: a scripted person, or Telegram itself.
 func (w *World) Tell(from, to *User, text string) int {
 	p := &Post{From: from.ID, To: to.Peer(), Date: w.Now(), Text: text, Copies: map[int64]int{}}

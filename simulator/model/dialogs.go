@@ -7,6 +7,9 @@ func (c *Call) DialogOf(of *Dialog, top int) *tg.Dialog {
 	d := &tg.Dialog{
 		Peer: of.Peer.TL(), TopMessage: top, ReadInboxMaxID: of.ReadIn, ReadOutboxMaxID: of.ReadOut,
 	}
+	if of.Draft != nil {
+		d.SetDraft(of.Draft)
+	}
 	if of.Peer.Kind != PeerChannel {
 		d.UnreadCount = c.User.Unread(of)
 		return d

@@ -35,6 +35,7 @@ type merged struct {
 	edits   map[int]Event
 	erased  Event
 	reads   map[readKey]Event
+	pins    []Event
 	pts     int // after the last change
 	further bool
 }
@@ -62,6 +63,8 @@ func merge(events []Event, pts, limit int) merged {
 		case KindMessagesDeleted:
 			m.erased.IDs = append(m.erased.IDs, e.IDs...)
 			m.erased.Pts, m.erased.Count = e.Pts, m.erased.Count+e.Count
+		case KindPinned, KindUnpinned:
+			m.pins = append(m.pins, e)
 		default:
 			m.reads[readKey{e.Dialog, e.Kind}] = e
 		}
@@ -144,6 +147,10 @@ func (c *Call) letters(m merged, r *Refs) (fresh []tg.MessageClass, other []tg.U
 			Messages: m.erased.IDs, Pts: m.erased.Pts, PtsCount: m.erased.Count,
 		})
 	}
+	for _, e := range m.pins {
+		other = append(other, pinUpdate(e))
+		r.Peer(e.Dialog)
+	}
 	reads := make([]Event, 0, len(m.reads))
 	for _, e := range m.reads {
 		reads = append(reads, e)
@@ -207,7 +214,7 @@ func (c *Call) getChannelDifference(q *tg.UpdatesGetChannelDifferenceRequest) (b
 	out := &tg.UpdatesChannelDifference{Final: !m.further, Pts: m.pts}
 	for _, id := range m.fresh {
 		if p := ch.Posts[id]; p != nil {
-			out.NewMessages = append(out.NewMessages, ch.Render(p, c.User.ID))
+			out.NewMessages = append(out.NewMessages, c.World.RenderPost(ch, p, c.User.ID))
 			r.Post(p, ch.Peer())
 		}
 	}
@@ -215,7 +222,7 @@ func (c *Call) getChannelDifference(q *tg.UpdatesGetChannelDifferenceRequest) (b
 		if p := ch.Posts[id]; p != nil {
 			e := m.edits[id]
 			out.OtherUpdates = append(out.OtherUpdates, &tg.UpdateEditChannelMessage{
-				Message: ch.Render(p, c.User.ID), Pts: e.Pts, PtsCount: e.Count,
+				Message: c.World.RenderPost(ch, p, c.User.ID), Pts: e.Pts, PtsCount: e.Count,
 			})
 			r.Post(p, ch.Peer())
 		}
@@ -224,6 +231,9 @@ func (c *Call) getChannelDifference(q *tg.UpdatesGetChannelDifferenceRequest) (b
 		out.OtherUpdates = append(out.OtherUpdates, &tg.UpdateDeleteChannelMessages{
 			ChannelID: ch.ID, Messages: m.erased.IDs, Pts: m.erased.Pts, PtsCount: m.erased.Count,
 		})
+	}
+	for _, e := range m.pins {
+		out.OtherUpdates = append(out.OtherUpdates, pinUpdate(e))
 	}
 	if out.Final {
 		out.SetTimeout(c.World.Config.ChannelTimeout)

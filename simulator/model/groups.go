@@ -6,6 +6,7 @@ import "github.com/gotd/td/tg"
 type Group struct {
 	ID, Creator int64
 	Title       string
+	Noforwards  bool
 	Date        int
 	Version     int
 	Members     map[int64]*Member
@@ -39,7 +40,7 @@ func (g *Group) Peer() Peer { return GroupPeer(g.ID) }
 func (w *World) ViewGroup(viewer *User, g *Group) tg.ChatClass {
 	c := &tg.Chat{
 		ID: g.ID, Title: g.Title, Photo: &tg.ChatPhotoEmpty{}, ParticipantsCount: len(g.Members),
-		Date: g.Date, Version: g.Version, Creator: g.Creator == viewer.ID,
+		Date: g.Date, Version: g.Version, Creator: g.Creator == viewer.ID, Noforwards: g.Noforwards,
 		Left: g.Members[viewer.ID] == nil,
 	}
 	c.SetDefaultBannedRights(tg.ChatBannedRights{UntilDate: Unlimited})

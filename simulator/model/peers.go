@@ -181,8 +181,24 @@ func (r *Refs) Post(p *Post, dialog Peer) {
 	if p.From != 0 {
 		r.User(p.From)
 	}
+	r.Peer(p.As)
+	if p.Forward != nil {
+		r.Peer(p.Forward.From)
+		r.Peer(p.Forward.SavedFrom)
+	}
+	if p.Reply != nil && p.Reply.Elsewhere != (Peer{}) {
+		r.Peer(p.Reply.Post.Author())
+		if p.Reply.Elsewhere.Kind == PeerChannel {
+			r.Peer(p.Reply.Elsewhere)
+		}
+	}
 	for _, id := range p.Named {
 		r.User(id)
+	}
+	if p.From != 0 { // else the authors are not told
+		for _, by := range p.Reactions[max(0, len(p.Reactions)-shownReactors):] {
+			r.Peer(by.By)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"slices"
 	"strconv"
 
 	"github.com/gotd/td/tg"
@@ -18,7 +17,7 @@ func (c *Call) ChannelMessages(ch *Channel, ids []int, count int) *tg.MessagesCh
 			out.Messages = append(out.Messages, &tg.MessageEmpty{ID: id})
 			continue
 		}
-		out.Messages = append(out.Messages, ch.Render(p, c.User.ID))
+		out.Messages = append(out.Messages, c.World.RenderPost(ch, p, c.User.ID))
 		r.Post(p, ch.Peer())
 	}
 	out.Chats, out.Users = r.TLChats(), r.TLUsers()
@@ -37,19 +36,9 @@ func (w *World) Change(ch *Channel, e Event, from, by int64) Event {
 	return e
 }
 
-// Render renders a post of a channel for a viewer.
-func (ch *Channel) Render(p *Post, viewer int64) tg.MessageClass {
-	reply := 0
-	if p.Reply != nil {
-		reply = p.Reply.ID
-	}
-	return renderPost(p, p.ID, ch.Peer(), viewer, reply)
-}
-
 // Publish writes a post into a channel and pushes it to the members. It returns the
 // writer's own bundle; cause is the key that did it.
-func (w *World) Publish(ch *Channel, p *Post, cause *Key, randomID int64) *Bundle {
-	by := w.Users[p.From]
+func (w *World) Publish(ch *Channel, p *Post, by *User, cause *Key) *Bundle {
 	if ch.Broadcast {
 		p.From = 0
 	}
@@ -61,8 +50,8 @@ func (w *World) Publish(ch *Channel, p *Post, cause *Key, randomID int64) *Bundl
 		m.ReadIn = p.ID
 	}
 	e := w.Change(ch, Event{Count: 1, Kind: KindMessageNew, IDs: []int{p.ID}}, p.From, by.ID)
-	b := w.ToMembers(ch, by, cause, func(u *User) *Bundle {
-		b := w.Bundle(u, &tg.UpdateNewChannelMessage{Message: ch.Render(p, u.ID), Pts: e.Pts, PtsCount: e.Count})
+	return w.ToMembers(ch, by, cause, func(u *User) *Bundle {
+		b := w.Bundle(u, &tg.UpdateNewChannelMessage{Message: w.RenderPost(ch, p, u.ID), Pts: e.Pts, PtsCount: e.Count})
 		b.Refs.Post(p, ch.Peer())
 		if u != by && !u.Bot && p.Action == nil && w.Chance(chanceMin) {
 			delete(b.Refs.users, p.From)
@@ -73,10 +62,6 @@ func (w *World) Publish(ch *Channel, p *Post, cause *Key, randomID int64) *Bundl
 		}
 		return b
 	})
-	if randomID != 0 {
-		b.Updates = slices.Insert(b.Updates, 0, tg.UpdateClass(&tg.UpdateMessageID{ID: p.ID, RandomID: randomID}))
-	}
-	return b
 }
 
 // ToMembers pushes a bundle to every member and returns that of the one who caused it.
@@ -98,7 +83,7 @@ func (w *World) EditPost(ch *Channel, p *Post, cause *Key) *Bundle {
 	by := w.Users[cause.UserID]
 	e := w.Change(ch, Event{Count: 1, Kind: KindMessageEdited, IDs: []int{p.ID}}, p.From, by.ID)
 	return w.ToMembers(ch, by, cause, func(u *User) *Bundle {
-		b := w.Bundle(u, &tg.UpdateEditChannelMessage{Message: ch.Render(p, u.ID), Pts: e.Pts, PtsCount: e.Count})
+		b := w.Bundle(u, &tg.UpdateEditChannelMessage{Message: w.RenderPost(ch, p, u.ID), Pts: e.Pts, PtsCount: e.Count})
 		b.Refs.Post(p, ch.Peer())
 		return b
 	})

@@ -111,7 +111,7 @@ func (w *World) newLetter(u *User, m *Letter, e Event) *Bundle {
 	p := m.Post
 	b := w.Bundle(u, &tg.UpdateNewMessage{Message: w.RenderLetter(u, m), Pts: e.Pts, PtsCount: e.Count})
 	b.Refs.Post(p, m.Dialog)
-	if p.Action != nil || p.Markup != nil || p.Media != nil || m.Dialog.ID == u.ID {
+	if !p.plain() || m.Dialog.ID == u.ID {
 		return b
 	}
 	out := p.From == u.ID
@@ -143,15 +143,15 @@ func (w *World) newLetter(u *User, m *Letter, e Event) *Bundle {
 	return b
 }
 
-// AddQts advances a bot's qts by one update and pushes it.
-func (w *World) AddQts(u *User, dialog Peer, set func(qts int) tg.UpdateClass, named ...int64) {
+// AddQts advances a bot's qts by one update, which the ledger has under this kind, and pushes it.
+func (w *World) AddQts(u *User, kind string, dialog Peer, set func(qts int) tg.UpdateClass, named ...int64) {
 	u.Box.Qts++
 	q := qevent{qts: u.Box.Qts, update: set(u.Box.Qts), refs: []Peer{dialog}}
 	for _, id := range named {
 		q.refs = append(q.refs, UserPeer(id))
 	}
 	u.Box.qevents = trim(append(u.Box.qevents, q))
-	w.owe(u, Event{Pts: q.qts, Kind: KindParticipant, Dialog: dialog, Date: w.Now()}, "qts", 0, false)
+	w.owe(u, Event{Pts: q.qts, Kind: kind, Dialog: dialog, Date: w.Now()}, "qts", 0, false)
 	b := w.Bundle(u, q.update)
 	for _, p := range q.refs {
 		b.Refs.Peer(p)

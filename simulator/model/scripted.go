@@ -47,7 +47,7 @@ func (w *World) Gather(title string, users ...int64) (int64, error) {
 			w.Enter(ch, w.Users[id], users[0])
 		}
 	}
-	w.Publish(ch, &Post{From: users[0], To: ch.Peer(), Date: ch.Date, Action: &tg.MessageActionChannelCreate{Title: title}}, nil, 0)
+	w.Publish(ch, &Post{From: users[0], To: ch.Peer(), Date: ch.Date, Action: &tg.MessageActionChannelCreate{Title: title}}, w.Users[users[0]], nil)
 	return ch.ID, nil
 }
 
@@ -61,7 +61,7 @@ func (w *World) Post(from, channelID int64, text string) (int, error) {
 		return 0, fmt.Errorf("post: channel and member must exist and the text must not be empty (got %d, %d)", channelID, from)
 	}
 	p := &Post{From: from, To: ch.Peer(), Date: w.Now(), Text: text}
-	w.Publish(ch, p, nil, 0)
+	w.Publish(ch, p, w.Users[from], nil)
 	return p.ID, nil
 }
 

@@ -69,6 +69,8 @@ type User struct {
 	Bot                bool
 	Deactivated        bool
 	Online             bool
+	Premium            bool
+	Recent             []tg.ReactionClass // reactions used last, the newest first
 	Password           *srp.Password
 	LogoutTokens       map[string]bool
 	Box                Box
@@ -185,7 +187,7 @@ func (w *World) ViewUser(viewer *User, id int64, min bool) tg.UserClass {
 	if u == nil {
 		return &tg.UserEmpty{ID: id}
 	}
-	v := &tg.User{ID: id, FirstName: u.First, Bot: u.Bot}
+	v := &tg.User{ID: id, FirstName: u.First, Bot: u.Bot, Premium: u.Premium}
 	if u.Bot {
 		v.BotInfoVersion, v.BotChatHistory = 1, true
 	} else if id != ServiceUserID {

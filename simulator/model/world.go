@@ -62,6 +62,7 @@ type Config struct {
 
 	DifferenceSlice   int           // events in one answer to updates.getDifference. Default 100
 	DifferenceTooLong int           // a gap above this is answered by differenceTooLong. Default 5000
+	AffectedSlice     int           // messages that one of the queries changes which say how many are left. Default 100
 	ChannelTooLong    int           // the same for a channel. Default 1000
 	ChannelLookback   time.Duration // updates.getDifference names channels that changed this long before its date. Default 5 min
 	ChannelTimeout    int           // seconds after which a final channel difference may be asked again. Default 30
@@ -83,6 +84,7 @@ func (c *Config) fill() {
 	}
 	setDefault(&c.DifferenceSlice, 100)
 	setDefault(&c.DifferenceTooLong, 5000)
+	setDefault(&c.AffectedSlice, 100)
 	setDefault(&c.ChannelTooLong, 1000)
 	setDefault(&c.ChannelLookback, 5*time.Minute)
 	setDefault(&c.ChannelTimeout, 30)
@@ -131,11 +133,20 @@ type World struct {
 	Usernames map[string]Peer  // by Fold
 	Groups    map[int64]*Group
 	Channels  map[int64]*Channel
+	Scheduled map[ScheduleKey]*Queue
+	Acting    map[Actor]tg.SendMessageActionClass // who types, records or uploads
 
 	keys   map[int64]*Key
 	ledger Ledger
 
 	lastUser, lastGroup, lastChannel int64
+}
+
+// Actor is somebody who does something in a chat that others see, such as typing.
+type Actor struct {
+	User  int64
+	Chat  Peer // as the actor sees it
+	Topic int  // 0: none
 }
 
 // New returns an empty World. Its only inhabitant is Telegram's service account 777000.
@@ -147,6 +158,7 @@ func New(cfg Config, push Pusher) *World {
 		table: map[uint32]method{}, names: tg.TypesMap(),
 		Users: map[int64]*User{}, Phones: map[string]*User{}, Tokens: map[string]*User{},
 		Usernames: map[string]Peer{}, Groups: map[int64]*Group{}, Channels: map[int64]*Channel{},
+		Scheduled: map[ScheduleKey]*Queue{}, Acting: map[Actor]tg.SendMessageActionClass{},
 		keys:     map[int64]*Key{},
 		lastUser: firstUserID, lastGroup: firstGroupID, lastChannel: firstChannelID,
 	}

@@ -14,16 +14,19 @@ func createChannel(c *model.Call, q *tg.ChannelsCreateChannelRequest) (bin.Encod
 	if q.Title == "" {
 		return nil, model.RPCError(400, "CHAT_TITLE_EMPTY")
 	}
-	if q.Forum {
-		return nil, model.RPCError(400, "INPUT_METHOD_INVALID_channels.createChannel: forum is not modelled")
+	if q.Forum && !q.Megagroup {
+		return nil, model.RPCError(400, "CHANNEL_INVALID")
 	}
 	if len(c.User.Channels) >= model.MaxChannels {
 		return nil, model.RPCError(400, "CHANNELS_TOO_MUCH")
 	}
 	ch := c.World.NewChannel(c.User, q.Title, !q.Megagroup)
-	ch.About = q.About
+	ch.About, ch.Forum = q.About, q.Forum
+	if q.Forum {
+		ch.Topics = map[int]*model.Topic{model.GeneralTopic: {ID: model.GeneralTopic, Title: "General", Creator: c.User.ID, Date: ch.Date}}
+	}
 	p := &model.Post{From: c.User.ID, To: ch.Peer(), Date: ch.Date, Action: &tg.MessageActionChannelCreate{Title: q.Title}}
-	b := c.World.Publish(ch, p, c.Key, 0)
+	b := c.World.Publish(ch, p, c.User, c.Key)
 	return c.World.Answer(b.Lead([]tg.UpdateClass{&tg.UpdateChannel{ChannelID: ch.ID}})), nil
 }
 
@@ -34,7 +37,7 @@ func membershipChanged(w *model.World, ch *model.Channel, u *model.User, actor i
 	b.Seq = true
 	w.SendTo(u, b, except)
 	if u.Bot {
-		w.AddQts(u, ch.Peer(), func(qts int) tg.UpdateClass {
+		w.AddQts(u, model.KindParticipant, ch.Peer(), func(qts int) tg.UpdateClass {
 			return &tg.UpdateChannelParticipant{
 				ChannelID: ch.ID, Date: w.Now(), ActorID: actor, UserID: u.ID, Qts: qts,
 				PrevParticipant: before, NewParticipant: ch.Participant(u.ID, 0),
@@ -82,7 +85,7 @@ func inviteToChannel(c *model.Call, q *tg.ChannelsInviteToChannelRequest) (bin.E
 			From: c.User.ID, To: ch.Peer(), Date: c.World.Now(), Named: ids,
 			Action: &tg.MessageActionChatAddUser{Users: ids},
 		}
-		b = c.World.Publish(ch, p, c.Key, 0)
+		b = c.World.Publish(ch, p, c.User, c.Key)
 	}
 	return &tg.MessagesInvitedUsers{Updates: c.World.Answer(b)}, nil
 }
@@ -105,7 +108,7 @@ func joinChannel(c *model.Call, q *tg.ChannelsJoinChannelRequest) (bin.Encoder, 
 			From: c.User.ID, To: ch.Peer(), Date: c.World.Now(),
 			Action: &tg.MessageActionChatAddUser{Users: []int64{c.User.ID}}, Named: []int64{c.User.ID},
 		}
-		b.Updates = append(b.Updates, c.World.Publish(ch, p, c.Key, 0).Updates...)
+		b.Updates = append(b.Updates, c.World.Publish(ch, p, c.User, c.Key).Updates...)
 		b.Refs.Post(p, ch.Peer())
 	}
 	return &tg.MessagesChatInviteJoinResultOk{Updates: c.World.Answer(b)}, nil
@@ -128,7 +131,7 @@ func leaveChannel(c *model.Call, q *tg.ChannelsLeaveChannelRequest) (bin.Encoder
 		c.World.Publish(ch, &model.Post{
 			From: c.User.ID, To: ch.Peer(), Date: c.World.Now(),
 			Action: &tg.MessageActionChatDeleteUser{UserID: c.User.ID}, Named: []int64{c.User.ID},
-		}, c.Key, 0)
+		}, c.User, c.Key)
 	}
 	return c.World.Answer(membershipChanged(c.World, ch, c.User, c.User.ID, before, c.Key)), nil
 }

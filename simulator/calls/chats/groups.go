@@ -56,7 +56,7 @@ func groupQts(c *model.Call, g *model.Group, id int64, before tg.ChatParticipant
 	if !u.Bot {
 		return
 	}
-	c.World.AddQts(u, model.GroupPeer(g.ID), func(qts int) tg.UpdateClass {
+	c.World.AddQts(u, model.KindParticipant, model.GroupPeer(g.ID), func(qts int) tg.UpdateClass {
 		out := &tg.UpdateChatParticipant{ChatID: g.ID, Date: c.World.Now(), ActorID: c.User.ID, UserID: id, Qts: qts}
 		out.PrevParticipant, out.NewParticipant = before, g.Participant(id)
 		return out

@@ -117,7 +117,7 @@ func render(c *model.Call, rows []row) *tg.MessagesPeerDialogs {
 		case r.top == 0:
 		case r.d.Peer.Kind == model.PeerChannel:
 			ch := c.World.Channels[r.d.Peer.ID]
-			out.Messages = append(out.Messages, ch.Render(ch.Posts[r.top], c.User.ID))
+			out.Messages = append(out.Messages, c.World.RenderPost(ch, ch.Posts[r.top], c.User.ID))
 			refs.Post(ch.Posts[r.top], r.d.Peer)
 		default:
 			m := c.User.Box.Messages[r.top]

@@ -20,6 +20,7 @@ func Register(w *model.World) {
 	model.On(w, model.UserOnly, getDialogs)
 	model.On(w, model.UserOnly, getPeerDialogs)
 	model.On(w, model.UserOnly, getHistory)
+	model.On(w, model.UserOnly, search)
 	model.On(w, model.UserOnly, readHistory)
 	model.On(w, model.UserOnly, readChannelHistory)
 }

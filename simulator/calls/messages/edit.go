@@ -14,51 +14,68 @@ func editMessage(c *model.Call, q *tg.MessagesEditMessageRequest) (bin.Encoder, 
 	if err != nil {
 		return nil, err
 	}
-	if q.Media != nil || q.ScheduleDate != 0 {
-		return nil, model.RPCError(400, "INPUT_METHOD_INVALID_messages.editMessage: media and schedule_date are not modelled")
+	if q.Media != nil || q.ScheduleRepeatPeriod != 0 || q.QuickReplyShortcutID != 0 {
+		return nil, model.RPCError(400, "INPUT_METHOD_INVALID_messages.editMessage: media, repetition and quick replies are not modelled")
 	}
-	p := c.Find(in, q.ID)
+	var p *model.Post
+	if q.ScheduleDate != 0 {
+		p = c.World.Scheduled[c.ScheduleKey(in)].Find(q.ID)
+	} else {
+		p = c.Find(in, q.ID)
+	}
 	if p == nil || p.Action != nil {
 		return nil, model.RPCError(400, "MESSAGE_ID_INVALID")
 	}
 	if !mayEdit(c, p) {
 		return nil, model.RPCError(403, "MESSAGE_AUTHOR_REQUIRED")
 	}
-	if !c.User.Bot && c.World.Now()-p.Date > model.EditTimeLimit {
+	if q.ScheduleDate == 0 && !c.User.Bot && in != c.User.Peer() && c.World.Now()-p.Date > model.EditTimeLimit {
 		return nil, model.RPCError(400, "MESSAGE_EDIT_TIME_EXPIRED")
 	}
+	if err := change(c, p, q); err != nil {
+		return nil, err
+	}
+	if q.ScheduleDate != 0 {
+		return c.World.Answer(scheduled(c, p)), nil
+	}
+	p.EditDate = max(c.World.Now(), p.EditDate)
+	if in.Kind == model.PeerChannel {
+		return c.World.Answer(c.World.EditPost(c.World.Channels[in.ID], p, c.Key)), nil
+	}
+	return c.World.Answer(c.World.EditLetters(p, c.User, c.Key)), nil
+}
+
+// change gives a message its new content.
+func change(c *model.Call, p *model.Post, q *tg.MessagesEditMessageRequest) error {
+	_, preview := p.Media.(model.Webpage)
 	d := draft{text: p.Text, entities: p.Entities, named: p.Named, markup: q.ReplyMarkup}
 	if q.Flags.Has(11) {
-		if d, err = compose(c, q.Message, q.Entities, q.ReplyMarkup, p.Media != nil); err != nil {
-			return nil, err
+		var err error
+		if d, err = compose(c, q.Message, q.Entities, q.ReplyMarkup, p.Media != nil && !preview); err != nil {
+			return err
 		}
 	}
 	if !c.User.Bot {
 		d.markup = p.Markup
 	}
-	if d.text == p.Text && sameTL(d.entities, p.Entities) && sameMarkup(d.markup, p.Markup) {
-		return nil, model.RPCError(400, "MESSAGE_NOT_MODIFIED")
-	}
-	p.Text, p.Entities, p.Named, p.Markup = d.text, d.entities, d.named, d.markup
-	p.EditDate = max(c.World.Now(), p.EditDate)
-	if in.Kind == model.PeerChannel {
-		return c.World.Answer(c.World.EditPost(c.World.Channels[in.ID], p, c.Key)), nil
-	}
-	var own *model.Bundle
-	for _, id := range model.Owners(p) {
-		u := c.World.Users[id]
-		m := u.Box.Messages[p.Copies[id]]
-		e := c.World.Record(u, model.Event{Count: 1, Kind: model.KindMessageEdited, IDs: []int{m.ID}, Dialog: m.Dialog}, p.From, p.From == id)
-		b := c.World.Bundle(u, &tg.UpdateEditMessage{Message: c.World.RenderLetter(u, m), Pts: e.Pts, PtsCount: e.Count})
-		b.Refs.Post(p, m.Dialog)
-		if u == c.User {
-			own = b
-			c.World.SendTo(u, b, c.Key)
-			continue
+	media := p.Media
+	if preview || media == nil {
+		media = nil
+		if url := link.FindString(d.text); url != "" && !q.NoWebpage {
+			media = model.Webpage{URL: url}
 		}
-		c.World.SendTo(u, b, nil)
 	}
-	return c.World.Answer(own), nil
+	date := p.Date
+	if q.ScheduleDate != 0 {
+		date = q.ScheduleDate
+	}
+	if d.text == p.Text && date == p.Date && media == p.Media && q.InvertMedia == p.InvertMedia &&
+		sameTL(d.entities, p.Entities) && sameMarkup(d.markup, p.Markup) {
+		return model.RPCError(400, "MESSAGE_NOT_MODIFIED")
+	}
+	p.Text, p.Entities, p.Named, p.Markup, p.Media = d.text, d.entities, d.named, d.markup, media
+	p.InvertMedia, p.Date = q.InvertMedia, date
+	return nil
 }
 
 func mayEdit(c *model.Call, p *model.Post) bool {

@@ -7,22 +7,26 @@ import (
 	"github.com/telefleet/orchestrator/simulator/model"
 )
 
-// ids of the messages that are asked for; 0 for those that are not modelled.
-func messageIDs(in []tg.InputMessageClass) ([]int, error) {
+// messageIDs are those of the messages that are asked for; 0 for those that are not there. pinned is
+// the newest pinned message.
+func messageIDs(in []tg.InputMessageClass, pinned int) ([]int, error) {
 	if len(in) > model.MaxRequestIDs {
 		return nil, model.RPCError(400, "MSG_ID_INVALID")
 	}
 	ids := make([]int, len(in))
 	for i, m := range in {
-		if id, ok := m.(*tg.InputMessageID); ok {
-			ids[i] = id.ID
+		switch m := m.(type) {
+		case *tg.InputMessageID:
+			ids[i] = m.ID
+		case *tg.InputMessagePinned:
+			ids[i] = pinned
 		}
 	}
 	return ids, nil
 }
 
 func getMessages(c *model.Call, q *tg.MessagesGetMessagesRequest) (bin.Encoder, error) {
-	ids, err := messageIDs(q.ID)
+	ids, err := messageIDs(q.ID, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +50,11 @@ func getChannelMessages(c *model.Call, q *tg.ChannelsGetMessagesRequest) (bin.En
 	if err != nil {
 		return nil, err
 	}
-	ids, err := messageIDs(q.ID)
+	pinned := 0
+	if all := c.PinnedIn(ch.Peer()); len(all) > 0 {
+		pinned = all[len(all)-1]
+	}
+	ids, err := messageIDs(q.ID, pinned)
 	if err != nil {
 		return nil, err
 	}

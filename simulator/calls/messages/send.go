@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"regexp"
 	"slices"
 	"unicode/utf16"
 
@@ -15,19 +16,25 @@ const chanceSentFull = 0.4
 
 // Outgoing is one message that the caller wants to write, as the queries that send have it.
 type Outgoing struct {
-	Peer      tg.InputPeerClass
-	ReplyTo   tg.InputReplyToClass // nil: none
-	Text      string               // a caption if there is media
-	Entities  []tg.MessageEntityClass
-	Markup    tg.ReplyMarkupClass // nil: none
-	RandomID  int64
-	Silent    bool
-	Media     model.Media // nil: none
-	GroupedID int64       // of an album; 0: none
+	Peer     tg.InputPeerClass
+	ReplyTo  tg.InputReplyToClass // nil: none
+	SendAs   tg.InputPeerClass    // nil: the caller
+	Text     string               // a caption if there is media
+	Entities []tg.MessageEntityClass
+	Markup   tg.ReplyMarkupClass // nil: none
+	RandomID int64
+	model.Options
+	ClearDraft   bool
+	NoWebpage    bool
+	ScheduleDate int            // 0: now
+	Media        model.Media    // nil: none
+	GroupedID    int64          // of an album; 0: none
+	Forward      *model.Forward // nil: it is no forward
+	Named        []int64        // users that a forwarded message names
 }
 
-// Write checks all messages, then writes them in order, and returns what the caller is
-// answered. If one is refused, none is written.
+// Write checks all messages, then writes them in order, or lets them wait for their time, and returns
+// what the caller is answered. If one is refused, none is written.
 func Write(c *model.Call, all ...Outgoing) (*tg.Updates, error) {
 	posts := make([]*model.Post, len(all))
 	ids := map[int64]bool{}
@@ -44,21 +51,29 @@ func Write(c *model.Call, all ...Outgoing) (*tg.Updates, error) {
 		}
 		ids[out.RandomID], posts[i] = true, p
 	}
+	waits, err := later(c, all[0], posts)
+	if err != nil {
+		return nil, err
+	}
 	var whole *model.Bundle
 	for i, p := range posts {
 		c.User.Remember(all[i].RandomID)
-		whole = whole.And(post(c, p, all[i].RandomID))
+		if waits {
+			whole = whole.And(wait(c, p, all[i].RandomID))
+		} else {
+			whole = whole.And(post(c, p, all[i].RandomID))
+		}
+	}
+	if all[0].ClearDraft {
+		setDraft(c, posts[0].To, nil)
 	}
 	return c.World.Answer(whole), nil
 }
 
 // post writes one message and returns the writer's updates, the random_id first.
 func post(c *model.Call, p *model.Post, randomID int64) *model.Bundle {
-	if p.To.Kind == model.PeerChannel {
-		return c.World.Publish(c.World.Channels[p.To.ID], p, c.Key, randomID)
-	}
-	b, e := c.World.Deliver(p, c.Key)
-	b.Updates = slices.Insert(b.Updates, 0, tg.UpdateClass(&tg.UpdateMessageID{ID: e.IDs[0], RandomID: randomID}))
+	b, id := c.World.Send(p, c.Key)
+	b.Updates = slices.Insert(b.Updates, 0, tg.UpdateClass(&tg.UpdateMessageID{ID: id, RandomID: randomID}))
 	return b
 }
 
@@ -75,11 +90,32 @@ func draw(c *model.Call, out Outgoing) (*model.Post, error) {
 	if err := c.MayWrite(to); err != nil {
 		return nil, err
 	}
-	p := &model.Post{
-		From: c.User.ID, To: to, Date: c.World.Now(), Text: d.text, Entities: d.entities, Media: out.Media,
-		GroupedID: out.GroupedID, Markup: d.markup, Named: d.named, Silent: out.Silent, Copies: map[int64]int{},
+	if out.Effect != 0 && (to.Kind != model.PeerUser || !effects[out.Effect]) {
+		return nil, model.RPCError(400, "EFFECT_ID_INVALID")
 	}
-	return p, answerTo(c, p, out.ReplyTo)
+	p := &model.Post{
+		From: c.User.ID, To: to, Date: c.World.Now(), Text: d.text, Entities: d.entities, Media: out.Media, Options: out.Options,
+		GroupedID: out.GroupedID, Markup: d.markup, Named: append(d.named, out.Named...), Forward: out.Forward, Copies: map[int64]int{},
+	}
+	if url := link.FindString(out.Text); url != "" && p.Media == nil && !out.NoWebpage {
+		p.Media = model.Webpage{URL: url}
+	}
+	if p.As, err = sendAs(c, to, out.SendAs); err != nil {
+		return nil, err
+	}
+	if err := answerTo(c, p, out.ReplyTo); err != nil {
+		return nil, err
+	}
+	return p, mayWriteInTopic(c, p)
+}
+
+// link finds what a preview is made of.
+var link = regexp.MustCompile(`https?://[^\s]+`)
+
+// effects are those of messages.getAvailableEffects that every user has.
+var effects = map[int64]bool{
+	5104841245755180586: true, 5107584321108051014: true, 5104858069142078462: true,
+	5159385139981059251: true, 5046509860389126442: true, 5046589136895476101: true,
 }
 
 // draft is a checked message before it is written.
@@ -120,25 +156,19 @@ func compose(c *model.Call, text string, entities []tg.MessageEntityClass, marku
 		return d, nil // only bots have keyboards; others' are dropped without a word
 	}
 	d.markup = markup
-	if inline, ok := markup.(*tg.ReplyInlineMarkup); ok {
-		for _, row := range inline.Rows {
-			for _, button := range row.Buttons {
-				if b, ok := button.(*tg.KeyboardButtonCallback); ok && (len(b.Data) == 0 || len(b.Data) > 64) {
-					return d, model.RPCError(400, "BUTTON_DATA_INVALID")
-				}
-			}
-		}
-	}
-	return d, nil
+	return d, checkMarkup(markup)
 }
 
 func sendMessage(c *model.Call, q *tg.MessagesSendMessageRequest) (bin.Encoder, error) {
-	if q.ScheduleDate != 0 || q.SendAs != nil || q.QuickReplyShortcut != nil || q.Flags.Has(22) || q.Flags.Has(23) {
-		return nil, model.RPCError(400, "INPUT_METHOD_INVALID_messages.sendMessage: schedule_date, send_as, quick replies, suggested and rich posts are not modelled")
+	if q.QuickReplyShortcut != nil || q.ScheduleRepeatPeriod != 0 || q.Flags.Has(22) || q.Flags.Has(23) {
+		return nil, model.RPCError(400, "INPUT_METHOD_INVALID_messages.sendMessage: repetition, quick replies, suggested and rich posts are not modelled")
 	}
 	sent, err := Write(c, Outgoing{
-		Peer: q.Peer, ReplyTo: q.ReplyTo, Text: q.Message, Entities: q.Entities, Markup: q.ReplyMarkup,
-		RandomID: q.RandomID, Silent: q.Silent,
+		Peer: q.Peer, ReplyTo: q.ReplyTo, SendAs: q.SendAs, Text: q.Message, Entities: q.Entities, Markup: q.ReplyMarkup,
+		RandomID: q.RandomID, ClearDraft: q.ClearDraft, NoWebpage: q.NoWebpage, ScheduleDate: q.ScheduleDate,
+		Options: model.Options{
+			Silent: q.Silent, Background: q.Background, Noforwards: q.Noforwards, InvertMedia: q.InvertMedia, Effect: q.Effect,
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -160,23 +190,6 @@ func short(c *model.Call, sent *tg.Updates) bin.Encoder {
 		return sent
 	}
 	return &tg.UpdateShortSentMessage{
-		Out: true, ID: m.ID, Pts: u.Pts, PtsCount: u.PtsCount, Date: m.Date, Entities: m.Entities,
+		Out: true, ID: m.ID, Pts: u.Pts, PtsCount: u.PtsCount, Date: m.Date, Entities: m.Entities, Media: m.Media,
 	}
-}
-
-// answerTo finds the message that a new one answers.
-func answerTo(c *model.Call, p *model.Post, in tg.InputReplyToClass) error {
-	if in == nil {
-		return nil
-	}
-	r, ok := in.(*tg.InputReplyToMessage)
-	if !ok || r.ReplyToPeerID != nil {
-		return model.RPCError(400, "REPLY_TO_INVALID")
-	}
-	p.Reply = c.Find(p.To, r.ReplyToMsgID)
-	if p.Reply == nil {
-		return model.RPCError(400, "REPLY_MESSAGE_ID_INVALID")
-	}
-	p.Quote = r.QuoteText
-	return nil
 }
