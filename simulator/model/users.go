@@ -80,7 +80,6 @@ type User struct {
 	Channels           map[int64]*Channel // of which the user is a member
 	Logins             map[int64]*Key     // keys on the home DC
 	Token              string
-	Premium            bool
 	Photo              *tg.UserProfilePhoto // the newest; nil: none
 }
 
@@ -187,7 +186,7 @@ func (w *World) ViewUser(viewer *User, id int64, min bool) tg.UserClass {
 	if u == nil {
 		return &tg.UserEmpty{ID: id}
 	}
-	v := &tg.User{ID: id, FirstName: u.First, Bot: u.Bot, Premium: u.Premium}
+	v := &tg.User{ID: id, FirstName: u.First, Bot: u.Bot}
 	if u.Bot {
 		v.BotInfoVersion, v.BotChatHistory = 1, true
 	} else if id != ServiceUserID {

@@ -41,8 +41,8 @@ func (r *Room) uploadMedia(c *model.Call, q *tg.MessagesUploadMediaRequest) (bin
 }
 
 func (r *Room) sendMedia(c *model.Call, q *tg.MessagesSendMediaRequest) (bin.Encoder, error) {
-	if q.ScheduleDate != 0 || q.SendAs != nil || q.QuickReplyShortcut != nil {
-		return nil, model.RPCError(400, "INPUT_METHOD_INVALID_messages.sendMedia: schedule_date, send_as and quick replies are not modelled")
+	if q.ScheduleRepeatPeriod != 0 || q.QuickReplyShortcut != nil {
+		return nil, model.RPCError(400, "INPUT_METHOD_INVALID_messages.sendMedia: repetition and quick replies are not modelled")
 	}
 	if c.User.Used(q.RandomID) { // before a file is made of its parts again
 		return nil, model.RPCError(500, "RANDOM_ID_DUPLICATE")
@@ -53,14 +53,17 @@ func (r *Room) sendMedia(c *model.Call, q *tg.MessagesSendMediaRequest) (bin.Enc
 	}
 	return messages.Write(c, messages.Outgoing{
 		Peer: q.Peer, ReplyTo: q.ReplyTo, Text: q.Message, Entities: q.Entities, Markup: q.ReplyMarkup,
-		RandomID: q.RandomID, Silent: q.Silent, Media: m,
+		RandomID: q.RandomID, Media: m, SendAs: q.SendAs, ScheduleDate: q.ScheduleDate, ClearDraft: q.ClearDraft,
+		Options: model.Options{
+			Silent: q.Silent, Background: q.Background, Noforwards: q.Noforwards, InvertMedia: q.InvertMedia, Effect: q.Effect,
+		},
 	})
 }
 
 func (r *Room) sendMultiMedia(c *model.Call, q *tg.MessagesSendMultiMediaRequest) (bin.Encoder, error) {
 	switch n := len(q.MultiMedia); {
-	case q.ScheduleDate != 0 || q.SendAs != nil || q.QuickReplyShortcut != nil:
-		return nil, model.RPCError(400, "INPUT_METHOD_INVALID_messages.sendMultiMedia: schedule_date, send_as and quick replies are not modelled")
+	case q.QuickReplyShortcut != nil:
+		return nil, model.RPCError(400, "INPUT_METHOD_INVALID_messages.sendMultiMedia: quick replies are not modelled")
 	case n == 0:
 		return nil, model.RPCError(400, "MULTI_MEDIA_EMPTY")
 	case n > maxAlbum:
@@ -90,7 +93,10 @@ func (r *Room) sendMultiMedia(c *model.Call, q *tg.MessagesSendMultiMediaRequest
 		}
 		all[i] = messages.Outgoing{
 			Peer: q.Peer, ReplyTo: q.ReplyTo, Text: one.Message, Entities: one.Entities, RandomID: one.RandomID,
-			Silent: q.Silent, Media: m, GroupedID: album,
+			Media: m, GroupedID: album, SendAs: q.SendAs, ScheduleDate: q.ScheduleDate, ClearDraft: q.ClearDraft,
+			Options: model.Options{
+				Silent: q.Silent, Background: q.Background, Noforwards: q.Noforwards, InvertMedia: q.InvertMedia, Effect: q.Effect,
+			},
 		}
 	}
 	return messages.Write(c, all...)
