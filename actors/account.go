@@ -157,12 +157,7 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 	case *connection.SessionCreated:
 		a.toStream(ctx, m)
 	case *connection.ResultReceived:
-		if a.stream == nil || a.streamClosing {
-			m.Call.Done(m.Result, nil)
-			return
-		}
-		put(&a.observing, m.Call, m.Result)
-		ctx.Send(a.stream, m)
+		a.resultReceived(ctx, m)
 	case *updatestream.ResultObserved:
 		if result, ok := a.observing[m.Call]; ok {
 			delete(a.observing, m.Call)
@@ -190,8 +185,6 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 			delete(a.syncs, m.sync)
 			done(m.err)
 		}
-	case *connection.Processed:
-		a.toHome(ctx, m)
 	case *updatestream.Unwell:
 		a.unwell(ctx, m)
 	case *updatestream.CheckpointDue:
@@ -223,20 +216,6 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 	}
 }
 
-func (a *account) updatesArrived(ctx actor.Context, m *connection.UpdatesArrived) {
-	switch {
-	case a.stream == nil && a.authorized(): // on the way: the server is quicker than we are
-		a.early = append(a.early, m)
-	case a.stream == nil: // nobody has signed in
-		a.hearLogin(m.Body)
-		a.toHome(ctx, &connection.Processed{Taken: 1, MsgIDs: []int64{m.MsgID}})
-	case a.streamClosing: // not acknowledged: it comes again
-		a.toHome(ctx, &connection.Processed{Taken: 1})
-	default:
-		ctx.Send(a.stream, m)
-	}
-}
-
 // put sets a value in a map that is made when it is needed: idle accounts have none.
 func put[K comparable, V any](m *map[K]V, k K, v V) {
 	if *m == nil {
@@ -261,6 +240,7 @@ var incarnations = rand.Uint64 // distinguishes incarnations across restarts
 
 func (a *account) started(ctx actor.Context) {
 	a.inc, a.self = incarnations(), ctx.Self()
+	a.conn.SetStream(nil) // that of an incarnation that has ended
 	a.status.Generation = a.desired.Load().Generation
 	if last := a.telling.Last; last.To == fleet.StateNew && last.Reason != "" { // why it starts again still holds
 		a.setState(ctx, fleet.StateNew, last.Reason, last.Message, remedyStore)

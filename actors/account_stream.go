@@ -24,6 +24,7 @@ func (a *account) startStream(ctx actor.Context) {
 		ctx.Send(a.stream, m)
 	}
 	a.early = nil
+	a.conn.SetStream(a.stream)
 	a.judge.StreamBegins()
 	a.tellStream(ctx)
 	if a.home != nil && a.home.ready {
@@ -34,8 +35,39 @@ func (a *account) startStream(ctx actor.Context) {
 // streamed is what a stream needs of the account.
 func (s *shared) streamed() *updatestream.Account {
 	return &updatestream.Account{
-		ID: s.id, Token: s.fence.Token(), Events: s.deps.Events, Now: s.deps.Now, Log: s.log, Clock: s.conn.Clock,
+		ID: s.id, Token: s.fence.Token(), Events: s.deps.Events, Now: s.deps.Now, Log: s.log, Clock: s.conn.Clock, Go: s.conn.Workers.Go,
 		Quiet: s.deps.Watch.Quiet, Patience: s.deps.Watch.Patience, FloodWait: s.deps.FloodWait,
+	}
+}
+
+// updatesArrived takes pushes that the connection had no stream for.
+func (a *account) updatesArrived(ctx actor.Context, m *connection.UpdatesArrived) {
+	switch {
+	case a.stream == nil && a.authorized(): // on the way: the server is quicker than we are
+		a.early = append(a.early, m)
+	case a.stream == nil: // nobody has signed in
+		done := &connection.Processed{Taken: len(m.Pushes)}
+		for _, push := range m.Pushes {
+			a.hearLogin(push.Body)
+			done.MsgIDs = append(done.MsgIDs, push.MsgID)
+		}
+		ctx.Send(m.From, done)
+	case a.streamClosing: // not acknowledged: they come again
+		ctx.Send(m.From, &connection.Processed{Taken: len(m.Pushes)})
+	default:
+		ctx.Send(a.stream, m)
+	}
+}
+
+// resultReceived keeps an answer until its updates have passed the stream.
+func (a *account) resultReceived(ctx actor.Context, m *connection.ResultReceived) {
+	if a.stream == nil || a.streamClosing || m.Stream != nil && !m.Stream.Equal(a.stream) {
+		m.Call.Done(m.Result, nil)
+		return
+	}
+	put(&a.observing, m.Call, m.Result)
+	if m.Stream == nil {
+		ctx.Send(a.stream, m)
 	}
 }
 
@@ -71,6 +103,7 @@ func (a *account) streamEnded(ctx actor.Context, m *updatestream.Ended) {
 	}
 	if a.stream != nil && !a.streamClosing {
 		a.streamClosing = true
+		a.conn.SetStream(nil)
 		ctx.Poison(a.stream) // after what was sent to it before
 	}
 }
@@ -78,6 +111,7 @@ func (a *account) streamEnded(ctx actor.Context, m *updatestream.Ended) {
 // streamStopped starts the stream again from the log, where it ended by a failure.
 func (a *account) streamStopped(ctx actor.Context) {
 	a.stream, a.streamClosing = nil, false
+	a.conn.SetStream(nil)
 	a.tellNow(ctx)
 	for c, result := range a.observing {
 		delete(a.observing, c)

@@ -81,6 +81,7 @@ func (a *account) windStream(ctx actor.Context, w *winding) bool {
 	if a.deps.Now().Sub(w.until) > logGrace && !a.streamClosing {
 		a.log().Warn("the event log does not answer; the account stops without its last events")
 		a.streamClosing = true
+		a.conn.SetStream(nil)
 		ctx.Stop(a.stream)
 	}
 	return false

@@ -14,12 +14,14 @@ import (
 	"github.com/gotd/td/tgerr"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/mailbox"
 	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/actortest"
 	"github.com/telefleet/orchestrator/internal/updatelog"
+	"github.com/telefleet/orchestrator/mtproto"
 	"github.com/telefleet/orchestrator/telegram/tlupdates"
 	"github.com/telefleet/orchestrator/updates"
 )
@@ -44,6 +46,8 @@ func newStreamBench(t *testing.T) *streamBench {
 	b := &streamBench{log: newJournal(), pts: 1}
 	b.answer = func(string) (bin.Encoder, error) { return &tg.UpdatesDifferenceEmpty{Date: 1}, nil }
 	h.deps.Events = b.log
+	workers := &mailbox.Workers{}
+	t.Cleanup(workers.Close)
 	s := &shared{deps: &h.deps, id: "a", fence: testGrant("a").Fence}
 	w, err := b.log.Claim(t.Context(), "a", 7)
 	if err != nil {
@@ -51,7 +55,7 @@ func newStreamBench(t *testing.T) *streamBench {
 	}
 	pos := &updatelog.Position{Writer: w, Last: w.Claimed(), State: updates.State{Pts: 1, Date: 1}}
 	b.system = system.New(h.deps.Log)
-	s.conn.Config = &connection.Config{Clock: system.NewClock(b.system)}
+	s.conn.Config = &connection.Config{Workers: workers, Clock: system.NewClock(b.system)}
 	child := actor.PropsFromProducer(func() actor.Actor { return updatestream.New(s.streamed(), pos, 1, &s.peers) })
 	b.parent = b.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
 		switch m := ctx.Message().(type) {
@@ -130,9 +134,11 @@ func (b *streamBench) send(m any) {
 func (b *streamBench) push(t *testing.T) {
 	t.Helper()
 	b.pts++
-	b.send(&connection.UpdatesArrived{MsgID: int64(b.pts), Body: encode(t, &tg.Updates{Date: 1, Updates: []tg.UpdateClass{
-		&tg.UpdateNewMessage{Message: message(b.pts), Pts: b.pts, PtsCount: 1},
-	}})})
+	b.send(&connection.UpdatesArrived{From: b.parent, Pushes: []mtproto.UpdatesReceived{{
+		MsgID: int64(b.pts), Body: encode(t, &tg.Updates{Date: 1, Updates: []tg.UpdateClass{
+			&tg.UpdateNewMessage{Message: message(b.pts), Pts: b.pts, PtsCount: 1},
+		}}),
+	}}})
 }
 
 func message(id int) *tg.Message {
@@ -170,6 +176,26 @@ func TestPushesAreAcknowledgedOnlyAfterTheAppend(t *testing.T) {
 		synctest.Wait()
 		if ids := b.acknowledged(); !slices.Equal(ids, []int64{2, 3, 4, 5, 6}) {
 			t.Errorf("acknowledged %v, want 2 to 6", ids)
+		}
+	})
+}
+
+// TestEndedStreamAcknowledgesNothing of what still comes: it returns the credit only, and Telegram
+// sends it again.
+func TestEndedStreamAcknowledgesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newStreamBench(t)
+		defer b.stop()
+		b.send(&updatestream.Drain{})
+		b.push(t)
+		taken := 0
+		for _, m := range b.got {
+			if p, ok := m.(*connection.Processed); ok {
+				taken += p.Taken
+			}
+		}
+		if ids := b.acknowledged(); len(ids) > 0 || taken != 1 {
+			t.Errorf("%v acknowledged, %d returned", ids, taken)
 		}
 	})
 }

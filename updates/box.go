@@ -34,13 +34,21 @@ const channelPrefix = "channel:"
 
 // String is the box in the form of the event log: pts, qts, seq, date, channel:123.
 func (b Box) String() string {
-	if b.Kind == BoxChannel {
-		return channelPrefix + strconv.FormatInt(b.Channel, 10)
-	}
-	if int(b.Kind) < len(boxNames) {
+	if b.Kind != BoxChannel && int(b.Kind) < len(boxNames) {
 		return boxNames[b.Kind]
 	}
-	return fmt.Sprintf("box(%d)", b.Kind)
+	return string(b.Append(nil))
+}
+
+// Append appends what String gives.
+func (b Box) Append(to []byte) []byte {
+	switch {
+	case b.Kind == BoxChannel:
+		return strconv.AppendInt(append(to, channelPrefix...), b.Channel, 10)
+	case int(b.Kind) < len(boxNames):
+		return append(to, boxNames[b.Kind]...)
+	}
+	return fmt.Appendf(to, "box(%d)", b.Kind)
 }
 
 // ParseBox reads what String wrote.

@@ -156,8 +156,8 @@ func (m *Machine) stateReceived(s ServerState) {
 	m.filled(true)
 }
 
-// take sets all common boxes to what the server says.
-func (m *Machine) take(s ServerState) {
+// adopt sets all common boxes to what the server says.
+func (m *Machine) adopt(s ServerState) {
 	if s.Pts != m.common.pts {
 		m.move(Box{Kind: BoxPts}, s.Pts)
 	}
@@ -197,7 +197,7 @@ func (m *Machine) difference(d Difference) {
 	default:
 		m.emitAll(d.Messages)
 		m.others(d.Others)
-		m.take(d.State)
+		m.adopt(d.State)
 	}
 	moved := c.pts != pts || c.qts != qts || c.date != date
 	switch {

@@ -3,8 +3,8 @@
 //
 // # Usage
 //
-// A [Machine] takes one [Input] at a time by Step and returns the [Effect] values to carry
-// out, in order. Each [Emit] is one durable append; positions move only with it. After a
+// A [Machine] takes [Input] values by Step, one or those that came together, and returns the
+// [Effect] values to carry out, in order. Each [Emit] is one durable append; positions move only with it. After a
 // restart the machine is built from the positions of the log ([State.Apply]), told of the ids
 // in the log's tail ([Machine.Remember]), and sent [Started].
 //

@@ -11,15 +11,19 @@ func (m *Machine) emitAll(events []Event) {
 
 func (m *Machine) emit(e *Event) {
 	if !e.Live && e.ID != "" {
-		if m.seen.has(e.ID) {
+		id := hashID(e.ID)
+		if m.seen.has(id) {
 			if e.IfSeen != nil && e.IfSeen.ID != e.ID {
 				m.emit(e.IfSeen)
 			}
 			return
 		}
-		m.seen.add(e.ID)
+		m.seen.add(id)
 	}
 	at := m.emitFor(e.Live)
+	if at.Events == nil {
+		at.Events = make([]Event, 0, m.together)
+	}
 	at.Events = append(at.Events, *e)
 }
 

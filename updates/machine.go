@@ -80,12 +80,13 @@ type Machine struct {
 	seen      seen
 	heard     time.Time // of the server's last word
 
-	emits  []Emit
-	calls  []Effect
-	msgIDs []int64
-	out    []Effect
-	wake   time.Time // the earliest due time; a late change leaves it too early, never too late
-	armed  time.Time
+	together int // inputs of this step: about as many events come of it
+	emits    []Emit
+	calls    []Effect
+	msgIDs   []int64
+	out      []Effect
+	wake     time.Time // the earliest due time; a late change leaves it too early, never too late
+	armed    time.Time
 }
 
 // New takes over state, which the caller may go on using.
@@ -105,7 +106,7 @@ func New(state State, cfg Config) *Machine {
 // Remember marks an event id of the log as emitted; used in replay, oldest first.
 func (m *Machine) Remember(id string) {
 	if id != "" {
-		m.seen.add(id)
+		m.seen.add(hashID(id))
 	}
 }
 
@@ -127,10 +128,19 @@ func (m *Machine) Behind(s ServerState) bool {
 	return c.known() && c.flowing() && (s.Pts > c.pts || s.Qts > c.qts)
 }
 
-// Step takes one input and returns what to do, in order. The slice, not what is in it, is
-// valid until the next Step.
-func (m *Machine) Step(now time.Time, in Input) []Effect {
-	m.now = now
+// Step takes inputs, one after the other, and returns what to do after the last of them, in order:
+// what arrived together becomes one append. The slice, not what is in it, is valid until the next
+// Step.
+func (m *Machine) Step(now time.Time, inputs ...Input) []Effect {
+	m.now, m.together = now, len(inputs)
+	for _, in := range inputs {
+		m.take(in)
+	}
+	m.settle()
+	return m.flush()
+}
+
+func (m *Machine) take(in Input) {
 	switch in := in.(type) {
 	case Started:
 		m.started()
@@ -163,8 +173,6 @@ func (m *Machine) Step(now time.Time, in Input) []Effect {
 	case TimerFired:
 		m.timerFired()
 	}
-	m.settle()
-	return m.flush()
 }
 
 // received walks the inner updates that have a counter first, then the rest by seq.

@@ -86,7 +86,15 @@ func TestSeedsHold(t *testing.T) {
 // gapless is the machine with a mistake: it takes every new counter for the next one.
 type gapless struct{ *updates.Machine }
 
-func (g gapless) Step(now time.Time, in updates.Input) []updates.Effect {
+func (g gapless) Step(now time.Time, inputs ...updates.Input) []updates.Effect {
+	changed := make([]updates.Input, 0, len(inputs))
+	for _, in := range inputs {
+		changed = append(changed, g.close(in))
+	}
+	return g.Machine.Step(now, changed...)
+}
+
+func (g gapless) close(in updates.Input) updates.Input {
 	if r, ok := in.(updates.Received); ok {
 		state := g.State()
 		values := map[updates.Box]int{}
@@ -103,7 +111,7 @@ func (g gapless) Step(now time.Time, in updates.Input) []updates.Effect {
 		r.Updates = list
 		in = r
 	}
-	return g.Machine.Step(now, in)
+	return in
 }
 
 // forgetful is the machine with another mistake: it does not know what the log holds.
@@ -114,9 +122,9 @@ func (forgetful) Remember(string) {}
 // hasty says its positions before the events that they cover.
 type hasty struct{ *updates.Machine }
 
-func (h hasty) Step(now time.Time, in updates.Input) []updates.Effect {
+func (h hasty) Step(now time.Time, inputs ...updates.Input) []updates.Effect {
 	var out []updates.Effect
-	for _, e := range h.Machine.Step(now, in) {
+	for _, e := range h.Machine.Step(now, inputs...) {
 		if emit, ok := e.(updates.Emit); ok && len(emit.Positions) > 0 && len(emit.Events) > 0 {
 			out = append(out, updates.Emit{Positions: emit.Positions})
 			emit.Positions = nil
@@ -134,11 +142,14 @@ type tampered struct {
 	out func(updates.Effect) (updates.Effect, bool)
 }
 
-func (m tampered) Step(now time.Time, in updates.Input) []updates.Effect {
-	if m.in != nil {
-		in = m.in(in)
+func (m tampered) Step(now time.Time, inputs ...updates.Input) []updates.Effect {
+	inputs = slices.Clone(inputs)
+	for i, in := range inputs {
+		if m.in != nil {
+			inputs[i] = m.in(in)
+		}
 	}
-	effects := m.Machine.Step(now, in)
+	effects := m.Machine.Step(now, inputs...)
 	if m.out == nil {
 		return effects
 	}

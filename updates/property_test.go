@@ -15,7 +15,7 @@ const (
 
 // stepper is the machine, or a mutant of it.
 type stepper interface {
-	Step(time.Time, updates.Input) []updates.Effect
+	Step(time.Time, ...updates.Input) []updates.Effect
 	Remember(string)
 	CommonPhase() string
 	ChannelPhase(id int64) string
@@ -80,11 +80,16 @@ func (w *world) losePower(records int) {
 	w.start()
 }
 
-func (w *world) step(in updates.Input) {
-	w.tracef("%T %+v", in, in)
+// step gives the machine inputs that came together; most come alone.
+func (w *world) step(inputs ...updates.Input) {
+	for _, in := range inputs {
+		w.tracef("%T %+v", in, in)
+	}
 	before := w.phases()
-	effects := w.machine.Step(w.now, in)
-	w.count(before, in, effects)
+	effects := w.machine.Step(w.now, inputs...)
+	if len(inputs) == 1 {
+		w.count(before, inputs[0], effects)
+	}
 	for _, e := range effects {
 		if w.tracing {
 			w.tracef("  %s", formatEffect(e))
@@ -152,17 +157,19 @@ func (w *world) act() {
 	}
 }
 
-// deliver hands over a push, often not the oldest, sometimes twice.
+// deliver hands over pushes, one or a few at once, often not the oldest, sometimes twice.
 func (w *world) deliver() {
-	if len(w.way) == 0 {
-		return
+	var inputs []updates.Input
+	for n := max(1, w.intn(6)-2); n > 0 && len(w.way) > 0; n-- {
+		i := w.intn(min(3, len(w.way)))
+		inputs = append(inputs, w.way[i])
+		if w.intn(6) > 0 {
+			w.way = slices.Delete(w.way, i, i+1)
+		}
 	}
-	i := w.intn(min(3, len(w.way)))
-	in := w.way[i]
-	if w.intn(6) > 0 {
-		w.way = slices.Delete(w.way, i, i+1)
+	if len(inputs) > 0 {
+		w.step(inputs...)
 	}
-	w.step(in)
 }
 
 func (w *world) answer() {

@@ -1,7 +1,5 @@
 package updates
 
-import "hash/fnv"
-
 // seen remembers the last event ids, as hashes in a ring that grows on demand. The positions
 // keep out nearly all repeats; the ring is for the few that they cannot: records appended
 // before a crash whose positions were not, and what came before a box was known.
@@ -23,14 +21,17 @@ const (
 	secondBit = 32 // where in the hash the second bit's number begins
 )
 
+// hashID is FNV-1a, 64 bits.
 func hashID(id string) uint64 {
-	h := fnv.New64a()
-	h.Write([]byte(id)) // never fails
-	return h.Sum64()
+	const offset, prime = 14695981039346656037, 1099511628211
+	h := uint64(offset)
+	for i := range len(id) {
+		h = (h ^ uint64(id[i])) * prime
+	}
+	return h
 }
 
-func (s *seen) has(id string) bool {
-	h := hashID(id)
+func (s *seen) has(h uint64) bool {
 	if s.marks[0] != nil && !marked(s.marks[0], h) && !marked(s.marks[1], h) {
 		return false
 	}
@@ -42,8 +43,7 @@ func (s *seen) has(id string) bool {
 	return false
 }
 
-func (s *seen) add(id string) {
-	h := hashID(id)
+func (s *seen) add(h uint64) {
 	s.note(h)
 	if len(s.ring) < s.max {
 		s.ring = append(s.ring, h)

@@ -13,17 +13,17 @@ func TestSeenRemembersTheLastIDs(t *testing.T) {
 		var last []string
 		for i := range 5 * limit {
 			id := strconv.Itoa(i)
-			if s.has(id) {
+			if s.has(hashID(id)) {
 				t.Fatalf("max %d: %s is known before it came", limit, id)
 			}
-			s.add(id)
+			s.add(hashID(id))
 			if last = append(last, id); len(last) > limit {
 				last = last[1:]
 			}
-			if i%(limit/8+1) == 0 && slices.ContainsFunc(last, func(id string) bool { return !s.has(id) }) {
+			if i%(limit/8+1) == 0 && slices.ContainsFunc(last, func(id string) bool { return !s.has(hashID(id)) }) {
 				t.Fatalf("max %d: one of the last ids before %s is forgotten", limit, id)
 			}
-			if old := i - limit; old >= 0 && s.has(strconv.Itoa(old)) {
+			if old := i - limit; old >= 0 && s.has(hashID(strconv.Itoa(old))) {
 				t.Fatalf("max %d: %d is still known after %d", limit, old, i)
 			}
 		}

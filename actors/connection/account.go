@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/telefleet/orchestrator/actors/mailbox"
 	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/fleet"
@@ -85,7 +87,11 @@ type Account struct {
 
 	profile atomic.Pointer[Profile]
 	reader  atomic.Pointer[reader] // of the last home socket
+	stream  atomic.Pointer[actor.PID]
 }
+
+// SetStream says who gets the updates of the home connection; nil: its parent.
+func (a *Account) SetStream(stream *actor.PID) { a.stream.Store(stream) }
 
 // SetProfile changes what further connections announce.
 func (a *Account) SetProfile(p *Profile) { a.profile.Store(p) }

@@ -65,8 +65,9 @@ type connection struct {
 	// announceAgain is Redial's.
 	announceAgain bool
 
-	inStream int  // updates that the stream has not returned yet
-	behind   bool // updates are discarded until the stream has caught up
+	pushes   []mtproto.UpdatesReceived // not delivered yet
+	inStream int                       // updates that the stream has not returned yet
+	behind   bool                      // updates are discarded until the stream has caught up
 }
 
 // New makes a connection of an account; its actor's parent must be the account's.
@@ -84,8 +85,8 @@ func (c *connection) Receive(ctx actor.Context) {
 		c.orphan()
 	case *dialled:
 		c.dialled(ctx, m)
-	case *frameRead:
-		c.frameRead(ctx, m)
+	case *framesRead:
+		c.framesRead(ctx, m)
 	case *readerEnded:
 		if m.gen == c.gen {
 			c.reading = false

@@ -8,9 +8,10 @@
 //	ctx.Send(pid, call)
 //	ctx.Send(pid, &connection.Close{}) // answered by Closed
 //
-// The parent is the account. It gets Ready, Closed and the other events of messages.go, answers
-// each UpdatesArrived by Processed, and is the supervisor: a connection that ends says why by
-// an EndError through EscalateFailure, and dials again when it is restarted.
+// The parent is the account. It gets Ready, Closed and the other events of messages.go, and is the
+// supervisor: a connection that ends says why by an EndError through EscalateFailure, and dials
+// again when it is restarted. Pushes go to the actor of Account.SetStream, or else to the parent;
+// each UpdatesArrived is answered by Processed.
 //
 // # Concurrency
 //

@@ -94,7 +94,7 @@ func (c *connection) callDone(ctx actor.Context, e mtproto.CallDone) {
 	case e.Err != nil:
 		call.Done(nil, engineError(call.Method, e.Err))
 	case !c.link.side && tlupdates.CarriesUpdates(tlcall.Constructor(e.Result)):
-		ctx.Send(ctx.Parent(), &ResultReceived{Call: call, Result: e.Result})
+		c.result(ctx, call, e.Result)
 	default:
 		call.Done(e.Result, nil)
 	}
@@ -126,40 +126,6 @@ func (c *connection) learn(result []byte) {
 	var config tg.Config
 	if config.Decode(&bin.Buffer{Buf: result}) == nil { // one that cannot be read is no harm
 		c.acc.DCs.Learn(config.DCOptions)
-	}
-}
-
-// updates forwards one push to the stream, or drops it while the stream is behind: the
-// connection never stops reading, because answers, pongs and acks share the socket.
-func (c *connection) updates(ctx actor.Context, e mtproto.UpdatesReceived) {
-	if c.inStream >= MaxInStream {
-		c.behind = true
-	}
-	if c.behind || c.link.side {
-		c.step(ctx, mtproto.Processed{MsgIDs: []int64{e.MsgID}})
-		c.flushSoon(ctx)
-		return
-	}
-	c.inStream++
-	ctx.Send(ctx.Parent(), &UpdatesArrived{MsgID: e.MsgID, Body: e.Body})
-}
-
-// MaxInStream is the credit of the update stream: updates that it may have without returning
-// them. Behind it they are dropped until only resumeInStream are left.
-const (
-	MaxInStream    = 512
-	resumeInStream = 64
-)
-
-func (c *connection) processed(ctx actor.Context, m *Processed) {
-	c.inStream = max(0, c.inStream-m.Taken)
-	if len(m.MsgIDs) > 0 {
-		c.step(ctx, mtproto.Processed{MsgIDs: m.MsgIDs})
-		c.flushSoon(ctx)
-	}
-	if c.behind && c.inStream <= resumeInStream {
-		c.behind = false
-		ctx.Send(ctx.Parent(), &UpdatesDropped{})
 	}
 }
 

@@ -3,6 +3,8 @@ package connection
 import (
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/telefleet/orchestrator/internal/dcdial"
 	"github.com/telefleet/orchestrator/internal/routes"
 	"github.com/telefleet/orchestrator/mtproto"
@@ -82,15 +84,17 @@ type (
 		Err  *mtproto.RPCError
 	}
 	// ResultReceived is an answer that carries updates: the parent answers the call once they
-	// have passed the update stream.
+	// have passed the update stream. Stream has got it too; nil: nobody has.
 	ResultReceived struct {
 		Call   *Call
 		Result []byte
+		Stream *actor.PID
 	}
-	// UpdatesArrived is one push; Processed returns its credit and lets it be acknowledged.
+	// UpdatesArrived is what the server has pushed, in order, to Account.SetStream or to the parent.
+	// Processed to From returns its credit and lets it be acknowledged.
 	UpdatesArrived struct {
-		MsgID int64
-		Body  []byte
+		From   *actor.PID
+		Pushes []mtproto.UpdatesReceived
 	}
 	// UpdatesDropped says that updates were discarded for want of credit.
 	UpdatesDropped struct{}
@@ -104,10 +108,7 @@ type (
 		route routes.Route
 		err   error
 	}
-	frameRead struct {
-		gen  uint64
-		data []byte
-	}
+	framesRead  struct{ reader *reader } // it has frames
 	readerEnded struct {
 		gen uint64
 		err error

@@ -2,6 +2,7 @@ package connection
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -14,13 +15,17 @@ import (
 // maxFramesAhead bounds the frames that a reader has read and the actor not yet taken.
 const maxFramesAhead = 64
 
-// reader reads a socket to its end. Nothing of it but this is there while nothing arrives: it
+// reader reads a socket to its end, and tells the actor once of all frames that it has not taken. Nothing of it but this is there while nothing arrives: it
 // sleeps in the transport's poller, or, where there is none, in one goroutine without a buffer.
 type reader struct {
 	conn *transport.Conn
 	root *actor.RootContext
 	self *actor.PID
 	gen  uint64
+	news framesRead
+
+	mu     sync.Mutex
+	frames [][]byte // that the actor has not taken; with the first of them news is sent
 	// ahead has one element for each frame that the actor has not taken; it is closed when the
 	// reader has ended.
 	ahead    chan struct{}
@@ -41,7 +46,7 @@ func (r *reader) read() {
 			transport.Recycle(data)
 		} else {
 			r.ahead <- struct{}{}
-			r.root.Send(r.self, &frameRead{gen: r.gen, data: data})
+			r.give(data)
 		}
 		if r.conn.Sleep(r.wake) {
 			return
@@ -49,8 +54,30 @@ func (r *reader) read() {
 	}
 }
 
-// take makes room for another frame.
-func (r *reader) take() {
+func (r *reader) give(frame []byte) {
+	r.mu.Lock()
+	first := len(r.frames) == 0
+	r.frames = append(r.frames, frame)
+	r.mu.Unlock()
+	if first {
+		r.root.Send(r.self, &r.news)
+	}
+}
+
+// take returns the frames that have been read, in order, and makes room for others.
+func (r *reader) take() [][]byte {
+	r.mu.Lock()
+	frames := r.frames
+	r.frames = nil
+	r.mu.Unlock()
+	for range frames {
+		r.release()
+	}
+	return frames
+}
+
+// release makes room for another frame.
+func (r *reader) release() {
 	select {
 	case <-r.ahead:
 	default: // stop has made it
@@ -61,7 +88,7 @@ func (r *reader) take() {
 func (r *reader) stop() {
 	r.unwanted.Store(true)
 	for range maxFramesAhead { // the one send that may still come does not wait
-		r.take()
+		r.release()
 	}
 }
 
@@ -85,6 +112,7 @@ func (c *connection) startReader(ctx actor.Context) {
 		conn: c.conn.Conn, root: ctx.ActorSystem().Root, self: ctx.Self(), gen: c.gen,
 		ahead: make(chan struct{}, maxFramesAhead),
 	}
+	c.reader.news.reader = c.reader
 	c.reader.wake = c.reader.read
 	if !c.link.side {
 		c.acc.reader.Store(c.reader)
@@ -98,17 +126,22 @@ func (c *connection) stopReader() {
 	}
 }
 
-func (c *connection) frameRead(ctx actor.Context, m *frameRead) {
-	if m.gen != c.gen {
-		return // the reader of an incarnation that was abandoned
+func (c *connection) framesRead(ctx actor.Context, m *framesRead) {
+	frames := m.reader.take()
+	if m.reader != c.reader {
+		return // of an incarnation that was abandoned
 	}
-	c.reader.take()
-	switch c.phase {
-	case phaseExchanging:
-		c.exchange(ctx, exchange.Frame{Data: m.data})
-	case phaseOpening, phaseReady:
-		c.step(ctx, mtproto.FrameReceived{Data: m.data})
+	for _, frame := range frames {
+		switch c.phase {
+		case phaseExchanging:
+			c.exchange(ctx, exchange.Frame{Data: frame})
+		case phaseOpening, phaseReady:
+			c.step(ctx, mtproto.FrameReceived{Data: frame})
+		}
+		transport.Recycle(frame)
+	}
+	c.deliver(ctx)
+	if c.phase == phaseOpening || c.phase == phaseReady {
 		c.flushSoon(ctx)
 	}
-	transport.Recycle(m.data)
 }

@@ -19,7 +19,7 @@ const maxAhead = 2 * MaxBatch
 
 // ask makes the calls that the machine wants, as long as the log keeps up.
 func (s *stream) ask(ctx actor.Context) {
-	for len(s.deferred) > 0 && len(s.pending) < maxAhead && !s.ended {
+	for len(s.deferred) > 0 && len(s.batch)+len(s.pending) < maxAhead && !s.ended {
 		effect := s.deferred[0]
 		s.deferred = s.deferred[1:]
 		switch e := effect.(type) {

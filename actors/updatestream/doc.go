@@ -4,11 +4,13 @@
 // # Usage
 //
 //	props := actor.PropsFromProducer(func() actor.Actor { return updatestream.New(acc, pos, self, peers) })
-//	pid := ctx.Spawn(props) // the parent forwards to it what the home connection says of updates
+//	pid := ctx.Spawn(props)
+//	conn.SetStream(pid) // the home connection tells it of updates
 //
 // It is told by connection.UpdatesArrived, connection.ResultReceived, connection.SessionCreated and
-// connection.UpdatesDropped, and by the commands of this package. To its parent it says the events
-// of this package, connection.Processed, and *connection.Call for calls that it wants made.
+// connection.UpdatesDropped, and by the commands of this package. To the connection it says
+// connection.Processed, to its parent the events of this package, and *connection.Call for calls
+// that it wants made.
 //
 // # Concurrency
 //

@@ -21,6 +21,8 @@ type Account struct {
 	Now    func() time.Time
 	Log    func() hclog.Logger
 	Clock  *system.Clock
+	// Go runs an append and does not wait for it.
+	Go func(func())
 	// Quiet and Patience are those of the watchdog, 0 for the defaults; FloodWait is the longest wait
 	// that a call may take unseen.
 	Quiet, Patience, FloodWait time.Duration

@@ -1,9 +1,6 @@
 package updatestream
 
 import (
-	"context"
-	"errors"
-	"slices"
 	"strconv"
 	"time"
 
@@ -19,6 +16,7 @@ import (
 	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/internal/updatelog"
 	"github.com/telefleet/orchestrator/internal/watchdog"
+	"github.com/telefleet/orchestrator/mtproto"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/telegram/tlupdates"
 	"github.com/telefleet/orchestrator/updates"
@@ -36,11 +34,14 @@ type stream struct {
 	src     tlupdates.Source
 	peers   *peerview.View
 
-	pending   []eventlog.Record
-	msgIDs    []int64 // may be acknowledged once pending is appended
-	appending int     // records under way
-	ackNext   []int64 // of the append under way
-	asking    int     // differences under way
+	home      *actor.PID // the connection that the last pushes came from
+	reader    tlupdates.Reader
+	peersAt   uint64            // what reader knows holds as long as the peers are these
+	pending   []eventlog.Record // wait for the log, behind batch
+	msgIDs    []int64           // may be acknowledged once pending is appended
+	batch     []eventlog.Record // under way
+	ackNext   []int64           // of the append under way
+	asking    int               // differences under way
 	deferred  []updates.Effect
 	failing   map[updates.Box]struct{} // the machine asks for their difference again by itself
 	resting   bool                     // the log is full: retryAppend will come
@@ -67,17 +68,10 @@ type candidate struct {
 
 // Messages of the stream.
 type (
-	appended struct {
-		seq uint64
-		err error
-	}
 	answered    struct{ input func() updates.Input } // decodes in the stream, not in the connection
 	tick        struct{}
 	retryAppend struct{}
 )
-
-// MaxBatch bounds the records of one append.
-const MaxBatch = 256
 
 // New makes the stream of an account from what its log and its checkpoint say; self is the user.
 func New(acc *Account, pos *updatelog.Position, self int64, peers *peerview.View) actor.Actor {
@@ -103,7 +97,7 @@ func (s *stream) Receive(ctx actor.Context) {
 	case *actor.Stopping, *actor.Restarting:
 		s.Clock.Stop(&s.alarm)
 	case *connection.UpdatesArrived:
-		s.push(ctx, m)
+		s.pushes(ctx, m)
 	case *connection.ResultReceived:
 		s.result(ctx, m)
 	case *connection.SessionCreated:
@@ -153,29 +147,55 @@ func (s *stream) tellLevel(ctx actor.Context) {
 	}
 }
 
-// push takes one message of the server.
-func (s *stream) push(ctx actor.Context, m *connection.UpdatesArrived) {
+// pushes takes what the server has sent, at once.
+func (s *stream) pushes(ctx actor.Context, m *connection.UpdatesArrived) {
+	if s.ended { // not acknowledged: they come again
+		ctx.Send(m.From, &connection.Processed{Taken: len(m.Pushes)})
+		return
+	}
+	if s.home == nil || !s.home.Equal(m.From) {
+		s.home, s.msgIDs, s.ackNext = m.From, nil, nil // nobody is left who could acknowledge those
+	}
 	s.watch.Heard(s.Now())
+	var room [64]updates.Input
+	inputs := room[:0]
+	for _, push := range m.Pushes {
+		inputs = s.push(inputs, push)
+	}
+	s.step(ctx, inputs...)
+}
+
+// push appends the inputs of one message of the server.
+func (s *stream) push(to []updates.Input, m mtproto.UpdatesReceived) []updates.Input {
 	src := s.src
 	src.MsgID = m.MsgID
+	if now := s.peers.Changes(); now != s.peersAt {
+		s.peersAt = now
+		s.reader.Forget()
+	}
+	if in, came, ok := s.reader.Read(m.Body, src); ok {
+		if came != nil {
+			s.learn(came)
+		}
+		return append(to, in)
+	}
 	u, err := tg.DecodeUpdates(&bin.Buffer{Buf: m.Body})
 	if err != nil { // the stream lives on: the bytes are an event, the difference brings the rest
 		s.Log().Warn("undecodable updates", "constructor", tlcall.Constructor(m.Body))
-		s.step(ctx, tlupdates.Raw(src, m.Body))
-		s.step(ctx, updates.TooLong{})
-		return
+		return append(to, tlupdates.Raw(src, m.Body), updates.TooLong{})
 	}
-	s.ingest(ctx, u, src)
+	return append(to, s.read(u, src))
 }
 
-func (s *stream) ingest(ctx actor.Context, u tg.UpdatesClass, src tlupdates.Source) {
+// read makes an input of updates.
+func (s *stream) read(u tg.UpdatesClass, src tlupdates.Source) updates.Input {
 	s.learn(u)
 	in, err := tlupdates.FromUpdates(u, src, s.peers)
 	if err != nil {
 		s.Log().Warn("updates cannot be read", "error", err.Error())
 		in = updates.TooLong{MsgID: src.MsgID}
 	}
-	s.step(ctx, in)
+	return in
 }
 
 // learn feeds the users and chats of an answer to the peers.
@@ -210,19 +230,20 @@ func (s *stream) observe(ctx actor.Context, c *connection.Call, result []byte) {
 		return
 	}
 	if u := tlupdates.FromResult(obj); u != nil {
-		s.ingest(ctx, u, s.src)
+		s.step(ctx, s.read(u, s.src))
 	}
 }
 
-// step gives one input to the machine and carries out its effects in order.
-func (s *stream) step(ctx actor.Context, in updates.Input) {
+// step gives inputs to the machine and carries out its effects in order.
+func (s *stream) step(ctx actor.Context, inputs ...updates.Input) {
 	if s.ended {
 		return
 	}
-	for _, effect := range s.machine.Step(s.Now(), in) {
+	now := s.Now()
+	for _, effect := range s.machine.Step(now, inputs...) {
 		switch e := effect.(type) {
 		case updates.Emit:
-			s.emit(ctx, e)
+			s.emit(now, e)
 		case updates.GetState, updates.GetDifference, updates.GetChannelDifference:
 			s.asking++
 			s.deferred = append(s.deferred, e)
@@ -234,117 +255,9 @@ func (s *stream) step(ctx actor.Context, in updates.Input) {
 	s.append(ctx)
 }
 
-// emit queues one Emit for the log: its positions lie in its last record.
-func (s *stream) emit(ctx actor.Context, e updates.Emit) {
-	now := s.Now()
-	var records []eventlog.Record
-	for _, ev := range e.Events {
-		if gap, ok := ev.Payload.(updates.Gap); ok && gap.Reason == updates.GapReset {
-			for _, skipped := range s.skips {
-				*skipped = append(*skipped, gap)
-			}
-		}
-		payload, err := tlupdates.Encode(ev.Payload)
-		if err != nil {
-			s.Log().Error("event payload is not encoded", "kind", ev.Kind, "error", err.Error())
-		}
-		records = append(records, eventlog.Record{Account: s.ID, Kind: ev.Kind, ID: ev.ID, Time: now, Payload: payload})
-	}
-	if !e.Durable() {
-		for _, r := range records {
-			if err := s.Events.PublishLive(context.Background(), r); err != nil {
-				s.Log().Debug("live event is not published", "kind", r.Kind, "error", err.Error())
-			}
-		}
-	} else {
-		records = updatelog.Place(records, e.Positions, s.ID, now)
-		s.pending = append(s.pending, records...)
-	}
-	s.msgIDs = append(s.msgIDs, e.MsgIDs...)
-}
-
-// append starts the next append, unless one is under way.
-func (s *stream) append(ctx actor.Context) {
-	if s.appending > 0 || s.resting || s.ended {
-		return
-	}
-	if len(s.pending) == 0 {
-		s.acknowledge(ctx, s.msgIDs)
-		s.msgIDs = nil
-		return
-	}
-	batch := s.pending
-	if len(batch) > MaxBatch {
-		batch = batch[:MaxBatch]
-	} else {
-		s.ackNext, s.msgIDs = s.msgIDs, nil
-	}
-	batch = slices.Clone(batch) // the writer stamps it while more is queued behind it
-	s.appending = len(batch)
-	self, root, w := ctx.Self(), ctx.ActorSystem().Root, s.writer
-	go func() {
-		c, cancel := context.WithTimeout(context.Background(), appendTimeout)
-		defer cancel()
-		seq, err := w.Append(c, batch...)
-		root.Send(self, &appended{seq: seq, err: err})
-	}()
-}
-
-const (
-	appendTimeout = 30 * time.Second
-	LowSpaceRetry = 2 * time.Second
-)
-
-func (s *stream) appended(ctx actor.Context, m *appended) {
-	n, seq := s.appending, m.seq
-	s.appending = 0
-	var partial *eventlog.AppendError
-	if errors.As(m.err, &partial) {
-		n, seq = partial.Done, partial.Last
-	} else if m.err != nil {
-		n = 0
-	}
-	if err := updatelog.Apply(&s.durable, s.pending[:n]); err != nil { // the positions are our own
-		s.Log().Error("positions are not applied", "error", err.Error())
-	}
-	covered := n > 0 && len(s.pending[n-1].Positions) > 0
-	s.pending = append([]eventlog.Record(nil), s.pending[n:]...)
-	if covered {
-		s.last = eventlog.Cursor{Epoch: s.writer.Claimed().Epoch, Seq: seq}
-	}
-	switch {
-	case m.err == nil:
-		ids := s.ackNext
-		s.ackNext = nil
-		s.acknowledge(ctx, ids)
-		s.append(ctx)
-	case errors.Is(m.err, eventlog.ErrLowSpace), errors.Is(m.err, eventlog.ErrBusy):
-		s.Log().Error("events are not stored; the stream waits", "error", m.err.Error())
-		s.msgIDs = append(s.ackNext, s.msgIDs...)
-		s.ackNext = nil
-		s.resting = true
-		self, root := ctx.Self(), ctx.ActorSystem().Root
-		time.AfterFunc(LowSpaceRetry, func() { root.Send(self, &retryAppend{}) })
-	case errors.Is(m.err, eventlog.ErrTooLarge) && len(s.pending) > 0:
-		s.Log().Error("event is too large for the log; its payload is dropped", "kind", s.pending[0].Kind)
-		s.pending[0].Payload = nil
-		s.msgIDs = append(s.ackNext, s.msgIDs...)
-		s.ackNext = nil
-		s.append(ctx)
-	default:
-		s.end(ctx, m.err)
-	}
-}
-
-func (s *stream) acknowledge(ctx actor.Context, ids []int64) {
-	if len(ids) > 0 {
-		ctx.Send(ctx.Parent(), &connection.Processed{Taken: len(ids), MsgIDs: ids})
-	}
-}
-
 // settle answers those who wait for an even stream.
 func (s *stream) settle(ctx actor.Context) {
-	if s.ended || s.appending > 0 || len(s.pending) > 0 {
+	if s.ended || len(s.batch)+len(s.pending) > 0 {
 		return
 	}
 	if s.asking == 0 && len(s.failing) == 0 && len(s.syncs) > 0 {

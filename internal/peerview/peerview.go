@@ -66,6 +66,14 @@ func (v *View) Put(found ...telegram.Peer) {
 	}
 }
 
+// Changes grows with every change of the known peers.
+func (v *View) Changes() uint64 {
+	if cache := v.cache.Load(); cache != nil {
+		return cache.Changes()
+	}
+	return 0
+}
+
 func (v *View) get(k peers.Key) (peers.Peer, bool) {
 	cache := v.cache.Load()
 	if cache == nil { // nothing is loaded yet

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/telefleet/orchestrator/fleet"
@@ -34,6 +35,8 @@ type Cache struct {
 	dirty  map[Key]struct{}
 	since  time.Time // of the oldest unwritten change
 	missed bool      // something was forgotten: the store may know more
+
+	changes atomic.Uint64
 
 	flushing sync.Mutex // one Flush at a time
 }
@@ -131,8 +134,13 @@ func (c *Cache) Observe(ps ...Peer) {
 	}
 }
 
+// Changes grows with every change of what the cache holds. While it stays the same, observing again
+// what was observed changes nothing.
+func (c *Cache) Changes() uint64 { return c.changes.Load() }
+
 // put sets a peer; mu is held.
 func (c *Cache) put(p Peer) {
+	c.changes.Add(1)
 	k := p.Key()
 	if e, ok := c.peers[k]; ok {
 		c.unname(e.Value.(Peer))

@@ -194,6 +194,29 @@ func TestCacheIsBoundedAndForgetsOnlyWhatIsStored(t *testing.T) {
 	}
 }
 
+// TestChangesGrowWithEveryChangeOnly: who has observed somebody need not do so again while they stand.
+func TestChangesGrowWithEveryChangeOnly(t *testing.T) {
+	c := newCache(t, NewMemory(), 0)
+	anna := Peer{ID: 1, Kind: User, AccessHash: 1, Username: "anna"}
+	before := c.Changes()
+	for _, step := range []struct {
+		seen    Peer
+		changes bool
+	}{
+		{anna, true},
+		{anna, false},
+		{Peer{ID: 1, Kind: User, AccessHash: 9, Min: true}, false}, // says less than is known
+		{Peer{ID: 1, Kind: User, AccessHash: 1, Username: "ann"}, true},
+		{anna, true},
+	} {
+		c.Observe(step.seen)
+		if now := c.Changes(); now > before != step.changes {
+			t.Errorf("%+v: %d after %d", step.seen, now, before)
+		}
+		before = c.Changes()
+	}
+}
+
 func TestImpossiblePeersAreNotObserved(t *testing.T) {
 	c := newCache(t, NewMemory(), 0)
 	c.Observe(Peer{ID: 1}, Peer{ID: 1, Kind: User, Username: string(make([]byte, 100))})

@@ -54,13 +54,16 @@ func received(list []tg.UpdateClass, src Source, date, start, seq int) updates.R
 		if src.MsgID == 0 { // the result of an RPC: it comes once, unless it is recovered
 			return fmt.Sprintf("%s/%d/%d/%s", src.Token, date, i, contentHash(u))
 		}
-		return fmt.Sprintf("%s/%d/%d", src.Token, src.MsgID, i)
+		return src.key(i)
 	}
 	return updates.Received{
 		MsgID: src.MsgID, Date: date, SeqStart: start, Seq: seq,
 		Updates: convertAll(list, keys),
 	}
 }
+
+// key is the key of last resort of a push's update.
+func (s Source) key(i int) string { return fmt.Sprintf("%s/%d/%d", s.Token, s.MsgID, i) }
 
 // keyFunc gives the update at index i of its list a key of last resort.
 type keyFunc func(i int, u tg.UpdateClass) string
@@ -107,9 +110,9 @@ func fromPts(u tg.UpdateClass) (updates.Update, bool) {
 	}
 	switch u := u.(type) {
 	case *tg.UpdateNewMessage:
-		return at(u.Pts, u.PtsCount, newMessage(box, u.Message)...)
+		return at(u.Pts, u.PtsCount, newMessage(box, u.Message, Payload{Message: u.Message})...)
 	case *tg.UpdateEditMessage:
-		return at(u.Pts, u.PtsCount, editedMessage(box, u.Message)...)
+		return at(u.Pts, u.PtsCount, editedMessage(box, u.Message, Payload{Message: u.Message})...)
 	case *tg.UpdateDeleteMessages:
 		return at(u.Pts, u.PtsCount, eachMessage(box, KindMessageDeleted, "", u.Messages, func(id int) tg.UpdateClass {
 			return &tg.UpdateDeleteMessages{Messages: []int{id}, Pts: u.Pts, PtsCount: u.PtsCount}
@@ -144,10 +147,10 @@ func fromChannel(u tg.UpdateClass) (updates.Update, bool) {
 	switch u := u.(type) {
 	case *tg.UpdateNewChannelMessage:
 		id := channelOf(u.Message)
-		return at(id, u.Pts, u.PtsCount, newMessage(updates.ChannelBox(id), u.Message)...)
+		return at(id, u.Pts, u.PtsCount, newMessage(updates.ChannelBox(id), u.Message, Payload{Message: u.Message})...)
 	case *tg.UpdateEditChannelMessage:
 		id := channelOf(u.Message)
-		return at(id, u.Pts, u.PtsCount, editedMessage(updates.ChannelBox(id), u.Message)...)
+		return at(id, u.Pts, u.PtsCount, editedMessage(updates.ChannelBox(id), u.Message, Payload{Message: u.Message})...)
 	case *tg.UpdateDeleteChannelMessages:
 		return at(u.ChannelID, u.Pts, u.PtsCount, eachMessage(updates.ChannelBox(u.ChannelID), KindMessageDeleted, "", u.Messages, func(id int) tg.UpdateClass {
 			return &tg.UpdateDeleteChannelMessages{ChannelID: u.ChannelID, Messages: []int{id}, Pts: u.Pts, PtsCount: u.PtsCount}

@@ -52,7 +52,7 @@ func difference(outcome updates.Outcome, messages []tg.MessageClass, encrypted [
 		if id := channelOf(m); id != 0 {
 			box = updates.ChannelBox(id)
 		}
-		d.Messages = append(d.Messages, newMessage(box, m)...)
+		d.Messages = append(d.Messages, newMessage(box, m, Payload{Message: m})...)
 	}
 	for _, m := range encrypted {
 		u := &tg.UpdateNewEncryptedMessage{Message: m}
@@ -81,7 +81,7 @@ func FromChannelDifference(channel int64, d tg.UpdatesChannelDifferenceClass, sr
 	case *tg.UpdatesChannelDifference:
 		out.Outcome, out.More, out.Pts = updates.OutcomeFinal, !d.Final, d.Pts
 		for _, m := range d.NewMessages {
-			out.Messages = append(out.Messages, newMessage(updates.ChannelBox(channel), m)...)
+			out.Messages = append(out.Messages, newMessage(updates.ChannelBox(channel), m, Payload{Message: m})...)
 		}
 		out.Others = convertAll(d.OtherUpdates, differenceKey(src, fmt.Sprintf("%d.%d", channel, d.Pts)))
 	case *tg.UpdatesChannelDifferenceTooLong:

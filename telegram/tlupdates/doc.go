@@ -6,6 +6,8 @@
 //	in, err := tlupdates.FromUpdates(push, tlupdates.Source{Self: me, MsgID: id, Token: token}, peers)
 //	effects := machine.Step(now, in)
 //
+// A [Reader] does the same for pushes that are not decoded yet, at less cost for the usual ones.
+//
 // Every RPC result whose constructor CarriesUpdates goes through FromResult or FromAffected,
 // except updateShortSentMessage, which needs its request: FromSentMessage.
 //
@@ -27,7 +29,8 @@
 //
 // # Concurrency
 //
-// Functions only; values are not changed after they are returned, except by the caller.
+// Functions may be called by any goroutine, a Reader's by one at a time. Values are not changed after
+// they are returned, except by the caller.
 //
 // # Errors
 //

@@ -33,36 +33,36 @@ func event(box updates.Box, kind, key string, u tg.UpdateClass) updates.Event {
 	return updates.Event{ID: box.String() + ":" + kind + ":" + key, Kind: kind, Payload: Payload{Update: u}}
 }
 
-func messageEvent(box updates.Box, kind, key string, m tg.MessageClass) updates.Event {
-	return updates.Event{ID: box.String() + ":" + kind + ":" + key, Kind: kind, Payload: Payload{Message: m}}
-}
-
-// newMessage is the event of a new message; of a messageEmpty only the counter matters.
-func newMessage(box updates.Box, m tg.MessageClass) []updates.Event {
+// newMessage is the event of a new message; of a messageEmpty only the counter matters. The payload
+// is the message, in one form or another.
+func newMessage(box updates.Box, m tg.MessageClass, payload any) []updates.Event {
 	if m == nil || m.TypeID() == tg.MessageEmptyTypeID {
 		return nil
 	}
-	e := messageEvent(box, KindMessageNew, strconv.Itoa(m.GetID()), m)
+	var room [48]byte // on the stack: the id is the one string that is made
+	id := append(box.Append(room[:0]), ":"+KindMessageNew+":"...)
+	e := updates.Event{ID: string(strconv.AppendInt(id, int64(m.GetID()), 10)), Kind: KindMessageNew, Payload: payload}
 	if edited, ok := m.(*tg.Message); ok && edited.EditDate != 0 {
-		again := editEvent(box, m)
+		again := editEvent(box, m, payload)
 		e.IfSeen = &again
 	}
 	return []updates.Event{e}
 }
 
-func editedMessage(box updates.Box, m tg.MessageClass) []updates.Event {
+func editedMessage(box updates.Box, m tg.MessageClass, payload any) []updates.Event {
 	if m == nil || m.TypeID() == tg.MessageEmptyTypeID {
 		return nil
 	}
-	return []updates.Event{editEvent(box, m)}
+	return []updates.Event{editEvent(box, m, payload)}
 }
 
-func editEvent(box updates.Box, m tg.MessageClass) updates.Event {
+func editEvent(box updates.Box, m tg.MessageClass, payload any) updates.Event {
 	date := 0
 	if edited, ok := m.(*tg.Message); ok {
 		date = edited.EditDate
 	}
-	return messageEvent(box, KindMessageEdited, fmt.Sprintf("%d:%d:%s", m.GetID(), date, messageHash(m)), m)
+	id := fmt.Sprintf("%s:%s:%d:%d:%s", box, KindMessageEdited, m.GetID(), date, messageHash(m))
+	return updates.Event{ID: id, Kind: KindMessageEdited, Payload: payload}
 }
 
 // eachMessage makes one event for each id of an update that names several.

@@ -20,6 +20,9 @@ type Payload struct {
 	Raw     []byte // TL bytes of a constructor that the schema does not know
 }
 
+// Encoded is a payload in the form of the log.
+type Encoded []byte
+
 // ErrPayload is returned for bytes that Encode never wrote.
 var ErrPayload = errors.New("malformed event payload")
 
@@ -35,6 +38,12 @@ const (
 	tagRaw     = 4
 )
 
+// putHead writes the head of a payload.
+func putHead(b []byte, tag byte) {
+	b[0], b[1] = payloadVersion, tag
+	binary.LittleEndian.PutUint16(b[2:], tg.Layer)
+}
+
 type gapRecord struct {
 	Box    string            `json:"box"`
 	From   int               `json:"from"`
@@ -42,8 +51,11 @@ type gapRecord struct {
 	Reason updates.GapReason `json:"reason"`
 }
 
-// Encode is the form of an event's payload in the log (a Payload, or an updates.Gap).
+// Encode is the form of an event's payload in the log (an Encoded, a Payload, or an updates.Gap).
 func Encode(payload any) ([]byte, error) {
+	if encoded, ok := payload.(Encoded); ok {
+		return encoded, nil
+	}
 	p, ok := payload.(Payload)
 	if gap, isGap := payload.(updates.Gap); isGap {
 		p, ok = Payload{Gap: &gap}, true
@@ -52,23 +64,21 @@ func Encode(payload any) ([]byte, error) {
 		return nil, fmt.Errorf("encode event payload: unknown type %T", payload)
 	}
 	b := &bin.Buffer{Buf: make([]byte, payloadHeader, 256)}
-	b.Buf[0] = payloadVersion
-	binary.LittleEndian.PutUint16(b.Buf[2:], tg.Layer)
 	var err error
 	switch {
 	case p.Message != nil:
-		b.Buf[1] = tagMessage
+		putHead(b.Buf, tagMessage)
 		err = p.Message.Encode(b)
 	case p.Update != nil:
-		b.Buf[1] = tagUpdate
+		putHead(b.Buf, tagUpdate)
 		err = p.Update.Encode(b)
 	case p.Gap != nil:
-		b.Buf[1] = tagGap
+		putHead(b.Buf, tagGap)
 		var text []byte
 		text, err = json.Marshal(gapRecord{p.Gap.Box.String(), p.Gap.From, p.Gap.To, p.Gap.Reason})
 		b.Put(text)
 	default:
-		b.Buf[1] = tagRaw
+		putHead(b.Buf, tagRaw)
 		b.Put(p.Raw)
 	}
 	if err != nil {
