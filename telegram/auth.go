@@ -220,7 +220,8 @@ func IsAuthorized(ctx context.Context, env Env) (Authorization, error) {
 	if errors.As(err, &own) {
 		switch {
 		case own.Code == fleet.CodeUnauthenticated,
-			isRPC(err, "SESSION_PASSWORD_NEEDED", "USER_DEACTIVATED", "USER_DEACTIVATED_BAN", "AUTH_KEY_DUPLICATED"):
+			isRPC(err, "SESSION_PASSWORD_NEEDED", "USER_DEACTIVATED", "USER_DEACTIVATED_BAN", "AUTH_KEY_DUPLICATED"),
+			isRPC(err, "ACCOUNT_LOGGED_OUT", "ACCOUNT_BANNED", "ACCOUNT_CONFLICT"): // as the account itself says
 			return Authorization{Reason: own.Reason, Remedy: own.Remedy}, nil
 		}
 	}

@@ -94,6 +94,9 @@ func (e UsageError) Unwrap() error { return e.err }
 // Hint is the next step.
 func (e UsageError) Hint() string { return e.hint }
 
+// Failure makes an error that gives the next step.
+func Failure(err error, hint string) error { return failure{err, hint} }
+
 // failure is an error with the next step.
 type failure struct {
 	err  error

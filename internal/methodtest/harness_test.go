@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gotd/td/bin"
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
@@ -24,6 +25,7 @@ import (
 	"github.com/telefleet/orchestrator/internal/node"
 	"github.com/telefleet/orchestrator/simulator"
 	"github.com/telefleet/orchestrator/simulator/model"
+	"github.com/telefleet/orchestrator/simulator/mtserver"
 	"github.com/telefleet/orchestrator/telegram/dcs"
 )
 
@@ -309,6 +311,23 @@ func (p *person) expect(t *testing.T, match func(*client.Event) bool) func() *cl
 	}
 }
 
+// awaitStatus waits until the account's status is as is wants it.
+func (p *person) awaitStatus(t *testing.T, is func(*v1.AccountStatus) bool) {
+	t.Helper()
+	var last *v1.Account
+	for change, err := range p.place.api.WatchAccounts(deadline(t), client.WatchOptions{}) {
+		if err != nil {
+			t.Fatalf("%v; last seen: %v", err, last)
+		}
+		if change.Resource.GetId() != p.ID() {
+			continue
+		}
+		if last = change.Resource; is(last.GetStatus()) {
+			return
+		}
+	}
+}
+
 // refused asserts that err is a refusal with this reason.
 func refused(t *testing.T, err error, reason client.Reason) {
 	t.Helper()
@@ -354,4 +373,53 @@ func cli(t *testing.T, args ...string) (string, error) {
 	root.SetArgs(args)
 	err := root.ExecuteContext(deadline(t))
 	return out.String(), err
+}
+
+// contains reports whether text has all parts.
+func contains(text string, parts ...string) bool {
+	for _, p := range parts {
+		if !strings.Contains(text, p) {
+			return false
+		}
+	}
+	return true
+}
+
+// encoded is a raw call.
+func encoded(t *testing.T, call bin.Encoder) []byte {
+	t.Helper()
+	var b bin.Buffer
+	if err := call.Encode(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Raw()
+}
+
+// flag is a TL flags field with one bit.
+func flag(n int) (f bin.Fields) {
+	f.Set(n)
+	return f
+}
+
+// dropAll loses every push.
+var dropAll = mtserver.PushFaults{Drop: 1}
+
+// heardBy are the texts of the new messages in a person's event log, the account's own excepted.
+func heardBy(t *testing.T, p *person) []string {
+	t.Helper()
+	return heardFrom(t, p, client.Begin)
+}
+
+// heardFrom is heardBy behind a cursor.
+func heardFrom(t *testing.T, p *person, cursor string) (texts []string) {
+	t.Helper()
+	for e, err := range p.Events(deadline(t), client.EventOptions{From: cursor, UntilNow: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := e.GetMessageNew(); m != nil && !m.GetOut() {
+			texts = append(texts, m.GetText())
+		}
+	}
+	return texts
 }

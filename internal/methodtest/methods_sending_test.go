@@ -1,6 +1,7 @@
 package methodtest
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -25,5 +26,38 @@ func TestMethod16_SendMessage(t *testing.T) {
 	}
 	if got := texts(posts(boris.UserID, model.UserPeer(anna.UserID))); !slices.Equal(got, []string{"hello", "by hand"}) {
 		t.Errorf("the simulator has %q", got)
+	}
+}
+
+func TestMethod17_SendToSelf(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	anna := p.account(t)
+	if err := p.sim.Refuse("contacts.resolveUsername", 400, "USERNAME_INVALID", 1); err != nil { // nothing is resolved
+		t.Fatal(err)
+	}
+	sent := must(anna.SendMessage(deadline(t), client.Self, client.Text("note")))(t)
+	var kept []int
+	p.sim.World().Do(func() { kept = p.sim.World().Users[anna.UserID].Dialogs[model.UserPeer(anna.UserID)].IDs })
+	if len(kept) != 1 || kept[0] != int(sent.Message.GetId()) {
+		t.Errorf("the simulator has %v, the caller %v", kept, sent.Message)
+	}
+}
+
+func TestMethod18_SendMessageToPeer(t *testing.T) {
+	t.Parallel()
+	anna, boris := account(t), account(t)
+	group := must(sim.World().Gather("Writers", anna.UserID, boris.UserID))(t)
+	must(anna.Sync(deadline(t), false))(t)
+	peer := must(anna.ResolvePeer(deadline(t), boris.Ref()))(t)
+	for _, to := range []int64{peer.GetId(), -1_000_000_000_000 - group} {
+		must(anna.SendMessage(deadline(t), fmt.Sprint(to), client.Text("hello")))(t)
+	}
+	_, err := anna.SendMessage(deadline(t), "4242424242", client.Text("hello"))
+	refused(t, err, "PEER_UNKNOWN")
+	for _, chat := range []model.Peer{model.UserPeer(anna.UserID), model.ChannelPeer(group)} {
+		if got := texts(posts(boris.UserID, chat)); !slices.Contains(got, "hello") {
+			t.Errorf("in %v the simulator has %q", chat, got)
+		}
 	}
 }

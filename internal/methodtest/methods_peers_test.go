@@ -1,0 +1,62 @@
+package methodtest
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/telefleet/orchestrator/client"
+	"github.com/telefleet/orchestrator/simulator/model"
+)
+
+func TestMethod56_ResolvePeer(t *testing.T) {
+	t.Parallel()
+	anna, boris := account(t), account(t)
+	group := must(sim.World().Gather("Readers", boris.UserID, anna.UserID))(t)
+	channel := fmt.Sprint(-1_000_000_000_000 - group)
+	must(anna.Sync(deadline(t), false))(t)
+	number := fmt.Sprint(boris.UserID)
+	for text, want := range map[string]string{
+		"me": fmt.Sprint(anna.UserID), "self": fmt.Sprint(anna.UserID), boris.Ref(): number, boris.Username: number, boris.Phone: number,
+		"t.me/" + boris.Username: number, "https://t.me/" + boris.Username + "?start=x": number, "tg://resolve?domain=" + boris.Username: number,
+		"https://t.me/" + boris.Phone: number, "tg://resolve?phone=" + boris.Phone[1:]: number, channel: channel,
+	} {
+		if peer, err := anna.ResolvePeer(deadline(t), text); err != nil || fmt.Sprint(peer.GetId()) != want {
+			t.Errorf("%s: %v, %v; want %s", text, peer, err, want)
+		}
+	}
+	for text, want := range map[string]client.Reason{
+		"99999999": "PEER_UNKNOWN", "@nobody_at_all": "USERNAME_NOT_OCCUPIED", "+19995550000": "PHONE_NOT_OCCUPIED",
+		"t.me/+AbCdEf": "PEER_INVALID", "t.me/joinchat/AbCdEf": "PEER_INVALID", "?": "PEER_INVALID",
+	} {
+		_, err := anna.ResolvePeer(deadline(t), text)
+		refused(t, err, want)
+	}
+	if out, err := cli(t, "resolve", anna.ID(), boris.Ref()); err != nil || !contains(out, number) {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestMethod58_Invoke(t *testing.T) {
+	t.Parallel()
+	anna := account(t)
+	must(anna.InvokeJSON(deadline(t), []byte(`{"_":"messages.sendMessage","peer":{"_":"inputPeerSelf"},"message":"raw","random_id":"7"}`)))(t)
+	kept := posts(anna.UserID, model.UserPeer(anna.UserID))
+	if len(kept) != 1 || kept[0].Text != "raw" {
+		t.Errorf("the simulator has %+v", kept)
+	}
+	for _, call := range []string{
+		`{"_":"messages.sendMessage","peer":{"_":"inputPeerSelf"},"massage":"x","random_id":8}`, // unknown field
+		`{"_":"messages.sendMessage","peer":{"_":"inputPeerSelf"},"message":7,"random_id":8}`,   // wrong type
+		`{"_":"messages.sendMessage","peer":{"_":"inputPeerSelf"},"message":"x"}`,               // missing
+		`{"_":"no.such"}`,
+	} {
+		_, err := anna.InvokeJSON(deadline(t), []byte(call))
+		refused(t, err, "CALL_INVALID")
+	}
+	if out, err := cli(t, "call", anna.ID(), "messages.sendMessage", `{"peer":{"_":"inputPeerSelf"},"message":"by hand","random_id":9}`); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	if kept := posts(anna.UserID, model.UserPeer(anna.UserID)); len(kept) != 2 || kept[1].Text != "by hand" {
+		t.Errorf("the simulator has %q", texts(kept))
+	}
+}
