@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/mailbox"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/backoff"
 	"github.com/telefleet/orchestrator/internal/peerview"
@@ -64,6 +65,8 @@ type Deps struct {
 	Rand io.Reader
 	Now  func() time.Time
 	Log  hclog.Logger
+
+	loads *mailbox.Lane // reads sessions; made by Start
 }
 
 // Watch sets when a connection that lives and brings no updates is doubted; zero fields take the
@@ -79,6 +82,7 @@ const (
 	restartWindow = 10 * time.Minute //
 	healthyAfter  = 30 * time.Second // a connection that lived so long resets the backoff
 	callRetryBase = time.Second
+	loadsAtOnce   = 64 // accounts that read their stores at the same time
 )
 
 // shared is what the actors of one account have in common.

@@ -238,6 +238,7 @@ func Start(deps Deps) (*Fleet, error) {
 		deps.Routes = routes.Direct{}
 	}
 	workers := &mailbox.Workers{}
+	deps.loads = mailbox.NewLane(workers, loadsAtOnce)
 	poller := &transport.Poller{Go: workers.Go}
 	deps.Transport.Poller = poller
 	conns := &connection.Config{
