@@ -7,12 +7,15 @@
 //	defer workers.Close()
 //	props := actor.PropsFromProducer(producer, actor.WithMailbox(mailbox.New), actor.WithDispatcher(workers))
 //
+// The two belong together: the one works only with the other.
+//
 // Messages are handled in the order in which they came, system messages before all others.
 // Senders never wait.
 //
 // # Concurrency
 //
 // Any goroutine may post. At most one goroutine handles messages, and none while there are none.
+// Of all actors of the same Workers at most 128 run at a time.
 //
 // # Errors
 //
@@ -36,21 +39,23 @@ type mailbox struct {
 	scheduled bool
 	suspended bool // by supervision: only system messages are handled
 
-	invoker    actor.MessageInvoker
-	dispatcher actor.Dispatcher
-	run        func() // kept, so that no closure is made per message
+	invoker actor.MessageInvoker
+	workers scheduler
 }
 
-// New makes an empty mailbox.
-func New() actor.Mailbox {
-	m := &mailbox{}
-	m.run = m.handleAll
-	return m
+// scheduler runs the handler of a mailbox that has messages: *Workers, but for tests.
+type scheduler interface {
+	start(job)
+	Throughput() int
 }
+
+// New makes an empty mailbox, whose dispatcher must be Workers.
+func New() actor.Mailbox { return &mailbox{} }
 
 // RegisterHandlers implements actor.Mailbox.
 func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, dispatcher actor.Dispatcher) {
-	m.invoker, m.dispatcher = invoker, dispatcher
+	m.invoker = invoker
+	m.workers, _ = dispatcher.(scheduler)
 }
 
 // Start implements actor.Mailbox.
@@ -76,7 +81,7 @@ func (m *mailbox) post(q *queue, message any) {
 	m.scheduled = true
 	m.mu.Unlock()
 	if wake {
-		m.dispatcher.Schedule(m.run)
+		m.workers.start(job{box: m})
 	}
 }
 
@@ -115,7 +120,7 @@ func (m *mailbox) handle() (idle bool) {
 		}
 	}()
 	for n := 1; ; n++ {
-		if n%m.dispatcher.Throughput() == 0 {
+		if n%m.workers.Throughput() == 0 {
 			runtime.Gosched()
 		}
 		var system, ok bool

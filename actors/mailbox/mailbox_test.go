@@ -36,16 +36,17 @@ func (r *recorder) EscalateFailure(reason, message any) {
 }
 
 // held is a dispatcher that runs only when it is told.
-type held struct{ waiting []func() }
+type held struct{ waiting []job }
 
-func (h *held) Schedule(f func()) { h.waiting = append(h.waiting, f) }
+func (h *held) Schedule(f func()) { h.start(job{f: f}) }
+func (h *held) start(j job)       { h.waiting = append(h.waiting, j) }
 func (h *held) Throughput() int   { return 3 }
 
 func (h *held) run() {
 	waiting := h.waiting
 	h.waiting = nil
-	for _, f := range waiting {
-		f()
+	for _, j := range waiting {
+		j.box.handleAll()
 	}
 }
 
@@ -167,11 +168,13 @@ func TestQueueIsFirstInFirstOut(t *testing.T) {
 // TestNothingIsLostBetweenManySenders posts from many goroutines to a real dispatcher.
 func TestNothingIsLostBetweenManySenders(t *testing.T) {
 	const senders, each = 8, 2000
+	workers := &Workers{}
+	defer workers.Close()
 	m, r := New(), &recorder{}
 	var all sync.WaitGroup
 	all.Add(senders * each)
 	r.on = func(any) { all.Done() }
-	m.RegisterHandlers(r, actor.NewDefaultDispatcher(300))
+	m.RegisterHandlers(r, workers)
 	for s := range senders {
 		go func() {
 			for i := range each {
@@ -203,7 +206,7 @@ func BenchmarkMailbox(b *testing.B) {
 					close(done)
 				}
 			}
-			m.RegisterHandlers(r, actor.NewDefaultDispatcher(300))
+			m.RegisterHandlers(r, &Workers{})
 			message := any(new(int))
 			for range b.N {
 				m.PostUserMessage(message)

@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 )
@@ -53,5 +54,45 @@ func TestClosedWorkersStillRunAndKeepNobody(t *testing.T) {
 		if !ran || len(w.idle) != 0 {
 			t.Errorf("ran %t, %d goroutines are kept", ran, len(w.idle))
 		}
+	})
+}
+
+// TestManyActorsTakeTurns has more mailboxes with messages than actors run at the same time.
+func TestManyActorsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const extra = 5
+		var w Workers
+		var running, handled atomic.Int64
+		release := make(chan struct{})
+		for range maxScheduled + extra {
+			r := &recorder{on: func(any) {
+				running.Add(1)
+				<-release
+				running.Add(-1)
+				handled.Add(1)
+			}}
+			m := New()
+			m.RegisterHandlers(r, &w)
+			m.PostUserMessage("go")
+		}
+		synctest.Wait()
+		if n := running.Load(); n != maxScheduled {
+			t.Errorf("%d actors run at the same time, want %d", n, maxScheduled)
+		}
+		ran := false
+		w.Go(func() { ran = true })
+		synctest.Wait()
+		if !ran {
+			t.Error("a function waits for actors")
+		}
+		close(release)
+		synctest.Wait()
+		if n := handled.Load(); n != maxScheduled+extra {
+			t.Errorf("%d messages were handled, want %d", n, maxScheduled+extra)
+		}
+		if w.scheduled != 0 {
+			t.Errorf("%d actors count as running when all are idle", w.scheduled)
+		}
+		w.Close()
 	})
 }
