@@ -253,7 +253,7 @@ func (a *account) started(ctx actor.Context) {
 // load reads the session and claims the event log, in the background.
 func (a *account) load(ctx actor.Context) {
 	self, root, inc, s := ctx.Self(), ctx.ActorSystem().Root, a.inc, a.shared
-	s.deps.loads.Go(func() {
+	s.deps.lanes.loads.Go(func() {
 		l, err := load(s)
 		root.Send(self, &sessionLoaded{inc: inc, loaded: l, err: err})
 	})

@@ -67,12 +67,12 @@ func (a *account) tellNow(ctx actor.Context) {
 	records := t.Take()
 	a.appending = true
 	w, self, root, inc := a.loaded.log.Writer, ctx.Self(), ctx.ActorSystem().Root, a.inc
-	go func() {
+	a.deps.lanes.appends.Go(func() {
 		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
 		_, err := w.Append(c, records...)
 		root.Send(self, &stateTold{inc, records, err})
-	}()
+	})
 }
 
 func (a *account) stateTold(ctx actor.Context, m *stateTold) {

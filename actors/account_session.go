@@ -73,11 +73,11 @@ func (a *account) save(ctx actor.Context, then func(error)) {
 		save = s.deps.Sessions.ReplaceKey
 	}
 	a.savingReplace, a.replaceKey = a.replaceKey, false
-	go func() {
+	s.deps.lanes.saves.Go(func() {
 		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
 		root.Send(self, &sessionSaved{inc: inc, err: save(c, s.fence, rec)})
-	}()
+	})
 }
 
 func (a *account) sessionSaved(ctx actor.Context, m *sessionSaved) {

@@ -13,9 +13,9 @@ import (
 
 // startStream starts the account's update stream from what the log and the checkpoint say.
 func (a *account) startStream(ctx actor.Context) {
-	s, pos, self, peers := a.shared.streamed(), a.loaded.log, a.record.UserID, &a.peers
+	acc, pos, self, peers := updatestream.Account{Config: a.deps.streams, ID: a.id, Token: a.fence.Token()}, a.loaded.log, a.record.UserID, &a.peers
 	props := system.Props(a.conn.Workers, func() actor.Actor {
-		stream := updatestream.New(s, pos, self, peers)
+		stream := updatestream.New(acc, pos, self, peers)
 		pos.Seen = nil // the machine has them; supervision never restarts a stream
 		return stream
 	})
@@ -32,11 +32,11 @@ func (a *account) startStream(ctx actor.Context) {
 	}
 }
 
-// streamed is what a stream needs of the account.
-func (s *shared) streamed() *updatestream.Account {
-	return &updatestream.Account{
-		ID: s.id, Token: s.fence.Token(), Events: s.deps.Events, Now: s.deps.Now, Log: s.log, Clock: s.conn.Clock, Go: s.conn.Workers.Go,
-		Quiet: s.deps.Watch.Quiet, Patience: s.deps.Watch.Patience, FloodWait: s.deps.FloodWait,
+// streams is what the streams of a node have in common.
+func (d *Deps) streamsOf(clock *system.Clock) *updatestream.Config {
+	return &updatestream.Config{
+		Events: d.Events, Go: d.lanes.appends.Go, Now: d.Now, Clock: clock, Log: d.Log,
+		Quiet: d.Watch.Quiet, Patience: d.Watch.Patience, FloodWait: d.FloodWait,
 	}
 }
 

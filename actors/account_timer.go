@@ -134,7 +134,7 @@ func (a *account) sendReport(ctx actor.Context) {
 	status, acc := a.status, a.shared
 	status.Conditions = a.judge.Conditions(a.facts(), a.reported)
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	go func() {
+	acc.deps.lanes.reports.Go(func() {
 		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
 		err := acc.deps.Report(c, acc.fence, status)
@@ -142,5 +142,5 @@ func (a *account) sendReport(ctx actor.Context) {
 			acc.log().Debug("status is not stored", "error", err.Error())
 		}
 		root.Send(self, &statusReported{again: err != nil && !fenced(err)})
-	}()
+	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/actors/mailbox"
+	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/backoff"
 	"github.com/telefleet/orchestrator/internal/peerview"
@@ -66,7 +67,8 @@ type Deps struct {
 	Now  func() time.Time
 	Log  hclog.Logger
 
-	loads *mailbox.Lane // reads sessions; made by Start
+	lanes   lanes                // made by Start
+	streams *updatestream.Config // made by Start
 }
 
 // Watch sets when a connection that lives and brings no updates is doubted; zero fields take the
@@ -82,8 +84,17 @@ const (
 	restartWindow = 10 * time.Minute //
 	healthyAfter  = 30 * time.Second // a connection that lived so long resets the backoff
 	callRetryBase = time.Second
-	loadsAtOnce   = 64 // accounts that read their stores at the same time
+	laneWidth     = 64 // accounts that use one store at the same time
 )
+
+// lanes bound what a node's accounts do at the same time in each store: one that is away does not
+// hold up another.
+type lanes struct{ loads, saves, reports, appends *mailbox.Lane }
+
+func newLanes(w *mailbox.Workers) lanes {
+	lane := func() *mailbox.Lane { return mailbox.NewLane(w, laneWidth) }
+	return lanes{lane(), lane(), lane(), lane()}
+}
 
 // shared is what the actors of one account have in common.
 type shared struct {

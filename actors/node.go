@@ -238,7 +238,7 @@ func Start(deps Deps) (*Fleet, error) {
 		deps.Routes = routes.Direct{}
 	}
 	workers := &mailbox.Workers{}
-	deps.loads = mailbox.NewLane(workers, loadsAtOnce)
+	deps.lanes = newLanes(workers)
 	poller := &transport.Poller{Go: workers.Go}
 	deps.Transport.Poller = poller
 	conns := &connection.Config{
@@ -247,6 +247,7 @@ func Start(deps Deps) (*Fleet, error) {
 	}
 	s := system.New(deps.Log)
 	conns.Clock = system.NewClock(s)
+	deps.streams = deps.streamsOf(conns.Clock)
 	props := system.Props(workers, func() actor.Actor {
 		return &node{
 			deps: &deps, conns: conns, profile: profile,

@@ -20,6 +20,7 @@ import (
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/actortest"
+	"github.com/telefleet/orchestrator/internal/peerview"
 	"github.com/telefleet/orchestrator/internal/updatelog"
 	"github.com/telefleet/orchestrator/mtproto"
 	"github.com/telefleet/orchestrator/telegram/tlupdates"
@@ -48,15 +49,15 @@ func newStreamBench(t *testing.T) *streamBench {
 	h.deps.Events = b.log
 	workers := &mailbox.Workers{}
 	t.Cleanup(workers.Close)
-	s := &shared{deps: &h.deps, id: "a", fence: testGrant("a").Fence}
 	w, err := b.log.Claim(t.Context(), "a", 7)
 	if err != nil {
 		t.Fatal(err)
 	}
 	pos := &updatelog.Position{Writer: w, Last: w.Claimed(), State: updates.State{Pts: 1, Date: 1}}
 	b.system = system.New(h.deps.Log)
-	s.conn.Config = &connection.Config{Workers: workers, Clock: system.NewClock(b.system)}
-	child := actor.PropsFromProducer(func() actor.Actor { return updatestream.New(s.streamed(), pos, 1, &s.peers) })
+	h.deps.lanes = newLanes(workers)
+	acc := updatestream.Account{Config: h.deps.streamsOf(system.NewClock(b.system)), ID: "a", Token: testGrant("a").Fence.Token()}
+	child := actor.PropsFromProducer(func() actor.Actor { return updatestream.New(acc, pos, 1, &peerview.View{}) })
 	b.parent = b.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
 		switch m := ctx.Message().(type) {
 		case *actor.Started:

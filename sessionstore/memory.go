@@ -6,6 +6,8 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +29,7 @@ type Memory struct {
 type kept struct {
 	Sealed
 	writes int64
+	ids    []KeyID // in keys
 }
 
 // NewMemory makes an empty store.
@@ -125,7 +128,7 @@ func (m *Memory) save(ctx context.Context, fence fleet.Fence, rec *Record, repla
 	for id := range ids {
 		m.keys[id] = rec.Account
 	}
-	m.kept[rec.Account] = kept{sealed, old.writes + 1}
+	m.kept[rec.Account] = kept{sealed, old.writes + 1, slices.Collect(maps.Keys(ids))}
 	return nil
 }
 
@@ -139,10 +142,8 @@ func (m *Memory) pass(id fleet.AccountID, fence fleet.Fence) error {
 }
 
 func (m *Memory) free(id fleet.AccountID) {
-	for key, account := range m.keys {
-		if account == id {
-			delete(m.keys, key)
-		}
+	for _, key := range m.kept[id].ids {
+		delete(m.keys, key)
 	}
 }
 
@@ -174,7 +175,7 @@ func (m *Memory) Tamper(id fleet.AccountID, change func(Sealed) Sealed) {
 	if !bytes.Equal(changed.Core, k.Core) {
 		k.writes++
 	}
-	m.kept[id] = kept{changed, k.writes}
+	m.kept[id] = kept{changed, k.writes, k.ids}
 }
 
 // MemoryKeyring keeps wrapped data keys in memory, for tests.

@@ -63,7 +63,7 @@ func (s *stream) emit(now time.Time, e updates.Emit) {
 		if durable {
 			s.pending = append(s.pending, r)
 		} else if err := s.Events.PublishLive(context.Background(), r); err != nil {
-			s.Log().Debug("live event is not published", "kind", r.Kind, "error", err.Error())
+			s.log().Debug("live event is not published", "kind", r.Kind, "error", err.Error())
 		}
 	}
 	if durable {
@@ -81,7 +81,7 @@ func (s *stream) record(now time.Time, e *updates.Event) eventlog.Record {
 	}
 	payload, err := tlupdates.Encode(e.Payload)
 	if err != nil {
-		s.Log().Error("event payload is not encoded", "kind", e.Kind, "error", err.Error())
+		s.log().Error("event payload is not encoded", "kind", e.Kind, "error", err.Error())
 	}
 	return eventlog.Record{Account: s.ID, Kind: e.Kind, ID: e.ID, Time: now, Payload: payload}
 }
@@ -121,7 +121,7 @@ func (s *stream) appended(ctx actor.Context, m *appended) {
 		n = 0
 	}
 	if err := updatelog.Apply(&s.durable, s.batch[:n]); err != nil { // the positions are our own
-		s.Log().Error("positions are not applied", "error", err.Error())
+		s.log().Error("positions are not applied", "error", err.Error())
 	}
 	if n > 0 && len(s.batch[n-1].Positions) > 0 {
 		s.last = eventlog.Cursor{Epoch: s.writer.Claimed().Epoch, Seq: seq}
@@ -138,14 +138,14 @@ func (s *stream) appended(ctx actor.Context, m *appended) {
 		s.acknowledge(ctx, ids)
 		s.append(ctx)
 	case errors.Is(m.err, eventlog.ErrLowSpace), errors.Is(m.err, eventlog.ErrBusy):
-		s.Log().Error("events are not stored; the stream waits", "error", m.err.Error())
+		s.log().Error("events are not stored; the stream waits", "error", m.err.Error())
 		s.msgIDs = append(s.ackNext, s.msgIDs...)
 		s.ackNext = nil
 		s.resting = true
 		self, root := ctx.Self(), ctx.ActorSystem().Root
 		time.AfterFunc(LowSpaceRetry, func() { root.Send(self, &retryAppend{}) })
 	case errors.Is(m.err, eventlog.ErrTooLarge) && len(s.pending) > 0:
-		s.Log().Error("event is too large for the log; its payload is dropped", "kind", s.pending[0].Kind)
+		s.log().Error("event is too large for the log; its payload is dropped", "kind", s.pending[0].Kind)
 		s.pending[0].Payload = nil
 		s.msgIDs = append(s.ackNext, s.msgIDs...)
 		s.ackNext = nil

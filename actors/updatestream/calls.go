@@ -44,7 +44,7 @@ func (s *stream) begin(ctx actor.Context, in updates.Input) {
 	state := updates.State{Pts: first.State.Pts, Qts: first.State.Qts, Seq: first.State.Seq, Date: first.State.Date}
 	data, err := updatelog.EncodeCheckpoint(state, s.last)
 	if err != nil {
-		s.Log().Error("checkpoint is not encoded", "error", err.Error())
+		s.log().Error("checkpoint is not encoded", "error", err.Error())
 		return
 	}
 	ctx.Send(ctx.Parent(), &CheckpointDue{Data: data})

@@ -13,20 +13,28 @@ import (
 	"github.com/telefleet/orchestrator/updates"
 )
 
-// Account is what a stream needs of its account.
-type Account struct {
-	ID     fleet.AccountID
-	Token  fleet.FencingToken
+// Config is what all streams of a process have in common.
+type Config struct {
 	Events updatelog.Log
-	Now    func() time.Time
-	Log    func() hclog.Logger
-	Clock  *system.Clock
-	// Go runs an append and does not wait for it.
-	Go func(func())
+	// Go runs an append to Events and does not wait for it.
+	Go    func(func())
+	Now   func() time.Time
+	Clock *system.Clock
+	Log   hclog.Logger
 	// Quiet and Patience are those of the watchdog, 0 for the defaults; FloodWait is the longest wait
 	// that a call may take unseen.
 	Quiet, Patience, FloodWait time.Duration
 }
+
+// Account is what a stream needs of its account.
+type Account struct {
+	*Config
+	ID    fleet.AccountID
+	Token fleet.FencingToken
+}
+
+// log is made when there is something to say.
+func (a *Account) log() hclog.Logger { return a.Log.With("account", string(a.ID)) }
 
 // Commands to the stream.
 type (

@@ -26,7 +26,7 @@ import (
 // event log before it counts: one append is under way at a time, and Telegram hears of the
 // messages behind it only afterwards.
 type stream struct {
-	*Account
+	Account
 	machine *updates.Machine
 	writer  updatelog.Writer
 	durable updates.State   // holds after the last appended record
@@ -74,7 +74,7 @@ type (
 )
 
 // New makes the stream of an account from what its log and its checkpoint say; self is the user.
-func New(acc *Account, pos *updatelog.Position, self int64, peers *peerview.View) actor.Actor {
+func New(acc Account, pos *updatelog.Position, self int64, peers *peerview.View) actor.Actor {
 	m := updates.New(pos.State.Clone(), updates.Config{})
 	for _, id := range pos.Seen {
 		m.Remember(id)
@@ -83,7 +83,7 @@ func New(acc *Account, pos *updatelog.Position, self int64, peers *peerview.View
 		Account: acc, machine: m, writer: pos.Writer, durable: pos.State.Clone(), last: pos.Last,
 		src:   tlupdates.Source{Self: self, Token: strconv.FormatInt(int64(acc.Token), 10)},
 		peers: peers,
-		watch: newWatchdog(acc),
+		watch: newWatchdog(acc.Config),
 	}
 }
 
@@ -181,7 +181,7 @@ func (s *stream) push(to []updates.Input, m mtproto.UpdatesReceived) []updates.I
 	}
 	u, err := tg.DecodeUpdates(&bin.Buffer{Buf: m.Body})
 	if err != nil { // the stream lives on: the bytes are an event, the difference brings the rest
-		s.Log().Warn("undecodable updates", "constructor", tlcall.Constructor(m.Body))
+		s.log().Warn("undecodable updates", "constructor", tlcall.Constructor(m.Body))
 		return append(to, tlupdates.Raw(src, m.Body), updates.TooLong{})
 	}
 	return append(to, s.read(u, src))
@@ -192,7 +192,7 @@ func (s *stream) read(u tg.UpdatesClass, src tlupdates.Source) updates.Input {
 	s.learn(u)
 	in, err := tlupdates.FromUpdates(u, src, s.peers)
 	if err != nil {
-		s.Log().Warn("updates cannot be read", "error", err.Error())
+		s.log().Warn("updates cannot be read", "error", err.Error())
 		in = updates.TooLong{MsgID: src.MsgID}
 	}
 	return in
@@ -289,7 +289,7 @@ func (s *stream) end(ctx actor.Context, err error) {
 	m := &Ended{Err: err}
 	if err == nil && covers(s.Events.Durable(), s.last) && s.durable.Known() {
 		if m.Checkpoint, err = updatelog.EncodeCheckpoint(s.durable.Clone(), s.last); err != nil {
-			s.Log().Error("checkpoint is not encoded", "error", err.Error())
+			s.log().Error("checkpoint is not encoded", "error", err.Error())
 		}
 	}
 	ctx.Send(ctx.Parent(), m)
@@ -307,7 +307,7 @@ func (s *stream) checkpoint(ctx actor.Context) {
 	}
 	data, err := updatelog.EncodeCheckpoint(s.durable, s.last)
 	if err != nil {
-		s.Log().Error("checkpoint is not encoded", "error", err.Error())
+		s.log().Error("checkpoint is not encoded", "error", err.Error())
 		return
 	}
 	s.candidate = &candidate{data: data, at: s.last}

@@ -24,7 +24,7 @@ const (
 	beatsAQuiet = 10
 )
 
-func newWatchdog(acc *Account) watchdog.Watchdog {
+func newWatchdog(acc *Config) watchdog.Watchdog {
 	return watchdog.New(cmp.Or(acc.Quiet, QuietWhile), cmp.Or(acc.Patience, max(ProbePatience, acc.FloodWait+ProbePatience/3)))
 }
 
