@@ -45,6 +45,10 @@ type Config struct {
 	// Keys gives the data key of an account; required. It returns an error wrapping ErrNoKey
 	// for an account that was deleted.
 	Keys func(ctx context.Context, account fleet.AccountID) (cipher.AEAD, error)
+	// Find gives it for reading, nil where there is none; default: Keys. With fresh it must not answer
+	// from memory: a payload does not open under the key that is known, so the account may have
+	// another one since (see Writer.Erase).
+	Find func(ctx context.Context, account fleet.AccountID, fresh bool) (cipher.AEAD, error)
 
 	// TokenValid, if set, is asked directly before each append is sent; its error counts as
 	// ErrFenced. It must not block.
@@ -99,6 +103,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Name == "" {
 		c.Name = "EVENTS"
+	}
+	if c.Find == nil && c.Keys != nil {
+		keys := c.Keys
+		c.Find = func(ctx context.Context, account fleet.AccountID, _ bool) (cipher.AEAD, error) {
+			return keys(ctx, account)
+		}
 	}
 	if c.FreeSpace == nil {
 		c.FreeSpace = freeSpace

@@ -28,6 +28,10 @@ func testKeys(_ context.Context, id fleet.AccountID) (cipher.AEAD, error) {
 	return chacha20poly1305.NewX(k[:])
 }
 
+func findTestKey(ctx context.Context, id fleet.AccountID, _ bool) (cipher.AEAD, error) {
+	return testKeys(ctx, id)
+}
+
 func testConfig(t testing.TB) Config {
 	return Config{Dir: t.TempDir(), Keys: testKeys, MinFree: -1}
 }
@@ -110,6 +114,9 @@ func collect(t testing.TB, n int, seq iter.Seq2[Record, error]) []string {
 func show(r Record) string {
 	if r.Kind == KindOwnerChanged {
 		return fmt.Sprintf("%s/owner:%d", r.Account, r.Token)
+	}
+	if r.Kind == KindErased { // its id is drawn
+		return string(r.Account) + "/" + r.Kind
 	}
 	if r.Gap == nil && r.Payload != nil && string(r.Payload) != "text of "+r.ID {
 		return fmt.Sprintf("%s/%s has payload %q", r.Account, r.ID, r.Payload)

@@ -160,6 +160,10 @@ func (h *hub) tailOnce(ctx context.Context) error {
 
 // add appends to the ring unless the tail was told to start over.
 func (h *hub) add(ctx context.Context, r stream.Raw) bool {
+	if tellsOfErasure(r.Account, r.Data) { // by this node or another
+		h.log.keys.drop(r.Account)
+		h.forget(r.Account)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if ctx.Err() != nil {

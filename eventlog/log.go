@@ -67,7 +67,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	}
 	cfg = cfg.withDefaults()
 	l := &Log{cfg: cfg, replaying: make(chan struct{}, replays())}
-	l.keys = keyCache{load: cfg.Keys, keys: make(map[fleet.AccountID]cipher.AEAD)}
+	l.keys = keyCache{load: cfg.Keys, find: cfg.Find, keys: make(map[fleet.AccountID]cipher.AEAD)}
 	l.synced = stream.Synced{Interval: cfg.SyncInterval, Always: cfg.SyncAlways}
 	l.closing, l.close = context.WithCancelCause(context.Background())
 	l.hub = newHub(l)
@@ -422,16 +422,20 @@ func (l *Log) Purge(ctx context.Context, account fleet.AccountID) error {
 		return err
 	}
 	defer done()
+	return l.purge(ctx, account)
+}
+
+func (l *Log) purge(ctx context.Context, account fleet.AccountID, which ...jetstream.StreamPurgeOpt) error {
 	l.keys.drop(account)
-	if err := l.store.Stream.Purge(ctx, jetstream.WithPurgeSubject(l.store.Subject(account))); err != nil {
+	if err := l.store.Stream.Purge(ctx, append(which, jetstream.WithPurgeSubject(l.store.Subject(account)))...); err != nil {
 		return fmt.Errorf("purge events of %s: %w", account, err)
 	}
 	l.hub.forget(account)
 	return l.purgeDead(ctx, account)
 }
 
-// Forget drops an account's key from memory, for when its deletion was seen: whoever creates the
-// account again makes another key.
+// Forget drops an account's key from memory, for when its deletion was seen, or when it has another
+// one: whoever creates the account again makes another key.
 func (l *Log) Forget(account fleet.AccountID) { l.keys.drop(account) }
 
 // decode reads and places a stored record; its payload is still sealed.

@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -16,6 +17,8 @@ import (
 const (
 	// KindOwnerChanged: a Claim. No payload, no positions.
 	KindOwnerChanged = "_owner_changed"
+	// KindErased: Writer.Erase. No payload, no positions; nothing older of the account is kept.
+	KindErased = "_erased"
 	// KindPositions: positions moved and no event is to be told (a repeated event id).
 	KindPositions = "_positions"
 	// KindGap: not stored; Record.Gap says which sequences can no longer be read.
@@ -160,6 +163,18 @@ func decodeRecord(account fleet.AccountID, b []byte) (Record, error) {
 		return Record{}, fmt.Errorf("%w: record does not decode", ErrCorrupt)
 	}
 	return r, nil
+}
+
+// maxErasedBytes bounds an encoded record of KindErased.
+const maxErasedBytes = 256
+
+// tellsOfErasure reports whether an encoded record is of KindErased.
+func tellsOfErasure(account fleet.AccountID, b []byte) bool {
+	if len(b) > maxErasedBytes || !bytes.Contains(b, []byte(KindErased)) {
+		return false
+	}
+	r, err := decodeRecord(account, b)
+	return err == nil && r.Kind == KindErased
 }
 
 // decoder reads varints and strings; after the first error everything is zero and bad is set.

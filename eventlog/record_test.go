@@ -91,7 +91,7 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 }
 
 func TestPayloadIsBoundToAccountKindAndID(t *testing.T) {
-	c := keyCache{load: testKeys, keys: map[accountID]cipher.AEAD{}}
+	c := keyCache{load: testKeys, find: findTestKey, keys: map[accountID]cipher.AEAD{}}
 	sealed, err := c.seal(t.Context(), "a", "k", "i", []byte("x"))
 	if err != nil {
 		t.Fatal(err)

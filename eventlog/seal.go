@@ -16,6 +16,7 @@ const maxKeys = 4096
 // keyCache seals and opens payloads with the accounts' data keys.
 type keyCache struct {
 	load func(ctx context.Context, account fleet.AccountID) (cipher.AEAD, error)
+	find func(ctx context.Context, account fleet.AccountID, fresh bool) (cipher.AEAD, error)
 
 	mu   sync.Mutex
 	keys map[fleet.AccountID]cipher.AEAD
@@ -23,14 +24,35 @@ type keyCache struct {
 	drops uint64
 }
 
-func (c *keyCache) get(ctx context.Context, account fleet.AccountID) (cipher.AEAD, error) {
+// known gives the cached key, nil for none, and how many drops there have been.
+func (c *keyCache) known(account fleet.AccountID) (cipher.AEAD, uint64) {
 	c.mu.Lock()
-	k, drops := c.keys[account], c.drops
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	return c.keys[account], c.drops
+}
+
+// forSealing gives the account's key, which is made where there is none.
+func (c *keyCache) forSealing(ctx context.Context, account fleet.AccountID) (cipher.AEAD, error) {
+	k, drops := c.known(account)
 	if k != nil {
 		return k, nil
 	}
 	k, err := c.load(ctx, account)
+	return c.keep(account, drops, k, err)
+}
+
+// forOpening gives the account's key, with fresh the one that it has now.
+func (c *keyCache) forOpening(ctx context.Context, account fleet.AccountID, fresh bool) (cipher.AEAD, error) {
+	k, drops := c.known(account)
+	if k != nil && !fresh {
+		return k, nil
+	}
+	k, err := c.find(ctx, account, fresh)
+	return c.keep(account, drops, k, err)
+}
+
+// keep caches a key that was asked for when there had been so many drops.
+func (c *keyCache) keep(account fleet.AccountID, drops uint64, k cipher.AEAD, err error) (cipher.AEAD, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data key of %s: %w", account, err)
 	}
@@ -63,7 +85,7 @@ func (c *keyCache) seal(ctx context.Context, account fleet.AccountID, kind, id s
 	if len(payload) == 0 {
 		return nil, nil
 	}
-	k, err := c.get(ctx, account)
+	k, err := c.forSealing(ctx, account)
 	if err != nil {
 		return nil, err
 	}
@@ -78,19 +100,20 @@ func (c *keyCache) open(ctx context.Context, account fleet.AccountID, kind, id s
 	if len(sealed) == 0 {
 		return nil, nil
 	}
-	k, err := c.get(ctx, account)
-	if err != nil {
-		return nil, err
+	for _, fresh := range [...]bool{false, true} {
+		k, err := c.forOpening(ctx, account, fresh)
+		if err != nil {
+			return nil, err
+		}
+		n := k.NonceSize()
+		if len(sealed) < n {
+			return nil, fmt.Errorf("%w: sealed payload has %d bytes", ErrCorrupt, len(sealed))
+		}
+		if out, err := k.Open(nil, sealed[:n], sealed[n:], sealData(account, kind, id)); err == nil {
+			return out, nil
+		}
 	}
-	n := k.NonceSize()
-	if len(sealed) < n {
-		return nil, fmt.Errorf("%w: sealed payload has %d bytes", ErrCorrupt, len(sealed))
-	}
-	out, err := k.Open(nil, sealed[:n], sealed[n:], sealData(account, kind, id))
-	if err != nil {
-		return nil, fmt.Errorf("%w: payload of %s does not open", ErrCorrupt, account)
-	}
-	return out, nil
+	return nil, fmt.Errorf("%w: payload of %s does not open", ErrCorrupt, account)
 }
 
 // sealData binds a payload to its account, kind and id; lengths keep the parts apart.

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/telefleet/orchestrator/eventlog/stream"
+
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -50,10 +52,33 @@ func (l *Log) Claim(ctx context.Context, account fleet.AccountID, token fleet.Fe
 	}
 	defer done()
 	w := &Writer{log: l, account: account, token: token}
-	if err := w.claim(ctx); err != nil {
+	if err := w.claim(ctx, KindOwnerChanged); err != nil {
 		return nil, fmt.Errorf("claim events of %s: %w", account, err)
 	}
 	return w, nil
+}
+
+// Erase removes what the account has in the log, dead letters included, and makes every node that
+// follows the log drop it from memory. A record of KindErased goes first and stays, so that the log
+// refuses former owners as before. It may be repeated. The owner then gives the account another data
+// key, and calls Log.Forget before anything else is appended.
+func (w *Writer) Erase(ctx context.Context) error {
+	if !w.busy.CompareAndSwap(false, true) {
+		return fmt.Errorf("erase events of %s: %w", w.account, ErrBusy)
+	}
+	defer w.busy.Store(false)
+	if w.ended != nil {
+		return fmt.Errorf("erase events of %s: %w: %w", w.account, ErrWriterEnded, w.ended)
+	}
+	done, err := w.log.enter()
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := w.claim(ctx, KindErased); err != nil {
+		return fmt.Errorf("erase events of %s: %w", w.account, err)
+	}
+	return w.log.purge(ctx, w.account, jetstream.WithPurgeSequence(w.claimed.Seq))
 }
 
 // Claimed is the place of the OwnerChanged record: the end of Replay.
@@ -106,7 +131,7 @@ func (w *Writer) prepare(ctx context.Context, recs []Record) ([][]byte, error) {
 	sealed := make([][]byte, len(recs))
 	for i := range recs {
 		r := &recs[i]
-		if r.Kind == KindOwnerChanged || r.Kind == KindGap {
+		if r.Kind == KindOwnerChanged || r.Kind == KindErased || r.Kind == KindGap {
 			return nil, fmt.Errorf("%w: record: kind %s is the log's own", ErrInvalid, r.Kind)
 		}
 		r.Token = w.token
@@ -216,7 +241,7 @@ func (w *Writer) reconcile(ctx context.Context, t tried) error {
 	case t.found && t.seq < w.expected && (w.appended || t.token == w.token):
 		return ErrTailLost
 	case t.found: // a lower token: late before the claim was stored, or the claim was cut off
-		return w.claim(ctx)
+		return w.claim(ctx, KindOwnerChanged)
 	case w.expected == 0:
 		return nil
 	}
@@ -231,9 +256,9 @@ func (w *Writer) reconcile(ctx context.Context, t tried) error {
 	return nil
 }
 
-// claim appends OwnerChanged after whatever the subject ends with, unless that is a higher
-// token.
-func (w *Writer) claim(ctx context.Context) error {
+// claim appends a record of OwnerChanged, or of another kind with the same effect, after whatever
+// the subject ends with, unless that is a higher token.
+func (w *Writer) claim(ctx context.Context, kind string) error {
 	if err := w.log.checkSpace(); err != nil {
 		return err
 	}
@@ -253,7 +278,7 @@ func (w *Writer) claim(ctx context.Context) error {
 			w.prev = now.seq
 		}
 		body, err := encodeRecord(Record{
-			Kind: KindOwnerChanged, ID: fmt.Sprintf("%d-%s", w.token, rand.Text()),
+			Kind: kind, ID: fmt.Sprintf("%d-%s", w.token, rand.Text()),
 			Token: w.token, Time: w.log.cfg.Now(), Prev: w.prev,
 		}, nil)
 		if err != nil {
