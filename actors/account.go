@@ -17,6 +17,7 @@ import (
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/sessionstore"
+	"github.com/telefleet/orchestrator/telegram"
 )
 
 // account is the life cycle of one owned account.
@@ -74,6 +75,7 @@ type account struct {
 	saveAfter                 []func(error)        // saves that wait until the peers are stored
 	peersAgain                time.Time            // when peers that could not be stored are tried again
 	importing                 *importSession       // takes the place of the record
+	erasing                   *erasing             // the session is being deleted
 	appending                 bool                 // of state events, by the account itself
 	late                      []*updatestream.Sync // wait for the stream, which waits for that
 }
@@ -281,15 +283,24 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 	a.tellNow(ctx)
 	a.peers.SetCache(m.loaded.peers)
 	a.peers.SetSelf(a.record.UserID)
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	a.peers.OnSelf(func(restricted bool, reason string) { root.Send(self, &selfSeen{restricted, reason}) })
 	if a.record.HomeDC == 0 {
 		a.record.HomeDC = cmp.Or(a.desired.Load().DC, a.deps.DefaultDC)
 	}
 	a.status.UserID, a.status.Bot, a.status.HomeDC = a.record.UserID, a.record.Bot, a.record.HomeDC
 	a.waits.Load(a.record.Waits)
+	a.judge.Restore(a.record.Restriction)
 	a.showLimit(ctx)
 	if a.draining {
 		a.endImport(a.refusal())
 		a.windStep(ctx)
+		return
+	}
+	if a.record.Leaving { // it was being signed out
+		a.endImport(errNotYet)
+		a.erasing = &erasing{confirmed: true}
+		a.closeToErase(ctx)
 		return
 	}
 	if a.importing != nil && a.winding == nil { // it was given while the record was being read
@@ -367,6 +378,7 @@ func (a *account) abandon() {
 		m.Done(updatestream.ErrStopped)
 	}
 	a.endImport(standing.Unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
+	a.endErasing(telegram.Erasure{}, standing.Unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
 	for _, then := range slices.Concat(a.saveAfter, a.inSave, a.saved) {
 		then(standing.Unavailable(a.state, "it is being restarted", "repeat the call in a moment"))
 	}

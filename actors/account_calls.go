@@ -20,6 +20,10 @@ import (
 
 // admit takes a new call, unless everything is being closed.
 func (a *account) admit(ctx actor.Context, c *connection.Call) {
+	if a.erasing != nil && !a.draining && telegram.OpensLogin(c.TypeID) {
+		a.erasing.logins = append(a.erasing.logins, c)
+		return
+	}
 	if a.winding != nil && !c.Internal {
 		c.Done(nil, a.refusal())
 		return
@@ -151,7 +155,7 @@ func (a *account) callRefused(ctx actor.Context, m *connection.CallRefused) {
 		}
 		return
 	}
-	a.restrict(ctx, name)
+	a.restricted(ctx, a.judge.Restrict(name, a.deps.Now()))
 	c := m.Call
 	if c.Cancelled {
 		c.Done(nil, context.Canceled)

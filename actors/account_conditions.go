@@ -33,9 +33,17 @@ func (a *account) showConditions(ctx actor.Context) {
 	a.plan(ctx)
 }
 
-// restrict notes that Telegram has refused a call because of what the account did or is.
-func (a *account) restrict(ctx actor.Context, name string) {
-	if a.judge.Restrict(name, a.deps.Now()) {
-		a.showConditions(ctx)
+// selfSeen is what Telegram says of the account's own user.
+type selfSeen struct {
+	restricted bool
+	reason     string
+}
+
+// restricted shows and stores what a refusal or selfSeen has changed.
+func (a *account) restricted(ctx actor.Context, news bool) {
+	if news && a.record != nil {
+		a.record.Restriction = a.judge.Restriction()
+		a.save(ctx, nil)
+		a.reportSoon(ctx)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/telefleet/orchestrator/internal/dcdial"
 	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/internal/updatelog"
+	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/updates"
 )
@@ -128,33 +129,35 @@ func (a *account) signedIn(ctx actor.Context, m *signedIn) {
 		m.saved(standing.Unavailable(a.state, "the connection was lost while signing in", "sign in again"))
 		return
 	}
-	if of := a.record.UpdatesOf; of != 0 && of != m.userID { // another person: nothing of the former one stays
+	of := a.record.UpdatesOf
+	another := of != 0 && of != m.userID // person: nothing of the former one stays
+	if another {
 		a.forgetUpdates()
+		a.loaded.peers.Clear()
+		a.judge.Restore(sessionstore.Restriction{})
+		a.record.Restriction = sessionstore.Restriction{}
 	}
 	a.record.UserID, a.record.Bot, a.record.Unverified, a.record.UpdatesOf = m.userID, m.bot, false, m.userID
 	a.record.FutureAuthToken = nil // it was of the former login
 	a.status.UserID, a.status.Bot = m.userID, m.bot
 	a.peers.SetSelf(m.userID)
-	a.save(ctx, m.saved)
+	if another { // the peers first
+		a.saveAfter = append(a.saveAfter, m.saved)
+		a.flushPeers(ctx)
+	} else {
+		a.save(ctx, m.saved)
+	}
 	a.online(ctx)
 }
 
 // forgetUpdates drops the update state of a former user, in the event log as well.
 func (a *account) forgetUpdates() {
-	a.loaded.log.State = updates.State{}
+	a.loaded.log.State, a.loaded.log.Seen = updates.State{}, nil
 	at := a.loaded.log.Writer.Claimed()
 	var err error
 	if a.record.Checkpoint, err = updatelog.EncodeCheckpoint(updates.State{}, at); err != nil {
 		a.log().Error("checkpoint is not encoded", "error", err.Error())
 	}
-}
-
-// signedOut forgets a session whose key the server has revoked.
-func (a *account) signedOut(ctx actor.Context, m *signedOut) {
-	a.forgetLogin()
-	a.record.FutureAuthToken = m.futureToken
-	a.save(ctx, m.saved)
-	a.stop(ctx, fleet.StateLoggedOut, "SIGNED_OUT", "the account was signed out", "sign in again with `orchestrator login`")
 }
 
 // forgetLogin drops what belonged to a session that Telegram has ended. Its keys go too: the

@@ -25,7 +25,7 @@ func (a *account) desiredChanged(ctx actor.Context) {
 		a.reportSoon(ctx)
 	}
 	switch {
-	case a.draining || a.ended:
+	case a.draining || a.ended || a.erasing != nil:
 	case d.held() && a.state == fleet.StatePaused: // it may be for another reason
 		a.setState(ctx, fleet.StatePaused, d.why().Reason, d.why().Message, d.why().Remedy)
 	case d.held() && (a.pausing() || !a.state.Terminal()):

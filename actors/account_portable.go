@@ -11,11 +11,13 @@ import (
 	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/portable"
 	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/sessionstore/peers"
+	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/telegram/dcs"
 )
 
@@ -79,6 +81,14 @@ func (a *account) moveSession(ctx actor.Context) bool {
 		a.verified(ctx, m)
 	case *peersFlushed:
 		a.peersFlushed(ctx, m)
+	case *updatestream.SelfChanged:
+		a.askSelf(ctx)
+	case *selfSeen:
+		a.restricted(ctx, a.judge.Self(m.restricted, m.reason))
+	case *eraseAccount:
+		a.eraseAsked(ctx, m)
+	case *erased:
+		a.erased(ctx, m)
 	default:
 		return false
 	}
@@ -89,7 +99,7 @@ func (a *account) importSession(ctx actor.Context, m *importSession) {
 	switch {
 	case a.draining || a.ended || a.state == fleet.StateFenced || a.state == fleet.StateQuarantined:
 		m.done(a.refusal())
-	case a.winding != nil:
+	case a.winding != nil || a.erasing != nil:
 		m.done(errNotYet)
 	case a.importing != nil:
 		m.done(standing.Unavailable(a.state, "another session is being imported into it", "repeat the call in a moment"))
@@ -170,24 +180,42 @@ func (a *account) importStored(ctx actor.Context, m *importStored) {
 	a.windStep(ctx)
 }
 
+// askSelf asks for the account's own user; then what is new of it comes as selfSeen.
+func (a *account) askSelf(ctx actor.Context) {
+	peers := &a.shared.peers
+	a.whoAmI(ctx, func(user *tg.User, err error) {
+		if err != nil {
+			return // it is told of again, or asked for by somebody else
+		}
+		if p, ok := telegram.PeerOfUser(user); ok {
+			peers.Put(p)
+		}
+	})
+}
+
 // verify asks whose an imported session is.
 func (a *account) verify(ctx actor.Context) {
 	self, root, inc := ctx.Self(), ctx.ActorSystem().Root, a.inc
+	a.whoAmI(ctx, func(user *tg.User, err error) { root.Send(self, &verified{inc: inc, user: user, err: err}) })
+}
+
+// whoAmI asks for the account's own user; done must not touch the account.
+func (a *account) whoAmI(ctx actor.Context, done func(*tg.User, error)) {
 	req := &tg.UsersGetUsersRequest{ID: []tg.InputUserClass{&tg.InputUserSelf{}}}
 	a.invoke(ctx, connection.InternalCall(req, func(result []byte, err error) {
-		m := &verified{inc: inc, err: err}
 		var out tg.UserClassVector
-		if m.err == nil {
-			m.err = out.Decode(&bin.Buffer{Buf: result})
+		if err == nil {
+			err = out.Decode(&bin.Buffer{Buf: result})
 		}
-		if m.err == nil {
-			user, ok := one(out.Elems).(*tg.User)
-			if !ok {
-				m.err = errors.New("the answer does not say whose the session is")
-			}
-			m.user = user
+		if err != nil {
+			done(nil, err)
+			return
 		}
-		root.Send(self, m)
+		user, ok := one(out.Elems).(*tg.User)
+		if !ok {
+			err = errors.New("the answer does not say whose the session is")
+		}
+		done(user, err)
 	}))
 }
 
@@ -213,7 +241,7 @@ func (a *account) verified(ctx actor.Context, m *verified) {
 // here, unless the caller knows what it does.
 func (a *account) exportSession(m *exportSession) {
 	switch {
-	case a.importing != nil || a.record == nil && !a.state.Terminal() || a.pausing():
+	case a.importing != nil || a.erasing != nil || a.record == nil && !a.state.Terminal() || a.pausing():
 		m.reply(nil, errNotYet)
 	case a.record == nil || a.draining || a.state == fleet.StateFenced:
 		m.reply(nil, a.refusal())

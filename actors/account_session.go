@@ -143,7 +143,11 @@ func (a *account) revive(ctx actor.Context) {
 		return // sessionSaved or stateTold goes on
 	}
 	a.reviving = false
-	if a.importing != nil {
+	switch {
+	case a.erasing != nil:
+		a.erase(ctx)
+		return
+	case a.importing != nil:
 		a.storeImport(ctx)
 		return
 	}

@@ -117,12 +117,14 @@ func (e *Env) finish(ctx context.Context, method string, a answer, out bin.Decod
 
 // observe is the one place where answers act beyond their caller.
 func (e *Env) observe(ctx context.Context, out any) error {
+	if user, ok := telegram.AuthorizationOf(out); ok { // before its peers: those of a former user go
+		if err := e.await(ctx, func(done func(error)) any { return &signedIn{userID: user.ID, bot: user.Bot, saved: done} }); err != nil {
+			return err
+		}
+	}
 	if found := telegram.CollectPeers(out); len(found) > 0 {
 		e.shared.peers.Put(found...)
 		e.send(&peersLearnt{})
-	}
-	if user, ok := telegram.AuthorizationOf(out); ok {
-		return e.await(ctx, func(done func(error)) any { return &signedIn{userID: user.ID, bot: user.Bot, saved: done} })
 	}
 	if token, ok := telegram.LoggedOut(out); ok {
 		return e.await(ctx, func(done func(error)) any { return &signedOut{futureToken: token, saved: done} })

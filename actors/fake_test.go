@@ -121,6 +121,10 @@ type fakeWriter struct {
 	at    uint64
 }
 
+func (f *fakeEvents) Forget(fleet.AccountID) {}
+
+func (w *fakeWriter) Erase(context.Context) error { return nil }
+
 func (w *fakeWriter) Claimed() eventlog.Cursor { return eventlog.Cursor{Epoch: 1, Seq: w.at} }
 
 func (w *fakeWriter) Replay(_ context.Context, from eventlog.Cursor) iter.Seq2[eventlog.Record, error] {

@@ -123,6 +123,27 @@ type journalWriter struct {
 	at    uint64
 }
 
+func (j *journal) Forget(fleet.AccountID) {}
+
+// Erase leaves holes where the account's records were.
+func (w *journalWriter) Erase(context.Context) error {
+	j := w.log
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.claims[w.id] != w.claim {
+		return eventlog.ErrFenced
+	}
+	for i, r := range j.records {
+		if r.Account == w.id {
+			j.records[i] = eventlog.Record{Seq: r.Seq, Epoch: r.Epoch}
+		}
+	}
+	j.add(w.id, []eventlog.Record{{Account: w.id, Kind: eventlog.KindErased}})
+	w.at = uint64(len(j.records))
+	j.shout()
+	return nil
+}
+
 func (w *journalWriter) Claimed() eventlog.Cursor { return eventlog.Cursor{Epoch: 1, Seq: w.at} }
 
 func (w *journalWriter) Replay(ctx context.Context, from eventlog.Cursor) iter.Seq2[eventlog.Record, error] {

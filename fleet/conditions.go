@@ -91,9 +91,11 @@ const (
 	ReasonNotLimited ConditionReason = "NOT_LIMITED"
 	ReasonFloodWait  ConditionReason = "FLOOD_WAIT"
 
-	ReasonUnrestricted ConditionReason = "UNRESTRICTED"
-	ReasonPeerFlood    ConditionReason = "PEER_FLOOD"
-	ReasonFrozen       ConditionReason = "FROZEN"
+	ReasonUnrestricted   ConditionReason = "UNRESTRICTED"
+	ReasonPeerFlood      ConditionReason = "PEER_FLOOD"
+	ReasonSpamReported   ConditionReason = "USER_RESTRICTED"
+	ReasonFrozen         ConditionReason = "FROZEN"
+	ReasonRestrictedUser ConditionReason = "RESTRICTED_BY_TELEGRAM"
 
 	ReasonReady ConditionReason = "READY"
 )
@@ -198,10 +200,12 @@ var meanings = map[ConditionType]map[ConditionReason]Meaning{
 		ReasonNotReported:        {Unknown, "has not reported", waitForOwner},
 	},
 	ConditionRestricted: {
-		ReasonUnrestricted: {False, "was refused no rights since it started", ""},
-		ReasonPeerFlood:    {True, "may not write to strangers: Telegram limited it for spam", "ask @SpamBot from the account; send less to strangers"},
-		ReasonFrozen:       {True, "is frozen by Telegram: most methods are refused", "ask @SpamBot from the account how to appeal"},
-		ReasonNotReported:  {Unknown, "has not reported", waitForOwner},
+		ReasonUnrestricted:   {False, "was refused no rights in the last day", ""},
+		ReasonSpamReported:   {True, "may create no groups and channels: people reported it for spam", "ask @SpamBot from the account; send less to strangers"},
+		ReasonRestrictedUser: {True, "is restricted: Telegram shows others a warning in its place, or nothing", "ask @SpamBot from the account; the message says why"},
+		ReasonPeerFlood:      {True, "may not write to strangers: Telegram limited it for spam", "ask @SpamBot from the account; send less to strangers"},
+		ReasonFrozen:         {True, "is frozen by Telegram: most methods are refused", "ask @SpamBot from the account how to appeal"},
+		ReasonNotReported:    {Unknown, "has not reported", waitForOwner},
 	},
 }
 

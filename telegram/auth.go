@@ -185,12 +185,12 @@ func BotSignIn(ctx context.Context, env Env, botToken string) (*tg.User, error) 
 }
 
 // LogOut ends the login (auth.logOut). It reports whether the server confirmed it; a login that
-// the server no longer knows counts as ended. The token, when there is one, lets a later login
+// the server no longer knows, or has ended for another reason, counts as ended. The token, when there is one, lets a later login
 // of the same account skip the password.
 func LogOut(ctx context.Context, env Env) (confirmed bool, futureAuthToken []byte, err error) {
 	var res tg.AuthLoggedOut
 	err = invoke(ctx, env, &tg.AuthLogOutRequest{}, &res)
-	if isRPC(err, "AUTH_KEY_UNREGISTERED", "SESSION_REVOKED", "SESSION_EXPIRED") {
+	if isRPC(err, "AUTH_KEY_UNREGISTERED", "SESSION_REVOKED", "SESSION_EXPIRED", "ACCOUNT_LOGGED_OUT", "ACCOUNT_BANNED", "ACCOUNT_CONFLICT") {
 		return true, nil, nil
 	}
 	if err != nil {

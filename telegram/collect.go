@@ -2,6 +2,7 @@ package telegram
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/gotd/td/tg"
@@ -125,12 +126,26 @@ func PeerOfUser(u tg.UserClass) (Peer, bool) {
 	if !ok {
 		return Peer{}, false
 	}
-	return Peer{
+	p := Peer{
 		Kind: PeerUser, ID: user.ID, AccessHash: user.AccessHash,
 		Username: mainUsername(user.Username, user.Usernames),
 		Title:    strings.TrimSpace(user.FirstName + " " + user.LastName),
 		Phone:    user.Phone, Self: user.Self, Bot: user.Bot, Min: user.Min,
-	}, true
+	}
+	if p.Self && !p.Min && user.Restricted {
+		p.Restricted, p.Restriction = true, restrictionOf(user.RestrictionReason)
+	}
+	return p, true
+}
+
+// restrictionOf is why Telegram restricts a user: what it says for all platforms, or first of all.
+func restrictionOf(reasons []tg.RestrictionReason) (text string) {
+	for i, r := range reasons {
+		if i == 0 || r.Platform == "all" {
+			text = r.Reason + ": " + r.Text
+		}
+	}
+	return text
 }
 
 // PeerOfChat is the peer of a basic group, channel or supergroup; false for chatEmpty.
@@ -176,6 +191,24 @@ func PeerRef(p tg.PeerClass) (PeerKind, int64, bool) {
 		return PeerChannel, p.ChannelID, true
 	}
 	return 0, 0, false
+}
+
+// TellsOfUser reports whether updates say that what is known of a user must be asked for again
+// (updateUser).
+func TellsOfUser(u tg.UpdatesClass, id int64) bool {
+	of := func(u tg.UpdateClass) bool {
+		user, ok := u.(*tg.UpdateUser)
+		return ok && user.UserID == id
+	}
+	switch u := u.(type) {
+	case *tg.UpdateShort:
+		return of(u.Update)
+	case *tg.Updates:
+		return slices.ContainsFunc(u.Updates, of)
+	case *tg.UpdatesCombined:
+		return slices.ContainsFunc(u.Updates, of)
+	}
+	return false
 }
 
 // AuthorizationOf finds the user that an answer logged in: the answer of auth.signIn,

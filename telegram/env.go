@@ -37,6 +37,14 @@ type TokenKeeper interface {
 	LogoutTokens(ctx context.Context) [][]byte
 }
 
+// Erasure is what became of the auth keys of an account that was signed out. What was stored of it is
+// gone.
+type Erasure struct {
+	// KeysDestroyed are those that their DCs have forgotten (destroy_auth_key); KeysLeft could not be
+	// destroyed, or Telegram had not said that the login has ended.
+	KeysDestroyed, KeysLeft int
+}
+
 // AppProfile is the application that an account presents itself as (initConnection).
 type AppProfile struct {
 	// APIID and APIHash identify the application (my.telegram.org); APIHash is a secret.

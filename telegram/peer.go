@@ -52,6 +52,10 @@ type Peer struct {
 	Megagroup bool
 	// Min marks what Telegram sent in reduced form: its access hash cannot be used.
 	Min bool
+	// Restricted says that Telegram restricts the account's own user, and Restriction why; of others
+	// it is not told here.
+	Restricted  bool
+	Restriction string
 }
 
 // Bot API ids of channels are this minus the channel's id.

@@ -63,6 +63,8 @@ type (
 		End    connection.End
 		Reason string
 	}
+	// SelfChanged says that something about the account's own user is new, and to be asked for.
+	SelfChanged struct{}
 	// ResultObserved says that an answer's updates have entered the stream.
 	ResultObserved struct{ Call *connection.Call }
 	// CheckpointDue is a state that the log has surely synced, or the account's first one.

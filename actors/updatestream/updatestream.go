@@ -55,6 +55,7 @@ type stream struct {
 	stored    eventlog.Cursor // of the last checkpoint
 	watch     watchdog.Watchdog
 	told      Level // of the last Level
+	selfNews  bool  // the account's own user is to be asked for
 	draining  bool
 	ended     bool
 }
@@ -162,6 +163,10 @@ func (s *stream) pushes(ctx actor.Context, m *connection.UpdatesArrived) {
 	for _, push := range m.Pushes {
 		inputs = s.push(inputs, push)
 	}
+	if s.selfNews {
+		s.selfNews = false
+		ctx.Send(ctx.Parent(), &SelfChanged{})
+	}
 	s.step(ctx, inputs...)
 }
 
@@ -190,6 +195,7 @@ func (s *stream) push(to []updates.Input, m mtproto.UpdatesReceived) []updates.I
 // read makes an input of updates.
 func (s *stream) read(u tg.UpdatesClass, src tlupdates.Source) updates.Input {
 	s.learn(u)
+	s.selfNews = s.selfNews || telegram.TellsOfUser(u, s.src.Self)
 	in, err := tlupdates.FromUpdates(u, src, s.peers)
 	if err != nil {
 		s.log().Warn("updates cannot be read", "error", err.Error())

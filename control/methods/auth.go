@@ -3,6 +3,7 @@ package methods
 import (
 	"context"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -100,12 +101,41 @@ func getAuthorization(ctx context.Context, env telegram.Env, _ *v1.GetAuthorizat
 	return &v1.GetAuthorizationReply{Authorized: a.OK, Reason: a.Reason, Remedy: a.Remedy}, nil
 }
 
-func logOut(ctx context.Context, env telegram.Env, _ *v1.LogOutRequest) (*v1.LogOutReply, error) {
-	confirmed, _, err := telegram.LogOut(ctx, env)
+// eraser is an account that can delete what is stored of its session.
+type eraser interface {
+	// Erase deletes it; confirmed says that Telegram has ended the login.
+	Erase(ctx context.Context, confirmed bool) (telegram.Erasure, error)
+}
+
+const (
+	// forcePatience is how long a forced sign-out waits for Telegram.
+	forcePatience = 5 * time.Second
+	endElsewhere  = "the login may still be valid at Telegram: end it in another client of the user (Settings, Devices), or by a bot's new token from @BotFather"
+)
+
+func logOut(ctx context.Context, env telegram.Env, req *v1.LogOutRequest) (*v1.LogOutReply, error) {
+	account, ok := Ability[eraser](env)
+	if !ok {
+		return nil, Unsupported("signing out")
+	}
+	asking, cancel := ctx, func() {}
+	if req.GetForce() {
+		asking, cancel = context.WithTimeout(ctx, forcePatience)
+	}
+	confirmed, _, err := telegram.LogOut(asking, env)
+	cancel()
+	if err != nil && (!req.GetForce() || ctx.Err() != nil) {
+		return nil, err
+	}
+	gone, err := account.Erase(ctx, confirmed)
 	if err != nil {
 		return nil, err
 	}
-	return &v1.LogOutReply{Confirmed: confirmed}, nil
+	reply := &v1.LogOutReply{Confirmed: confirmed, KeysDestroyed: int32(gone.KeysDestroyed), KeysLeft: int32(gone.KeysLeft)}
+	if !confirmed {
+		reply.Remedy = endElsewhere
+	}
+	return reply, nil
 }
 
 func getMe(ctx context.Context, env telegram.Env, _ *v1.GetMeRequest) (*v1.GetMeReply, error) {

@@ -281,16 +281,20 @@ func (a *Attempt) finish(ctx context.Context, reply []byte, refused *fleet.Error
 	if refused != nil {
 		a.record.Outcome = &outcome{Error: refusalOf(refused)}
 	}
-	sealed, err := a.record.seal(a.aead, a.key)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+	defer cancel()
+	aead, err := a.ledger.key(ctx, a.key.Account) // the command may have renewed it: a sign-out
+	if err != nil {
+		return fmt.Errorf("finish request %s: %w", a.key.ID, err)
+	}
+	sealed, err := a.record.seal(aead, a.key)
 	if err == nil && len(sealed) > MaxValue {
 		a.record.Outcome = &outcome{Lost: true}
-		sealed, err = a.record.seal(a.aead, a.key)
+		sealed, err = a.record.seal(aead, a.key)
 	}
 	if err != nil {
 		return fmt.Errorf("finish request %s: %w", a.key.ID, err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
-	defer cancel()
 	_, err = a.ledger.cfg.Store.Update(ctx, a.key, sealed, a.revision)
 	switch {
 	case errors.Is(err, ErrConflict):

@@ -19,13 +19,42 @@ import (
 type View struct {
 	cache atomic.Pointer[peers.Cache]
 	self  atomic.Int64
+	// tell is told of the signed-in user, said is what it was told last.
+	tell atomic.Pointer[func(restricted bool, reason string)]
+	said atomic.Pointer[restriction]
+}
+
+// restriction is what Telegram says of the signed-in user.
+type restriction struct {
+	restricted bool
+	reason     string
+}
+
+// OnSelf has tell called with what Telegram says of the signed-in user's restrictions, when that is
+// new. It must not block.
+func (v *View) OnSelf(tell func(restricted bool, reason string)) {
+	v.tell.Store(&tell)
+	v.said.Store(nil)
+}
+
+// sawSelf passes it on.
+func (v *View) sawSelf(p telegram.Peer) {
+	now, said, tell := restriction{p.Restricted, p.Restriction}, v.said.Load(), v.tell.Load()
+	if tell == nil || said != nil && *said == now {
+		return
+	}
+	v.said.Store(&now)
+	(*tell)(now.restricted, now.reason)
 }
 
 // SetCache gives the view the account's peers; without, it knows none.
 func (v *View) SetCache(c *peers.Cache) { v.cache.Store(c) }
 
 // SetSelf names the signed-in user, 0 for none.
-func (v *View) SetSelf(userID int64) { v.self.Store(userID) }
+func (v *View) SetSelf(userID int64) {
+	v.self.Store(userID)
+	v.said.Store(nil)
+}
 
 // Get implements telegram.Peers.
 func (v *View) Get(kind telegram.PeerKind, id int64) (telegram.Peer, bool) {
@@ -57,6 +86,9 @@ func (v *View) ByUsername(name string) (telegram.Peer, bool) {
 func (v *View) Put(found ...telegram.Peer) {
 	seen := make([]peers.Peer, 0, len(found))
 	for _, p := range found {
+		if p.Self && !p.Min {
+			v.sawSelf(p)
+		}
 		seen = append(seen, peers.Peer{
 			ID: p.ID, Kind: peers.Kind(p.Kind), AccessHash: p.AccessHash, Username: p.Username, Min: p.Min,
 		})

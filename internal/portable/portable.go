@@ -1,5 +1,5 @@
-// Package portable puts sessions that come from elsewhere into the stores of an account, and makes
-// those that go elsewhere free of our event log.
+// Package portable puts sessions that come from elsewhere into the stores of an account, makes those
+// that go elsewhere free of our event log, and erases those that have ended.
 //
 // # Concurrency
 //
@@ -78,6 +78,28 @@ func (s Stores) Import(ctx context.Context, fence fleet.Fence, old *sessionstore
 		return fmt.Errorf("store peers: %w", err)
 	}
 	return s.Sessions.ReplaceKey(ctx, fence, &rec)
+}
+
+// Erase removes what is stored of an account whose session has ended, and leaves rec: events and dead
+// letters, peers, auth keys, and by a new data key whatever else was sealed under the former one. The
+// record goes last, so that one that says Leaving stays until all is done; every step may be repeated.
+// What is appended next goes by the writer that it returns.
+func (s Stores) Erase(ctx context.Context, fence fleet.Fence, rec *sessionstore.Record) (updatelog.Writer, error) {
+	w, err := s.Events.Claim(ctx, rec.Account, fence.Token())
+	if err != nil {
+		return nil, fmt.Errorf("claim event log: %w", err)
+	}
+	if err := w.Erase(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.Peers.Delete(ctx, rec.Account); err != nil {
+		return nil, fmt.Errorf("forget peers: %w", err)
+	}
+	if err := s.Sessions.Renew(ctx, fence, rec); err != nil {
+		return nil, fmt.Errorf("erase session: %w", err)
+	}
+	s.Events.Forget(rec.Account)
+	return w, nil
 }
 
 // Place makes the checkpoint of an exported record its user's place in the updates, without that in

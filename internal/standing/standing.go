@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/sessionstore"
 )
 
 // Limits of ours for what is shown.
@@ -65,11 +66,10 @@ type Judge struct {
 	}
 	shown [len(own)]fleet.ConditionReason // as last reported
 
-	level      bool      // the stream has been even once since it began
-	behind     time.Time // since when it is not; zero while it is
-	stuck      bool      // the log takes nothing
-	restricted fleet.ConditionReason
-	until      time.Time // of restricted
+	level      bool                      // the stream has been even once since it began
+	behind     time.Time                 // since when it is not; zero while it is
+	stuck      bool                      // the log takes nothing
+	restricted *sessionstore.Restriction // nil for none
 }
 
 // StreamBegins forgets what was known of a former update stream.
@@ -87,19 +87,54 @@ func (j *Judge) Level(even, stuck bool, now time.Time) {
 	}
 }
 
-// Restrict takes the name of an RPC error, and reports whether it says that Telegram has refused
-// a call because of what the account did or is.
+// refusals are the RPC errors that say that Telegram has refused a call because of what the account
+// did or is.
+var refusals = map[string]fleet.ConditionReason{
+	"PEER_FLOOD":                 fleet.ReasonPeerFlood,
+	"USER_RESTRICTED":            fleet.ReasonSpamReported,
+	"FROZEN_METHOD_INVALID":      fleet.ReasonFrozen,
+	"FROZEN_PARTICIPANT_MISSING": fleet.ReasonFrozen,
+}
+
+// Restrict takes the name of an RPC error, and reports whether it says that. What Telegram says of
+// the user itself counts more.
 func (j *Judge) Restrict(name string, now time.Time) bool {
-	switch name {
-	case "PEER_FLOOD":
-		j.restricted = fleet.ReasonPeerFlood
-	case "FROZEN_METHOD_INVALID", "FROZEN_PARTICIPANT_MISSING":
-		j.restricted = fleet.ReasonFrozen
-	default:
+	reason, ok := refusals[name]
+	if !ok || j.restricted != nil && j.restricted.Reason == string(fleet.ReasonRestrictedUser) {
 		return false
 	}
-	j.until = now.Add(restrictedFor)
+	j.restricted = &sessionstore.Restriction{Reason: string(reason), Until: now.Add(restrictedFor)}
 	return true
+}
+
+// Self takes what Telegram says of the account's own user: its reason to restrict the user, empty for
+// no restriction. It reports whether that is new.
+func (j *Judge) Self(restricted bool, reason string) bool {
+	was := j.restricted != nil && j.restricted.Reason == string(fleet.ReasonRestrictedUser)
+	switch {
+	case restricted && was && j.restricted.Message == reason, !restricted && !was:
+		return false
+	case restricted:
+		j.restricted = &sessionstore.Restriction{Reason: string(fleet.ReasonRestrictedUser), Message: reason}
+	default:
+		j.restricted = nil
+	}
+	return true
+}
+
+// Restore takes over what was known when the account ran last.
+func (j *Judge) Restore(r sessionstore.Restriction) {
+	if j.restricted = nil; r != (sessionstore.Restriction{}) {
+		j.restricted = &r
+	}
+}
+
+// Restriction is what Restore takes.
+func (j *Judge) Restriction() sessionstore.Restriction {
+	if j.restricted == nil {
+		return sessionstore.Restriction{}
+	}
+	return *j.restricted
 }
 
 // Changed reports whether an answer or its reason is another than Conditions has last said.
@@ -129,9 +164,9 @@ func (j *Judge) Conditions(f *Facts, now time.Time) []fleet.Condition {
 
 // Due is when an answer changes without anything happening; zero: never.
 func (j *Judge) Due(now time.Time) time.Time {
-	next := j.until
-	if !next.After(now) {
-		next = time.Time{}
+	var next time.Time
+	if r := j.restricted; r != nil && r.Until.After(now) {
+		next = r.Until
 	}
 	if !j.behind.IsZero() && j.level {
 		if t := j.behind.Add(shortWait); t.After(now) && (next.IsZero() || t.Before(next)) {
@@ -168,8 +203,8 @@ func (j *Judge) judge(f *Facts, t fleet.ConditionType, now time.Time) fleet.Cond
 		}
 	case fleet.ConditionRestricted:
 		reason = fleet.ReasonUnrestricted
-		if now.Before(j.until) {
-			reason, until = j.restricted, j.until
+		if r := j.restricted; r != nil && (r.Until.IsZero() || now.Before(r.Until)) {
+			reason, until, message = fleet.ConditionReason(r.Reason), r.Until, r.Message
 		}
 	}
 	c := fleet.NewCondition(t, reason)

@@ -31,6 +31,8 @@ type Writer interface {
 	Claimed() eventlog.Cursor
 	Replay(ctx context.Context, from eventlog.Cursor) iter.Seq2[eventlog.Record, error]
 	Append(ctx context.Context, recs ...eventlog.Record) (lastSeq uint64, err error)
+	// Erase removes what was appended before.
+	Erase(ctx context.Context) error
 }
 
 // Log opens an account's events.
@@ -40,6 +42,8 @@ type Log interface {
 	Durable() eventlog.Cursor
 	// PublishLive delivers an event that is not logged.
 	PublishLive(ctx context.Context, rec eventlog.Record) error
+	// Forget drops an account's data key from memory: it has another one.
+	Forget(account fleet.AccountID)
 }
 
 // Position is where an account's events stand: the writer, the update state after its last

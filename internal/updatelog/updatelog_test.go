@@ -26,6 +26,8 @@ func (s *scripted) Claim(context.Context, fleet.AccountID, fleet.FencingToken) (
 }
 func (s *scripted) Durable() eventlog.Cursor                                   { return eventlog.Cursor{} }
 func (s *scripted) PublishLive(context.Context, eventlog.Record) error         { return nil }
+func (s *scripted) Forget(fleet.AccountID)                                     {}
+func (s *scripted) Erase(context.Context) error                                { return nil }
 func (s *scripted) Claimed() eventlog.Cursor                                   { return eventlog.Cursor{Epoch: 1, Seq: 99} }
 func (s *scripted) Append(context.Context, ...eventlog.Record) (uint64, error) { return 0, nil }
 func (s *scripted) Replay(_ context.Context, from eventlog.Cursor) iter.Seq2[eventlog.Record, error] {

@@ -35,6 +35,7 @@ type Cache struct {
 	dirty  map[Key]struct{}
 	since  time.Time // of the oldest unwritten change
 	missed bool      // something was forgotten: the store may know more
+	wipe   bool      // the store is to be emptied before the next write
 
 	changes atomic.Uint64
 
@@ -170,12 +171,27 @@ func (c *Cache) unname(p Peer) {
 	}
 }
 
+// Clear forgets every peer: they are of another user. The next Flush, which is due at once, empties
+// the store.
+func (c *Cache) Clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.peers)
+	clear(c.names)
+	clear(c.dirty)
+	c.used.Init()
+	c.changes.Add(1)
+	c.wipe, c.missed, c.since = true, false, c.now()
+}
+
 // Due says when the next Flush should run; ok is false when nothing is to be written. It is at
 // once when as many changes wait as the cache may hold.
 func (c *Cache) Due() (at time.Time, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
+	case c.wipe:
+		return c.since, true
 	case len(c.dirty) == 0:
 		return time.Time{}, false
 	case len(c.dirty) >= c.limit:
@@ -188,6 +204,9 @@ func (c *Cache) Due() (at time.Time, ok bool) {
 func (c *Cache) Flush(ctx context.Context) error {
 	c.flushing.Lock()
 	defer c.flushing.Unlock()
+	if err := c.empty(ctx); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	since, writing := c.since, c.dirty
 	ps := make([]Peer, 0, len(writing))
@@ -205,7 +224,7 @@ func (c *Cache) Flush(ctx context.Context) error {
 		return fmt.Errorf("save peers of %s: %w", c.account, err)
 	}
 	for _, p := range ps { // what changed meanwhile stays
-		if c.peers[p.Key()].Value.(Peer) == p {
+		if e := c.peers[p.Key()]; e != nil && e.Value.(Peer) == p { // else it is of a user before Clear
 			delete(c.dirty, p.Key())
 		}
 	}
@@ -213,6 +232,23 @@ func (c *Cache) Flush(ctx context.Context) error {
 	if len(c.dirty) > 0 {
 		c.since = c.now()
 	}
+	return nil
+}
+
+// empty deletes what is stored, if Clear has asked for it; flushing is held.
+func (c *Cache) empty(ctx context.Context) error {
+	c.mu.Lock()
+	wipe := c.wipe
+	c.mu.Unlock()
+	if !wipe {
+		return nil
+	}
+	if err := c.store.Delete(ctx, c.account); err != nil {
+		return fmt.Errorf("forget peers of %s: %w", c.account, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wipe = false
 	return nil
 }
 

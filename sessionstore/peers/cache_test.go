@@ -238,3 +238,38 @@ func FuzzDecodePage(f *testing.F) {
 		}
 	})
 }
+
+// TestClearForgetsTheFormerUsersPeers: in memory at once, in the store with the next Flush, which is
+// due now and repeated when the store fails; what is seen afterwards stays.
+func TestClearForgetsTheFormerUsersPeers(t *testing.T) {
+	s := &failing{Store: NewMemory()}
+	if err := s.Put(t.Context(), "a", []Peer{{Kind: User, ID: 1, AccessHash: 2, Username: "old"}}); err != nil {
+		t.Fatal(err)
+	}
+	c := newCache(t, s, 0)
+	c.Clear()
+	if _, ok := c.Get(Key{User, 1}); ok || c.Len() != 0 {
+		t.Error("a peer of the former user is found")
+	}
+	if _, ok := c.ByUsername("old"); ok {
+		t.Error("a user name of a former peer is found")
+	}
+	if at, due := c.Due(); !due || at.After(time.Now()) {
+		t.Errorf("the next Flush is due at %v, %v", at, due)
+	}
+	c.Observe(Peer{Kind: User, ID: 3, AccessHash: 4})
+	s.err = errors.New("down")
+	if err := c.Flush(t.Context()); !errors.Is(err, s.err) {
+		t.Errorf("a failing store gave %v", err)
+	}
+	s.err = nil
+	if err := c.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Load(t.Context(), "a"); err != nil || len(got) != 1 || got[0].ID != 3 {
+		t.Errorf("stored are %v, %v", got, err)
+	}
+	if _, due := c.Due(); due {
+		t.Error("there is still something to write")
+	}
+}

@@ -1279,7 +1279,10 @@ func (x *GetAuthorizationReply) GetRemedy() string {
 type LogOutRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The account.
-	Account       string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// Delete what is stored even if Telegram does not confirm within 5 s, or the account is paused or
+	// its session cannot be read. The login may then live on at Telegram.
+	Force         bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1321,11 +1324,24 @@ func (x *LogOutRequest) GetAccount() string {
 	return ""
 }
 
+func (x *LogOutRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
 // LogOutReply says whether the server confirmed.
 type LogOutReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// True when Telegram confirmed that the login has ended.
-	Confirmed     bool `protobuf:"varint,1,opt,name=confirmed,proto3" json:"confirmed,omitempty"`
+	Confirmed bool `protobuf:"varint,1,opt,name=confirmed,proto3" json:"confirmed,omitempty"`
+	// How many auth keys their DCs have forgotten.
+	KeysDestroyed int32 `protobuf:"varint,2,opt,name=keys_destroyed,json=keysDestroyed,proto3" json:"keys_destroyed,omitempty"`
+	// How many could not be destroyed. With confirmed, nobody is signed in with them.
+	KeysLeft int32 `protobuf:"varint,3,opt,name=keys_left,json=keysLeft,proto3" json:"keys_left,omitempty"`
+	// What to do about a login that was not confirmed to have ended; empty when it was.
+	Remedy        string `protobuf:"bytes,4,opt,name=remedy,proto3" json:"remedy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1365,6 +1381,27 @@ func (x *LogOutReply) GetConfirmed() bool {
 		return x.Confirmed
 	}
 	return false
+}
+
+func (x *LogOutReply) GetKeysDestroyed() int32 {
+	if x != nil {
+		return x.KeysDestroyed
+	}
+	return 0
+}
+
+func (x *LogOutReply) GetKeysLeft() int32 {
+	if x != nil {
+		return x.KeysLeft
+	}
+	return 0
+}
+
+func (x *LogOutReply) GetRemedy() string {
+	if x != nil {
+		return x.Remedy
+	}
+	return ""
 }
 
 var File_orchestrator_v1_auth_proto protoreflect.FileDescriptor
@@ -1434,11 +1471,15 @@ const file_orchestrator_v1_auth_proto_rawDesc = "" +
 	"authorized\x18\x01 \x01(\bR\n" +
 	"authorized\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06remedy\x18\x03 \x01(\tR\x06remedy\")\n" +
+	"\x06remedy\x18\x03 \x01(\tR\x06remedy\"?\n" +
 	"\rLogOutRequest\x12\x18\n" +
-	"\aaccount\x18\x01 \x01(\tR\aaccount\"+\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\"\x87\x01\n" +
 	"\vLogOutReply\x12\x1c\n" +
-	"\tconfirmed\x18\x01 \x01(\bR\tconfirmed*\xaf\x02\n" +
+	"\tconfirmed\x18\x01 \x01(\bR\tconfirmed\x12%\n" +
+	"\x0ekeys_destroyed\x18\x02 \x01(\x05R\rkeysDestroyed\x12\x1b\n" +
+	"\tkeys_left\x18\x03 \x01(\x05R\bkeysLeft\x12\x16\n" +
+	"\x06remedy\x18\x04 \x01(\tR\x06remedy*\xaf\x02\n" +
 	"\bCodeType\x12\x19\n" +
 	"\x15CODE_TYPE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rCODE_TYPE_APP\x10\x01\x12\x11\n" +

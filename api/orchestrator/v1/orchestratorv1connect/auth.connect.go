@@ -77,8 +77,11 @@ type AuthServiceClient interface {
 	QrLogin(context.Context, *v1.QrLoginRequest) (*connect.ServerStreamForClient[v1.QrLoginReply], error)
 	// GetAuthorization says whether the account is logged in, and why not (users.getUsers).
 	GetAuthorization(context.Context, *v1.GetAuthorizationRequest) (*v1.GetAuthorizationReply, error)
-	// LogOut ends the login at Telegram (auth.logOut). The token by which a later login of the same
-	// user may skip the code is kept.
+	// LogOut ends the login at Telegram (auth.logOut), destroys the account's auth keys (destroy_auth_key,
+	// best effort within 5 s) and deletes what is stored of it: session, peers, events, data key. The
+	// account stays, and can sign in again; the token by which a later login of the same user may skip
+	// the code is kept. It may be repeated, and goes on by itself when the node ends meanwhile. Reason
+	// ERASE_UNFINISHED (UNAVAILABLE): a store failed, it goes on by itself.
 	LogOut(context.Context, *v1.LogOutRequest) (*v1.LogOutReply, error)
 }
 
@@ -265,8 +268,11 @@ type AuthServiceHandler interface {
 	QrLogin(context.Context, *v1.QrLoginRequest, *connect.ServerStream[v1.QrLoginReply]) error
 	// GetAuthorization says whether the account is logged in, and why not (users.getUsers).
 	GetAuthorization(context.Context, *v1.GetAuthorizationRequest) (*v1.GetAuthorizationReply, error)
-	// LogOut ends the login at Telegram (auth.logOut). The token by which a later login of the same
-	// user may skip the code is kept.
+	// LogOut ends the login at Telegram (auth.logOut), destroys the account's auth keys (destroy_auth_key,
+	// best effort within 5 s) and deletes what is stored of it: session, peers, events, data key. The
+	// account stays, and can sign in again; the token by which a later login of the same user may skip
+	// the code is kept. It may be repeated, and goes on by itself when the node ends meanwhile. Reason
+	// ERASE_UNFINISHED (UNAVAILABLE): a store failed, it goes on by itself.
 	LogOut(context.Context, *v1.LogOutRequest) (*v1.LogOutReply, error)
 }
 
