@@ -183,7 +183,7 @@ func telegramLogin(w *world) {
 		return &v1.GetAuthorizationReply{Reason: "SESSION_REVOKED", Remedy: "log in again"}, nil
 	})
 	on(w, func(context.Context, *v1.LogOutRequest) (*v1.LogOutReply, error) {
-		return &v1.LogOutReply{Confirmed: true}, nil
+		return &v1.LogOutReply{Confirmed: true, KeysDestroyed: 2, KeysLeft: 1}, nil
 	})
 }
 
@@ -240,7 +240,7 @@ func TestLoginSteps(t *testing.T) {
 	if auth, err := a.Authorization(ctx); err != nil || auth.OK || auth.Reason != "SESSION_REVOKED" || auth.Remedy == "" {
 		t.Errorf("authorization: %v, %v", auth, err)
 	}
-	if ok, err := a.LogOut(ctx); err != nil || !ok {
+	if out, err := a.LogOut(ctx, false); err != nil || out != (LoggedOut{Confirmed: true, KeysDestroyed: 2, KeysLeft: 1}) {
 		t.Errorf("log out: %v, %v", ok, err)
 	}
 }

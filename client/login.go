@@ -321,10 +321,25 @@ func (a *Account) Authorization(ctx context.Context) (Authorization, error) {
 	return Authorization{OK: reply.GetAuthorized(), Reason: Reason(reply.GetReason()), Remedy: reply.GetRemedy()}, err
 }
 
-// LogOut ends the login at Telegram (auth.logOut); it reports whether Telegram confirmed.
-func (a *Account) LogOut(ctx context.Context) (confirmed bool, err error) {
-	reply, err := call(ctx, a.client, once, func(n *node) func(context.Context, *v1.LogOutRequest) (*v1.LogOutReply, error) {
+// LoggedOut says what became of a login. What the fleet had stored of it is deleted.
+type LoggedOut struct {
+	// Confirmed is true when Telegram has said that the login has ended.
+	Confirmed bool
+	// KeysDestroyed auth keys were forgotten by their DCs; KeysLeft could not be destroyed.
+	KeysDestroyed, KeysLeft int
+	// Remedy is what to do about a login that may live on; empty when Confirmed.
+	Remedy string
+}
+
+// LogOut ends the login at Telegram (auth.logOut, destroy_auth_key) and deletes what is stored of it:
+// session, peers, events, data key. The account stays and can sign in again. It may be repeated.
+// With force it deletes that even if Telegram does not confirm within 5 s, the account is paused or
+// its session cannot be read. Reason ERASE_UNFINISHED: a store failed; it goes on by itself.
+func (a *Account) LogOut(ctx context.Context, force bool) (LoggedOut, error) {
+	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.LogOutRequest) (*v1.LogOutReply, error) {
 		return n.auth.LogOut
-	}, &v1.LogOutRequest{Account: a.id})
-	return reply.GetConfirmed(), err
+	}, &v1.LogOutRequest{Account: a.id, Force: force})
+	return LoggedOut{
+		Confirmed: reply.GetConfirmed(), KeysDestroyed: int(reply.GetKeysDestroyed()), KeysLeft: int(reply.GetKeysLeft()), Remedy: reply.GetRemedy(),
+	}, err
 }
