@@ -240,8 +240,8 @@ func TestLoginSteps(t *testing.T) {
 	if auth, err := a.Authorization(ctx); err != nil || auth.OK || auth.Reason != "SESSION_REVOKED" || auth.Remedy == "" {
 		t.Errorf("authorization: %v, %v", auth, err)
 	}
-	if out, err := a.LogOut(ctx, false); err != nil || out != (LoggedOut{Confirmed: true, KeysDestroyed: 2, KeysLeft: 1}) {
-		t.Errorf("log out: %v, %v", ok, err)
+	if out, err := a.LogOut(ctx, false); err != nil || out != (client.LoggedOut{Confirmed: true, KeysDestroyed: 2, KeysLeft: 1}) {
+		t.Errorf("log out: %v, %v", out, err)
 	}
 }
 
