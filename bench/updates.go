@@ -127,14 +127,14 @@ type countedEvents struct {
 func (e countedEvents) Claim(context.Context, fleet.AccountID, fleet.FencingToken) (actors.EventWriter, error) {
 	return countingWriter(e), nil
 }
-func (countedEvents) Forget(fleet.AccountID)                                   {}
+func (countedEvents) Forget(fleet.AccountID)                             {}
 func (countedEvents) Durable() eventlog.Cursor                           { return eventlog.Cursor{} }
 func (countedEvents) PublishLive(context.Context, eventlog.Record) error { return nil }
 
 type countingWriter countedEvents
 
 func (countingWriter) Erase(context.Context) error { return nil }
-func (countingWriter) Claimed() eventlog.Cursor { return eventlog.Cursor{Epoch: 1, Seq: 1} }
+func (countingWriter) Claimed() eventlog.Cursor    { return eventlog.Cursor{Epoch: 1, Seq: 1} }
 
 func (w countingWriter) Replay(context.Context, eventlog.Cursor) iter.Seq2[eventlog.Record, error] {
 	return func(yield func(eventlog.Record, error) bool) {

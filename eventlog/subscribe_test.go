@@ -223,7 +223,9 @@ func TestKeySourceThatFailsEndsTheIteration(t *testing.T) {
 	l := openLog(t, cfg)
 	mustAppend(t, claim(t, l, "a", 1), "1", "2")
 	l.keys.drop("a")
-	l.keys.find = func(context.Context, fleet.AccountID, bool) (cipher.AEAD, error) { return nil, context.DeadlineExceeded }
+	l.keys.find = func(context.Context, fleet.AccountID, bool) (cipher.AEAD, error) {
+		return nil, context.DeadlineExceeded
+	}
 	n := 0
 	for r, err := range l.Subscribe(testCtx(t), SubscribeOptions{}) {
 		n++
