@@ -35,6 +35,8 @@ type (
 		id      fleet.AccountID
 		desired Desired
 	}
+	// holdAccounts keeps all accounts from connecting, or lets them again.
+	holdAccounts struct{ hold *Hold }
 	// tell passes a message on: to one account, or to all when id is empty.
 	tell struct {
 		id      fleet.AccountID

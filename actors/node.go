@@ -26,6 +26,7 @@ type node struct {
 	profile  *Profile // of accounts that want no other
 	accounts map[fleet.AccountID]*resident
 	byPID    map[string]*resident
+	hold     *Hold // of all accounts
 	stopping chan<- struct{}
 }
 
@@ -34,6 +35,7 @@ type resident struct {
 	id       fleet.AccountID
 	pid      *actor.PID
 	shared   *shared
+	desired  Desired // by its spec
 	gone     chan struct{}
 	released []func()
 	attempts int
@@ -54,6 +56,12 @@ func (n *node) Receive(ctx actor.Context) {
 		m.reply <- n.lookup(ctx, m.id)
 	case *desireAccount:
 		n.desire(ctx, m)
+	case *holdAccounts:
+		n.hold = m.hold
+		for _, r := range n.accounts {
+			n.want(r)
+			ctx.Send(r.pid, &desiredChanged{})
+		}
 	case *tell:
 		for id, r := range n.accounts {
 			if m.id == "" || m.id == id {
@@ -83,12 +91,20 @@ func (n *node) start(ctx actor.Context, m *startAccount) {
 			Config: n.conns, ID: id, Check: m.grant.Check, NotBefore: m.grant.NotBefore, Renewed: m.grant.Renewed,
 		},
 	}
-	desired := m.grant.Desired
-	s.want(&desired, n.profile)
+	r := &resident{id: id, shared: s, desired: m.grant.Desired, gone: make(chan struct{}), started: n.deps.Now()}
+	n.want(r)
 	props := system.Props(n.conns.Workers, func() actor.Actor { return newAccount(s) })
-	pid := ctx.SpawnPrefix(props, "account-"+string(id)+"-")
-	r := &resident{id: id, pid: pid, shared: s, gone: make(chan struct{}), started: n.deps.Now()}
-	n.accounts[id], n.byPID[pid.Id] = r, r
+	r.pid = ctx.SpawnPrefix(props, "account-"+string(id)+"-")
+	n.accounts[id], n.byPID[r.pid.Id] = r, r
+}
+
+// want gives an account what its spec asks for, as far as the node lets it.
+func (n *node) want(r *resident) {
+	d := r.desired
+	if d.Hold == nil {
+		d.Hold = n.hold
+	}
+	r.shared.want(&d, n.profile)
 }
 
 func (n *node) desire(ctx actor.Context, m *desireAccount) {
@@ -99,7 +115,8 @@ func (n *node) desire(ctx actor.Context, m *desireAccount) {
 	if r.next != nil {
 		r.next.grant.Desired = m.desired
 	}
-	r.shared.want(&m.desired, n.profile)
+	r.desired = m.desired
+	n.want(r)
 	ctx.Send(r.pid, &desiredChanged{})
 }
 
@@ -276,6 +293,10 @@ func (f *Fleet) Lost(id fleet.AccountID, deadline time.Time, released func()) {
 func (f *Fleet) SetDesired(id fleet.AccountID, d Desired) {
 	f.system.Root.Send(f.node, &desireAccount{id: id, desired: d})
 }
+
+// Hold keeps every account of the node without a socket, those too that it comes to own, until Hold(nil):
+// each is paused, with the reason of h, but not by its spec.
+func (f *Fleet) Hold(h *Hold) { f.system.Root.Send(f.node, &holdAccounts{h}) }
 
 // Fenced closes every socket at once and directly: ownership is lost.
 func (f *Fleet) Fenced() int { return f.conns.Sockets.AbortAll() }

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/diskspace"
 )
 
 // Defaults of Config, and the shortest retention: a Writer whose subject expired falls back to
@@ -68,7 +69,7 @@ type Config struct {
 	// servers do so.
 	SyncAlways bool
 	// MinFree is the free space, in bytes, below which appends stop; default 512 MiB,
-	// negative: no check. With URL and no Dir nothing is checked.
+	// negative: no check. With URL the store's own limits hold instead; see Log.Free.
 	MinFree int64
 	// FreeSpace gives the bytes free for Dir; default statfs.
 	FreeSpace func(dir string) (uint64, error)
@@ -111,7 +112,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	if c.FreeSpace == nil {
-		c.FreeSpace = freeSpace
+		c.FreeSpace = diskspace.Free
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -55,8 +55,12 @@ var (
 	ErrUnknownOutcome = errors.New("event log: outcome of the append is unknown")
 	// ErrWriterEnded: an earlier error ended this Writer.
 	ErrWriterEnded = errors.New("event log: writer ended by an earlier error")
-	// ErrLowSpace: less than Config.MinFree is free; nothing was written.
+	// ErrLowSpace: less than Config.MinFree is free, or an external store has no space left; nothing was
+	// written.
 	ErrLowSpace = errors.New("event log: low disk space")
+	// ErrUnlimited: the external NATS has no storage limit for this account, and tells nothing of its
+	// disks. Set one (max_store, or max_file in accounts), or watch the disks of its servers.
+	ErrUnlimited = errors.New("event log: the store has no limit that could be watched")
 	// ErrTooLarge: the encoded record is larger than MaxRecordBytes; nothing was written.
 	ErrTooLarge = errors.New("event log: record too large")
 	// ErrNoKey: the account's data key no longer exists. Config.Keys returns it for a deleted

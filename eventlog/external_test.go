@@ -1,16 +1,18 @@
 package eventlog
 
 import (
+	"errors"
+	"math"
 	"net"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/telefleet/orchestrator/eventlog/embedded"
-
 	"github.com/telefleet/orchestrator/eventlog/stream"
 )
 
@@ -45,6 +47,46 @@ func TestNodesShareAnExternalLog(t *testing.T) {
 	if one.Epoch() != 1 || two.Epoch() != 1 {
 		t.Errorf("epochs %d and %d", one.Epoch(), two.Epoch())
 	}
+}
+
+// Of an external store only the limit of its account tells what is free.
+func TestSpaceOfAnExternalLog(t *testing.T) {
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(time.Minute) {
+		t.Fatal("the server does not start")
+	}
+	l := openLog(t, Config{URL: s.ClientURL(), SyncInterval: time.Second, Keys: testKeys, MaxBytes: 4 << 20})
+	if _, err := l.Free(t.Context()); !errors.Is(err, ErrUnlimited) {
+		t.Errorf("without a limit: %v", err)
+	}
+	limit := func(bytes int64) {
+		t.Helper()
+		limits := map[string]server.JetStreamAccountLimits{"": {MaxMemory: -1, MaxStore: bytes, MaxStreams: -1, MaxConsumers: -1, MaxAckPending: -1, MemoryMaxStreamBytes: -1, StoreMaxStreamBytes: -1}}
+		if err := s.GlobalAccount().UpdateJetStreamLimits(limits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(1 << 20) // less than the log may take
+	if free, err := l.Free(t.Context()); err != nil || free == 0 || free > 1<<20 {
+		t.Errorf("%d bytes are free of 1 MiB, %v", free, err)
+	}
+	w := claim(t, l, "a", 1)
+	big := event("big")
+	big.Payload = make([]byte, 300<<10)
+	for err == nil {
+		_, err = w.Append(testCtx(t), big)
+	}
+	wantErr(t, err, ErrLowSpace)
+	limit(1 << 30)
+	if free, err := l.Free(t.Context()); err != nil || free != math.MaxUint64 {
+		t.Errorf("%d bytes are free of more than the log may take, %v", free, err)
+	}
+	mustAppend(t, w, "1")
 }
 
 // The servers lose power: their unsynced tail is gone, the nodes live on and reconnect.

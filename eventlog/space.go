@@ -1,23 +1,19 @@
 package eventlog
 
 import (
+	"context"
 	"fmt"
+	"maps"
+	"math"
+	"slices"
 
-	"golang.org/x/sys/unix"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
-// freeSpace is what an ordinary user may still write at dir, in bytes.
-func freeSpace(dir string) (uint64, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return 0, fmt.Errorf("free space of %s: %w", dir, err)
-	}
-	return st.Bavail * uint64(st.Bsize), nil
-}
-
-// checkSpace runs before each append: statfs costs about a microsecond.
+// checkSpace runs before each append: statfs costs about a microsecond. An external store refuses by
+// itself what it has no space for.
 func (l *Log) checkSpace() error {
-	if l.cfg.MinFree < 0 || l.cfg.Dir == "" {
+	if l.cfg.MinFree < 0 || l.server == nil {
 		return nil
 	}
 	free, err := l.cfg.FreeSpace(l.cfg.Dir)
@@ -28,4 +24,52 @@ func (l *Log) checkSpace() error {
 		return fmt.Errorf("%w: %d bytes free in %s, need %d; free some space", ErrLowSpace, free, l.cfg.Dir, l.cfg.MinFree)
 	}
 	return nil
+}
+
+// Free is how many bytes the store can still take: of an embedded one, what is free on its disk; of an
+// external one, what the limit of its JetStream account leaves, math.MaxUint64 when the log reaches its
+// own limit first and then drops its oldest records. ErrUnlimited when NATS has set no limit: then it
+// does not tell what is free on its disks.
+func (l *Log) Free(ctx context.Context) (uint64, error) {
+	done, err := l.enter()
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	if l.server != nil {
+		return l.cfg.FreeSpace(l.cfg.Dir)
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.AckTimeout)
+	defer cancel()
+	info, err := l.store.JS.AccountInfo(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("space of the event log: %w", err)
+	}
+	left, limited := spaceLeft(info)
+	if !limited {
+		return math.MaxUint64, ErrUnlimited
+	}
+	st, err := l.store.State(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if st.Bytes+left >= uint64(l.cfg.MaxBytes) {
+		return math.MaxUint64, nil
+	}
+	return left, nil
+}
+
+// spaceLeft is what the account's limit leaves; where limits are by number of replicas, the scarcest.
+func spaceLeft(info *jetstream.AccountInfo) (left uint64, limited bool) {
+	tiers := []jetstream.Tier{info.Tier}
+	if len(info.Tiers) > 0 {
+		tiers = slices.Collect(maps.Values(info.Tiers))
+	}
+	left = math.MaxUint64
+	for _, t := range tiers {
+		if limit := t.Limits.MaxStore; limit >= 0 {
+			left, limited = min(left, uint64(limit)-min(t.Store, uint64(limit))), true
+		}
+	}
+	return left, limited
 }

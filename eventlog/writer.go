@@ -204,6 +204,9 @@ func (w *Writer) try(ctx context.Context, body []byte) (tried, error) {
 	send, cancel := context.WithTimeout(base, w.log.cfg.AckTimeout)
 	defer cancel()
 	seq, err := w.log.store.Publish(send, w.account, body, w.expected)
+	if errors.Is(err, stream.ErrFull) {
+		return tried{}, fmt.Errorf("%w: %w", ErrLowSpace, err)
+	}
 	var refused *stream.RefusedError
 	if errors.As(err, &refused) {
 		return tried{}, err

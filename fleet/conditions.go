@@ -67,6 +67,7 @@ const (
 	ReasonBackoff            ConditionReason = "BACKOFF"
 	ReasonTooManyConnections ConditionReason = "TOO_MANY_CONNECTIONS"
 	ReasonPaused             ConditionReason = "PAUSED"
+	ReasonLowDiskSpace       ConditionReason = "LOW_DISK_SPACE"
 	ReasonDraining           ConditionReason = "DRAINING"
 	ReasonQuarantined        ConditionReason = "QUARANTINED"
 	ReasonFenced             ConditionReason = "FENCED"
@@ -130,6 +131,7 @@ const (
 	signInAgain  = "sign in again: `orchestrator login ACCOUNT`"
 	byItself     = "it is tried again by itself; `orchestrator network restored ACCOUNT` tries now"
 	restore      = "restore the session store from a backup, or delete the account and sign in again"
+	freeSpace    = "free disk space on its node, or lower events.max_bytes; it goes on by itself, and Telegram keeps the updates meanwhile"
 	resume       = "resume it: `orchestrator account resume ACCOUNT`"
 )
 
@@ -156,6 +158,7 @@ var meanings = map[ConditionType]map[ConditionReason]Meaning{
 		ReasonBackoff:            {False, "waits before it connects again", byItself},
 		ReasonTooManyConnections: {False, "is not let in by Telegram: too many connections from this address", "it is tried again by itself; use fewer accounts for each address, or proxies"},
 		ReasonPaused:             {False, "is paused", resume},
+		ReasonLowDiskSpace:       {False, "waits: its node has too little disk space to record updates", freeSpace},
 		ReasonDraining:           {False, "is being handed over or shut down", "wait for the next owner"},
 		ReasonQuarantined:        {False, "is stopped after repeated faults", "read the node's log, then restart the node or move the account"},
 		ReasonSessionCorrupt:     {False, "is stopped: its stored session cannot be read", restore},

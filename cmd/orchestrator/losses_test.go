@@ -46,6 +46,7 @@ const (
 	inGroups   = 0.2 // of what is said; it counts for every member
 	lostTail   = 900 * time.Millisecond
 	tailSample = 50 * time.Millisecond
+	spaceBack  = 128 << 20 // what must be free beyond the limit before the accounts go on
 )
 
 // TestNothingIsLost: updates are dropped, repeated and reordered, connections are cut, the node's
@@ -285,8 +286,8 @@ func (w *ordealWorld) breakNetwork(on bool) {
 	w.sim.Faults().SetCutEvery(w.o.cutEvery)
 }
 
-// fillDisk restarts the node on a disk that is nearly full, fills it until nothing is stored any
-// more while people talk on, and frees it again. Others write to the disk, too.
+// fillDisk restarts the node on a disk that is nearly full, fills it until the accounts are paused
+// while people talk on, and frees it again. Others write to the disk, too.
 func (w *ordealWorld) fillDisk() {
 	w.t.Helper()
 	// The last push of all must not be dropped: nobody would miss it for minutes. And an account that
@@ -309,7 +310,7 @@ func (w *ordealWorld) fillDisk() {
 		}
 	}
 	size := int64(0)
-	w.until("nothing is stored", func() bool {
+	w.until("the accounts are paused", func() bool {
 		if free := w.free(); free >= minFree {
 			size += int64(free-minFree) + 16<<20
 			if err := unix.Fallocate(int(ballast.Fd()), 0, 0, size); err != nil {
@@ -329,7 +330,7 @@ func (w *ordealWorld) fillDisk() {
 		if w.reader.has(w.owed()) {
 			return true
 		}
-		if w.free() < minFree { // somebody else has filled it meanwhile
+		if w.free() < minFree+spaceBack { // somebody else has filled it meanwhile
 			w.node.kill()
 			minFree = 1
 			w.restart(minFree)

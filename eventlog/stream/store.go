@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,13 @@ import (
 
 // ErrMismatch: the subject's last sequence is not the expected one; nothing was stored.
 var ErrMismatch = errors.New("wrong last sequence")
+
+// ErrFull: the store has no space left for the record.
+var ErrFull = errors.New("the store is full")
+
+// fullCodes are JetStream's codes for that: insufficient resources, storage resources exceeded for the
+// account, resource limits exceeded for the account.
+var fullCodes = []jetstream.ErrorCode{10023, 10047, 10002}
 
 // ErrSilent: the store gave no next record in time. It may be busy: worth another try.
 var ErrSilent = errors.New("the store is silent")
@@ -145,6 +153,8 @@ func ParseAck(data []byte) (uint64, error) {
 	case ack.Error != nil && (ack.Error.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
 		ack.Error.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant):
 		return 0, ErrMismatch
+	case ack.Error != nil && slices.Contains(fullCodes, ack.Error.ErrorCode):
+		return 0, &RefusedError{fmt.Errorf("%w: %w", ErrFull, ack.Error)}
 	case ack.Error != nil:
 		return 0, &RefusedError{ack.Error}
 	case ack.Stream == "" || ack.Seq == 0:

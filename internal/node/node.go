@@ -185,6 +185,7 @@ func (n *Node) startFleet(ctx context.Context, cfg configs.Config, o Options) er
 	n.stop = stop
 	n.group, n.run = errgroup.WithContext(run)
 	n.group.Go(func() error { n.uplink.Run(n.run, n.fleet.Reroute); return nil })
+	n.group.Go(func() error { n.watchSpace(n.run, cfg); return nil })
 	n.group.Go(func() error { return n.member.Run(n.run, n.handler()) })
 	n.dispatch = dispatch.New(dispatch.Config{
 		Log: n.events, Client: n.client, Member: n.member, Keys: n.hookKeys, Peers: localFleet{n}.peers,

@@ -250,6 +250,8 @@ func (f *Facts) connectedBy() (fleet.ConditionReason, time.Time) {
 		return fleet.ReasonStoreUnavailable, time.Time{}
 	case f.corrupt():
 		return fleet.ReasonSessionCorrupt, time.Time{}
+	case f.State == fleet.StatePaused && f.Reason == string(fleet.ReasonLowDiskSpace):
+		return fleet.ReasonLowDiskSpace, time.Time{}
 	case f.State == fleet.StateBackoff:
 		return fleet.ReasonBackoff, f.Retry
 	case f.State == fleet.StateRateLimited:
