@@ -100,10 +100,12 @@ func (a *account) moveTo(ctx actor.Context, dc int) error {
 	return nil
 }
 
-// hearLogin takes updates that come while nobody is signed in: one may say that a QR code was
-// scanned; nothing else of them is wanted.
-func (a *account) hearLogin(body []byte) {
-	if len(a.scanners) == 0 || !telegram.SaysScanned(body) {
+// hear takes updates that come while nobody is signed in: one may say that a QR code was scanned, or
+// that there are other DCs; nothing else of them is wanted.
+func (a *account) hear(ctx actor.Context, body []byte) {
+	n := telegram.NoticesOf(body)
+	a.noticed(ctx, n)
+	if !n.Scanned {
 		return
 	}
 	for _, scanned := range a.scanners {

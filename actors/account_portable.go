@@ -81,8 +81,8 @@ func (a *account) moveSession(ctx actor.Context) bool {
 		a.verified(ctx, m)
 	case *peersFlushed:
 		a.peersFlushed(ctx, m)
-	case *updatestream.SelfChanged:
-		a.askSelf(ctx)
+	case *updatestream.Noticed:
+		a.noticed(ctx, m.Notices)
 	case *selfSeen:
 		a.restricted(ctx, a.judge.Self(m.restricted, m.reason))
 	case *eraseAccount:
@@ -178,6 +178,21 @@ func (a *account) importStored(ctx actor.Context, m *importStored) {
 	a.loaded = nil
 	a.load(ctx)
 	a.windStep(ctx)
+}
+
+// noticed asks for what Telegram says is new.
+func (a *account) noticed(ctx actor.Context, n telegram.Notices) {
+	if n.Self {
+		a.askSelf(ctx)
+	}
+	if dir := a.deps.Directory; n.DCs && dir.Outdated() {
+		a.invoke(ctx, connection.InternalCall(&tg.HelpGetConfigRequest{}, func(result []byte, err error) {
+			var config tg.Config
+			if err == nil && config.Decode(&bin.Buffer{Buf: result}) == nil { // else the next connection brings one
+				dir.Learn(config.DCOptions)
+			}
+		}))
+	}
 }
 
 // askSelf asks for the account's own user; then what is new of it comes as selfSeen.

@@ -48,7 +48,7 @@ func (a *account) updatesArrived(ctx actor.Context, m *connection.UpdatesArrived
 	case a.stream == nil: // nobody has signed in
 		done := &connection.Processed{Taken: len(m.Pushes)}
 		for _, push := range m.Pushes {
-			a.hearLogin(push.Body)
+			a.hear(ctx, push.Body)
 			done.MsgIDs = append(done.MsgIDs, push.MsgID)
 		}
 		ctx.Send(m.From, done)

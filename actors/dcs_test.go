@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gotd/td/tg"
+
+	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/simulator"
 	"github.com/telefleet/orchestrator/telegram/dcs"
@@ -28,6 +31,43 @@ func TestDCsAreLearntFromTheConfig(t *testing.T) {
 	}
 	if got := <-learnt; len(got) != 3 {
 		t.Errorf("learnt %v", got)
+	}
+}
+
+// TestUpdateDcOptionsRefreshesTheDCList: whoever is told that there are other DCs, one of many accounts
+// and also one that nobody is signed in with, asks for the config at once, and what it says is kept.
+func TestUpdateDcOptionsRefreshesTheDCList(t *testing.T) {
+	t.Parallel()
+	learnt := make(chan []dcs.Option, 8)
+	var dir *dcs.Directory
+	r := newRig(t, simulator.Config{Seed: 97}, func(d *Deps) {
+		dir = dcs.NewDirectory(d.DCs, nil, time.Now, func(o []dcs.Option) { learnt <- o })
+		d.Directory = dir
+	})
+	r.pair(t)
+	truth := <-learnt
+	r.fleet.Owned(testGrant("fresh"))
+	r.status(t, "fresh", fleet.StateUnauthorized)
+	fresh := r.record(t, "fresh").Keys[2].Key.ID()
+	dir.Learn([]tg.DCOption{{ID: 2, IPAddress: "192.0.2.1", Port: 443}}) // long ago
+	<-learnt
+	p := r.tap(nil)
+	told := encode(t, &tg.UpdateShort{Update: &tg.UpdateDCOptions{DCOptions: []tg.DCOption{}}, Date: int(time.Now().Unix())})
+	for _, key := range []int64{int64(fresh), r.key(t, "ann"), r.key(t, "bob")} {
+		r.sim.Server().Push(key, told)
+	}
+	select {
+	case got := <-learnt:
+		if !slices.Equal(got, truth) {
+			t.Errorf("learnt %v, want %v", got, truth)
+		}
+	case <-bounded(t).Done():
+		t.Fatal("nothing was learnt")
+	}
+	r.sync(t, "ann") // behind what was pushed
+	r.sync(t, "bob")
+	if n := p.count("help.getConfig"); n != 1 {
+		t.Errorf("the config was asked for %d times", n)
 	}
 }
 

@@ -2,9 +2,9 @@ package telegram
 
 import (
 	"reflect"
-	"slices"
 	"strings"
 
+	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
 )
 
@@ -193,22 +193,47 @@ func PeerRef(p tg.PeerClass) (PeerKind, int64, bool) {
 	return 0, 0, false
 }
 
-// TellsOfUser reports whether updates say that what is known of a user must be asked for again
-// (updateUser).
-func TellsOfUser(u tg.UpdatesClass, id int64) bool {
-	of := func(u tg.UpdateClass) bool {
-		user, ok := u.(*tg.UpdateUser)
-		return ok && user.UserID == id
+// Notices are what updates say must be asked for again.
+type Notices struct {
+	// Self: what is known of the account's own user (updateUser). DCs: the list of DCs
+	// (updateDcOptions). Scanned: the login by QR code, whose code was scanned (updateLoginToken).
+	Self, DCs, Scanned bool
+}
+
+// NoticesOf are those in a push that nobody is signed in for.
+func NoticesOf(push []byte) Notices {
+	u, err := tg.DecodeUpdates(&bin.Buffer{Buf: push})
+	if err != nil {
+		return Notices{}
+	}
+	return NoticesIn(u, 0)
+}
+
+// NoticesIn finds them in updates of the user self.
+func NoticesIn(u tg.UpdatesClass, self int64) (n Notices) {
+	look := func(u tg.UpdateClass) {
+		switch u := u.(type) {
+		case *tg.UpdateUser:
+			n.Self = n.Self || u.UserID == self
+		case *tg.UpdateDCOptions:
+			n.DCs = true
+		case *tg.UpdateLoginToken:
+			n.Scanned = true
+		}
 	}
 	switch u := u.(type) {
 	case *tg.UpdateShort:
-		return of(u.Update)
+		look(u.Update)
 	case *tg.Updates:
-		return slices.ContainsFunc(u.Updates, of)
+		for _, inner := range u.Updates {
+			look(inner)
+		}
 	case *tg.UpdatesCombined:
-		return slices.ContainsFunc(u.Updates, of)
+		for _, inner := range u.Updates {
+			look(inner)
+		}
 	}
-	return false
+	return n
 }
 
 // AuthorizationOf finds the user that an answer logged in: the answer of auth.signIn,

@@ -3,10 +3,8 @@ package telegram
 import (
 	"context"
 	"encoding/base64"
-	"slices"
 	"time"
 
-	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/fleet"
@@ -133,22 +131,4 @@ func LoginMove(result any) (dc int, ok bool) {
 		return r.DCID, true
 	}
 	return 0, false
-}
-
-// SaysScanned reports whether a push tells that somebody has scanned the code (updateLoginToken).
-func SaysScanned(body []byte) bool {
-	u, err := tg.DecodeUpdates(&bin.Buffer{Buf: body})
-	if err != nil {
-		return false
-	}
-	var inner []tg.UpdateClass
-	switch u := u.(type) {
-	case *tg.UpdateShort:
-		inner = []tg.UpdateClass{u.Update}
-	case *tg.Updates:
-		inner = u.Updates
-	case *tg.UpdatesCombined:
-		inner = u.Updates
-	}
-	return slices.ContainsFunc(inner, func(u tg.UpdateClass) bool { return u.TypeID() == tg.UpdateLoginTokenTypeID })
 }

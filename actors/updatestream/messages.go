@@ -10,6 +10,7 @@ import (
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/updatelog"
+	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/updates"
 )
 
@@ -63,8 +64,8 @@ type (
 		End    connection.End
 		Reason string
 	}
-	// SelfChanged says that something about the account's own user is new, and to be asked for.
-	SelfChanged struct{}
+	// Noticed says what the account is to ask for again.
+	Noticed struct{ telegram.Notices }
 	// ResultObserved says that an answer's updates have entered the stream.
 	ResultObserved struct{ Call *connection.Call }
 	// CheckpointDue is a state that the log has surely synced, or the account's first one.

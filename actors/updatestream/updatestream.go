@@ -54,8 +54,8 @@ type stream struct {
 	candidate *candidate
 	stored    eventlog.Cursor // of the last checkpoint
 	watch     watchdog.Watchdog
-	told      Level // of the last Level
-	selfNews  bool  // the account's own user is to be asked for
+	told      Level              // of the last Level
+	notices   []telegram.Notices // not passed on yet
 	draining  bool
 	ended     bool
 }
@@ -163,10 +163,10 @@ func (s *stream) pushes(ctx actor.Context, m *connection.UpdatesArrived) {
 	for _, push := range m.Pushes {
 		inputs = s.push(inputs, push)
 	}
-	if s.selfNews {
-		s.selfNews = false
-		ctx.Send(ctx.Parent(), &SelfChanged{})
+	for _, n := range s.notices {
+		ctx.Send(ctx.Parent(), &Noticed{n})
 	}
+	s.notices = nil
 	s.step(ctx, inputs...)
 }
 
@@ -195,7 +195,9 @@ func (s *stream) push(to []updates.Input, m mtproto.UpdatesReceived) []updates.I
 // read makes an input of updates.
 func (s *stream) read(u tg.UpdatesClass, src tlupdates.Source) updates.Input {
 	s.learn(u)
-	s.selfNews = s.selfNews || telegram.TellsOfUser(u, s.src.Self)
+	if n := telegram.NoticesIn(u, s.src.Self); n != (telegram.Notices{}) {
+		s.notices = append(s.notices, n)
+	}
 	in, err := tlupdates.FromUpdates(u, src, s.peers)
 	if err != nil {
 		s.log().Warn("updates cannot be read", "error", err.Error())

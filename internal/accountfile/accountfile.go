@@ -64,6 +64,8 @@ type spec struct {
 	Paused bool    `yaml:"paused"`
 	Device *device `yaml:"device"`
 	PFS    bool    `yaml:"pfs"`
+	// Disconnected is for paused accounts: without waiting for running calls.
+	Disconnected bool `yaml:"disconnected"`
 }
 
 // proxy is text: a link or pool:NAME. In a file it may also be the fields of a proxy.
@@ -151,7 +153,7 @@ func (d document) account() Account {
 		}
 	}
 	if s := d.Spec; s != nil {
-		a.Spec = &v1.AccountSpec{App: s.App, Proxy: string(s.Proxy), Dc: s.DC, Paused: s.Paused, Pfs: s.PFS}
+		a.Spec = &v1.AccountSpec{App: s.App, Proxy: string(s.Proxy), Dc: s.DC, Paused: s.Paused, Pfs: s.PFS, Disconnected: s.Disconnected}
 		if d := s.Device; d != nil {
 			a.Spec.Device = &v1.AppDevice{
 				DeviceModel: d.DeviceModel, SystemVersion: d.SystemVersion, AppVersion: d.AppVersion,
@@ -171,7 +173,7 @@ type located struct {
 // keys are the known ones of each mapping.
 var keys = map[string]map[string]bool{
 	"":     {"id": true, "labels": true, "spec": true},
-	"spec": {"app": true, "proxy": true, "dc": true, "paused": true, "device": true, "pfs": true},
+	"spec": {"app": true, "proxy": true, "dc": true, "paused": true, "device": true, "pfs": true, "disconnected": true},
 	"device": {
 		"device_model": true, "system_version": true, "app_version": true, "system_lang_code": true, "lang_pack": true, "lang_code": true,
 	},
@@ -271,6 +273,7 @@ func (a Account) Compare(have *v1.Account) []Change {
 		{"spec.device", deviceText(now.GetDevice()), deviceText(s.GetDevice())},
 		{"spec.pfs", strconv.FormatBool(now.GetPfs()), strconv.FormatBool(s.GetPfs())},
 		{"spec.paused", strconv.FormatBool(now.GetPaused()), strconv.FormatBool(s.GetPaused())},
+		{"spec.disconnected", strconv.FormatBool(now.GetDisconnected()), strconv.FormatBool(s.GetDisconnected())},
 	} {
 		if f.From != f.To {
 			changes = append(changes, f)

@@ -1,9 +1,13 @@
 package accountfile
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 )
@@ -27,7 +31,7 @@ func TestReadsSeveralAccounts(t *testing.T) {
 func TestProblemsNameTheLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"id: a\n---\nid: b\nlables: {}\n":             "f: line 4: lables: unknown key of an account (it has id, labels, spec)",
-		"id: a\nspec:\n  pause: true\n":               "f: line 3: pause: unknown key of spec (it has app, dc, device, paused, pfs, proxy)",
+		"id: a\nspec:\n  pause: true\n":               "f: line 3: pause: unknown key of spec (it has app, dc, device, disconnected, paused, pfs, proxy)",
 		"id: a\nspec:\n  dc: two\n":                   `f: line 3: must be a whole number (got "two")`,
 		"id: a\nspec:\n  paused: maybe\n":             `f: line 3: must be true or false (got "maybe")`,
 		"labels: {}\n":                                "f: line 1: id is missing",
@@ -104,4 +108,47 @@ spec: {proxy: "socks5://u:hunter2@proxy.example:1080"}
 			t.Errorf("%q: got %v, want %s", text, err, want)
 		}
 	}
+}
+
+// TestEveryFieldOfASpecIsKnown: each field of AccountSpec, and of its device, can be written in a file,
+// comes out as it was written, and is shown by Compare when it differs. A new field cannot be
+// forgotten.
+func TestEveryFieldOfASpecIsKnown(t *testing.T) {
+	texts := map[string]string{"proxy": "pool:de"}
+	var check func(t *testing.T, of protoreflect.MessageDescriptor, path []string)
+	check = func(t *testing.T, of protoreflect.MessageDescriptor, path []string) {
+		for i := range of.Fields().Len() {
+			f := of.Fields().Get(i)
+			at := append(slices.Clone(path), string(f.Name()))
+			if f.Kind() == protoreflect.MessageKind {
+				check(t, f.Message(), at)
+				continue
+			}
+			value, ok := map[protoreflect.Kind]string{
+				protoreflect.BoolKind: "true", protoreflect.Int32Kind: "4", protoreflect.StringKind: cmp.Or(texts[string(f.Name())], "some"),
+			}[f.Kind()]
+			if !ok {
+				t.Errorf("spec.%s: the test knows no value of kind %s", strings.Join(at, "."), f.Kind())
+				continue
+			}
+			text := "id: a\nspec: {" + strings.Join(at, ": {") + ": " + value + strings.Repeat("}", len(at)) + "\n"
+			accounts, err := Read("f", strings.NewReader(text))
+			if err != nil {
+				t.Errorf("%s: %v", text, err)
+				continue
+			}
+			m := accounts[0].Spec.ProtoReflect()
+			for _, name := range at[:len(at)-1] {
+				m = m.Get(m.Descriptor().Fields().ByName(protoreflect.Name(name))).Message()
+			}
+			if got := fmt.Sprint(m.Get(f).Interface()); got != value {
+				t.Errorf("spec.%s: %q was read as %q", strings.Join(at, "."), value, got)
+			}
+			changes := accounts[0].Compare(&v1.Account{Id: "a", Spec: &v1.AccountSpec{}})
+			if len(changes) != 1 || changes[0].Field != "spec."+at[0] {
+				t.Errorf("spec.%s: the difference is shown as %v", strings.Join(at, "."), changes)
+			}
+		}
+	}
+	check(t, (&v1.AccountSpec{}).ProtoReflect().Descriptor(), nil)
 }

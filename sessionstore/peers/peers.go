@@ -8,6 +8,10 @@
 // what an account works with: it answers from memory and writes behind. The owner calls
 // Cache.Flush when Cache.Due says so and before it releases the account.
 //
+// A page is bound to its account and its place; put anywhere else it is ErrCorrupt. An old page that
+// is put back in its own place is not found out, unlike an old session record: access hashes do not
+// change, so it knows less and nothing wrong, and what is seen again is merged into it.
+//
 // # Concurrency
 //
 // Stores and Cache are safe for concurrent use and start no goroutine. Two writers of one

@@ -2,6 +2,7 @@ package peers_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/cipher"
 	"crypto/sha256"
@@ -10,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -141,6 +143,69 @@ func TestPagesAreSealedBoundAndBounded(t *testing.T) {
 	}
 	if err := s.Put(t.Context(), "a", ps); !errors.Is(err, peers.ErrCorrupt) {
 		t.Errorf("put over a corrupt page: %v", err)
+	}
+}
+
+// TestAnotherAccountsPageIsRefused: even under the same data key, a page is bound to its account.
+func TestAnotherAccountsPageIsRefused(t *testing.T) {
+	js := startJetStream(t, t.TempDir())
+	one := func(ctx context.Context, _ fleet.AccountID) (cipher.AEAD, error) { return keys(ctx, "shared") }
+	s := newKV(t, js, one)
+	if err := s.Put(t.Context(), "a", []peers.Peer{{ID: 1, Kind: peers.User, AccessHash: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	kv, err := js.KeyValue(t.Context(), "PEERS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := kv.Get(t.Context(), "a.0.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Put(t.Context(), "b.0.0", page.Value()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Load(t.Context(), "b"); !errors.Is(err, peers.ErrCorrupt) {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+// TestOldPagePutBackIsHarmless: access hashes do not change, so a page of before knows less and
+// nothing wrong; what is seen again is merged into it, and newer user names win.
+func TestOldPagePutBackIsHarmless(t *testing.T) {
+	js := startJetStream(t, t.TempDir())
+	s := newKV(t, js, keys)
+	kv, err := js.KeyValue(t.Context(), "PEERS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(ps ...peers.Peer) {
+		t.Helper()
+		if err := s.Put(t.Context(), "a", ps); err != nil {
+			t.Fatal(err)
+		}
+	}
+	known := peers.Peer{ID: 1, Kind: peers.User, AccessHash: 2, Username: "former"}
+	put(known)
+	old, err := kv.Get(t.Context(), "a.0.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	renamed := known
+	renamed.Username = "now"
+	later := peers.Peer{ID: 3, Kind: peers.Channel, AccessHash: 4}
+	put(renamed, later)
+	if _, err := kv.Put(t.Context(), "a.0.0", old.Value()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Load(t.Context(), "a"); err != nil || len(got) != 1 || got[0] != known {
+		t.Errorf("the old page gives %v, %v", got, err)
+	}
+	put(renamed, later)
+	got, err := s.Load(t.Context(), "a")
+	slices.SortFunc(got, func(a, b peers.Peer) int { return cmp.Compare(a.ID, b.ID) })
+	if err != nil || !slices.Equal(got, []peers.Peer{renamed, later}) {
+		t.Errorf("after they were seen again: %v, %v", got, err)
 	}
 }
 

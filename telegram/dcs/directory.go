@@ -26,6 +26,7 @@ type Directory struct {
 	mu      sync.Mutex
 	learnt  []Option
 	looked  time.Time
+	asked   time.Time // since Outdated last said that the config is to be asked for
 	cdn     time.Time // when the CDN keys were learnt
 	changed func([]Option)
 }
@@ -57,6 +58,25 @@ func (d *Directory) Due() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.looked.IsZero() || d.now().Sub(d.looked) >= learnEvery
+}
+
+// outdatedEvery bounds how often Outdated has a config asked for: every account is told of a change.
+const outdatedEvery = time.Minute
+
+// Outdated takes that Telegram has told of other DCs (updateDcOptions), and reports whether the caller is to ask for the
+// config and to let it be learnt.
+func (d *Directory) Outdated() bool {
+	if d.fixed {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.now()
+	if !d.asked.IsZero() && now.Sub(d.asked) < outdatedEvery {
+		return false
+	}
+	d.asked = now
+	return true
 }
 
 // Learn takes over the options of a config. Those that cannot be dialled are left out; if there is none of an ordinary
