@@ -25,6 +25,9 @@ type Channel struct {
 	events       []Event
 	changed      int           // date of the last change
 	ReadOut      map[int64]int // by writer: last own post that somebody has read
+	Default      tg.ChatBannedRights
+	Bans         map[Peer]*Ban // of those who are out, and of channels as senders
+	Door
 }
 
 // Peer names the channel.
@@ -42,19 +45,27 @@ func (w *World) ViewChannel(viewer *User, ch *Channel, min bool) tg.ChatClass {
 		c.SetAccessHash(w.minHash(viewer.ID, ch.Peer()))
 		return c
 	}
-	if m == nil && ch.Username == "" {
-		return &tg.ChannelForbidden{
+	ban := w.BanOf(ch, viewer.Peer())
+	if m == nil && (ch.Username == "" || ban != nil) {
+		f := &tg.ChannelForbidden{
 			Broadcast: ch.Broadcast, Megagroup: !ch.Broadcast, ID: ch.ID,
 			AccessHash: w.AccessHash(viewer.ID, ch.Peer()), Title: ch.Title,
 		}
+		if ban != nil && ban.Rights.UntilDate != Unlimited {
+			f.SetUntilDate(ban.Rights.UntilDate)
+		}
+		return f
 	}
 	c.Creator, c.Left = ch.Creator == viewer.ID, m == nil
 	c.SetAccessHash(w.AccessHash(viewer.ID, ch.Peer()))
 	if m != nil && m.Admin {
-		c.SetAdminRights(AllRights())
+		c.SetAdminRights(m.Rights)
+	}
+	if restricted := w.Restriction(m); restricted != nil {
+		c.SetBannedRights(restricted.Rights)
 	}
 	if !ch.Broadcast {
-		c.SetDefaultBannedRights(tg.ChatBannedRights{UntilDate: Unlimited})
+		c.SetDefaultBannedRights(shownDefault(ch.Default))
 	}
 	c.SetParticipantsCount(len(ch.Members))
 	return c
@@ -65,11 +76,11 @@ func (w *World) NewChannel(creator *User, title string, broadcast bool) *Channel
 	w.lastChannel += 1 + w.Rand.Int64N(1000)
 	ch := &Channel{
 		ID: w.lastChannel, Creator: creator.ID, Title: title, Broadcast: broadcast, Date: w.Now(), Pts: 1,
-		Members: map[int64]*Member{}, Posts: map[int]*Post{}, ReadOut: map[int64]int{},
+		Members: map[int64]*Member{}, Posts: map[int]*Post{}, ReadOut: map[int64]int{}, Bans: map[Peer]*Ban{},
 	}
 	w.Channels[ch.ID] = ch
 	w.Enter(ch, creator, creator.ID)
-	ch.Members[creator.ID].Admin = true
+	ch.Members[creator.ID].Promote(AllRights(), creator.ID, "")
 	return ch
 }
 
@@ -87,23 +98,4 @@ func (w *World) Leave(ch *Channel, u *User) {
 	delete(u.Channels, ch.ID)
 	delete(u.Dialogs, ch.Peer())
 	ch.Order = slices.DeleteFunc(ch.Order, func(id int64) bool { return id == u.ID })
-}
-
-// Participant renders a member as the viewer sees it; nil if there is none.
-func (ch *Channel) Participant(id, viewer int64) tg.ChannelParticipantClass {
-	m := ch.Members[id]
-	switch {
-	case m == nil:
-		return nil
-	case id == ch.Creator:
-		return &tg.ChannelParticipantCreator{UserID: id, AdminRights: AllRights()}
-	case m.Admin:
-		return &tg.ChannelParticipantAdmin{
-			Self: id == viewer, UserID: id, PromotedBy: ch.Creator, Date: m.Date, AdminRights: AllRights(),
-		}
-	case id == viewer:
-		return &tg.ChannelParticipantSelf{UserID: id, InviterID: m.Inviter, Date: m.Date}
-	default:
-		return &tg.ChannelParticipant{UserID: id, Date: m.Date}
-	}
 }

@@ -12,14 +12,8 @@ type Group struct {
 	Members     map[int64]*Member
 	Order       []int64        // members in order of joining
 	Known       map[int64]bool // who may name the group: present and former members
-}
-
-// Member is somebody's place in a group or channel.
-type Member struct {
-	Inviter int64
-	Date    int
-	Admin   bool
-	ReadIn  int // channels only
+	Default     tg.ChatBannedRights
+	Door
 }
 
 // NewGroup makes a group without members.
@@ -43,7 +37,10 @@ func (w *World) ViewGroup(viewer *User, g *Group) tg.ChatClass {
 		Date: g.Date, Version: g.Version, Creator: g.Creator == viewer.ID, Noforwards: g.Noforwards,
 		Left: g.Members[viewer.ID] == nil,
 	}
-	c.SetDefaultBannedRights(tg.ChatBannedRights{UntilDate: Unlimited})
+	if m := g.Members[viewer.ID]; m != nil && m.Admin {
+		c.SetAdminRights(GroupAdminRights())
+	}
+	c.SetDefaultBannedRights(shownDefault(g.Default))
 	return c
 }
 
@@ -54,11 +51,17 @@ func (g *Group) Participant(id int64) tg.ChatParticipantClass {
 	case m == nil:
 		return nil
 	case id == g.Creator:
-		return &tg.ChatParticipantCreator{UserID: id}
+		p := &tg.ChatParticipantCreator{UserID: id}
+		ranked(p.SetRank, m.Rank)
+		return p
 	case m.Admin:
-		return &tg.ChatParticipantAdmin{UserID: id, InviterID: m.Inviter, Date: m.Date}
+		p := &tg.ChatParticipantAdmin{UserID: id, InviterID: m.Inviter, Date: m.Date}
+		ranked(p.SetRank, m.Rank)
+		return p
 	default:
-		return &tg.ChatParticipant{UserID: id, InviterID: m.Inviter, Date: m.Date}
+		p := &tg.ChatParticipant{UserID: id, InviterID: m.Inviter, Date: m.Date}
+		ranked(p.SetRank, m.Rank)
+		return p
 	}
 }
 

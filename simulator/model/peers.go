@@ -137,7 +137,7 @@ func (c *Call) InputChannel(in tg.InputChannelClass) (*Channel, error) {
 		if ch == nil || in.AccessHash != c.World.AccessHash(c.User.ID, ChannelPeer(in.ChannelID)) {
 			return nil, RPCError(400, "CHANNEL_INVALID")
 		}
-		if ch.Username == "" && ch.Members[c.User.ID] == nil {
+		if ch.Members[c.User.ID] == nil && (ch.Username == "" || c.World.BanOf(ch, c.User.Peer()) != nil) {
 			return nil, RPCError(406, "CHANNEL_PRIVATE")
 		}
 		return ch, nil

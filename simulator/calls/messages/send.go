@@ -97,6 +97,9 @@ func draw(c *model.Call, out Outgoing) (*model.Post, error) {
 		From: c.User.ID, To: to, Date: c.World.Now(), Text: d.text, Entities: d.entities, Media: out.Media, Options: out.Options,
 		GroupedID: out.GroupedID, Markup: d.markup, Named: append(d.named, out.Named...), Forward: out.Forward, Copies: map[int64]int{},
 	}
+	if err := c.MaySend(p); err != nil {
+		return nil, err
+	}
 	if url := link.FindString(out.Text); url != "" && p.Media == nil && !out.NoWebpage {
 		p.Media = model.Webpage{URL: url}
 	}
