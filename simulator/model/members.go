@@ -142,6 +142,7 @@ func eitherForbids(a, b tg.ChatBannedRights) tg.ChatBannedRights {
 
 // Door is how others get into a chat: its invite links and who asks to be let in.
 type Door struct {
+	Approval bool // an admin has to approve also those who come without a link
 	Links    []*Link
 	Requests []*JoinRequest // oldest first
 }

@@ -2,7 +2,6 @@ package chats
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
@@ -37,14 +36,30 @@ func membershipChanged(w *model.World, ch *model.Channel, u *model.User, actor i
 	b.Seq = true
 	w.SendTo(u, b, except)
 	if u.Bot {
-		w.AddQts(u, model.KindParticipant, ch.Peer(), func(qts int) tg.UpdateClass {
-			return &tg.UpdateChannelParticipant{
-				ChannelID: ch.ID, Date: w.Now(), ActorID: actor, UserID: u.ID, Qts: qts,
-				PrevParticipant: before, NewParticipant: ch.Participant(u.ID, 0),
-			}
-		}, actor, u.ID)
+		participantQts(w, u, ch, actor, u.ID, before)
 	}
 	return b
+}
+
+// participantQts tells a bot that somebody's place in a channel is another one.
+func participantQts(w *model.World, bot *model.User, ch *model.Channel, actor, user int64, before tg.ChannelParticipantClass) {
+	w.AddQts(bot, model.KindParticipant, ch.Peer(), func(qts int) tg.UpdateClass {
+		return &tg.UpdateChannelParticipant{
+			ChannelID: ch.ID, Date: w.Now(), ActorID: actor, UserID: user, Qts: qts,
+			PrevParticipant: before, NewParticipant: ch.Participant(user, 0),
+		}
+	}, actor, user)
+}
+
+// service writes a service message of the caller into a supergroup and returns the caller's updates.
+func service(c *model.Call, ch *model.Channel, action tg.MessageActionClass, named ...int64) *model.Bundle {
+	return serviceBy(c, c.User, ch, action, named...)
+}
+
+// serviceBy is service in the name of somebody else.
+func serviceBy(c *model.Call, from *model.User, ch *model.Channel, action tg.MessageActionClass, named ...int64) *model.Bundle {
+	p := &model.Post{From: from.ID, To: ch.Peer(), Date: c.World.Now(), Action: action, Named: named}
+	return c.World.Publish(ch, p, from, c.Key)
 }
 
 func inviteToChannel(c *model.Call, q *tg.ChannelsInviteToChannelRequest) (bin.Encoder, error) {
@@ -52,8 +67,8 @@ func inviteToChannel(c *model.Call, q *tg.ChannelsInviteToChannelRequest) (bin.E
 	if err != nil {
 		return nil, err
 	}
-	me := ch.Members[c.User.ID]
-	if me == nil || ch.Broadcast && !me.Admin {
+	me, admin := ch.Members[c.User.ID], ch.May(c.User.ID, model.InviteUsers)
+	if me == nil || (ch.Broadcast || ch.Default.InviteUsers) && !admin {
 		return nil, model.RPCError(400, "CHAT_ADMIN_REQUIRED")
 	}
 	var added []*model.User
@@ -64,6 +79,12 @@ func inviteToChannel(c *model.Call, q *tg.ChannelsInviteToChannelRequest) (bin.E
 		}
 		if u.Bot && ch.Broadcast {
 			return nil, model.RPCError(400, "USER_BOT")
+		}
+		if ban := c.World.BanOf(ch, u.Peer()); ban != nil && ban.Rights.ViewMessages {
+			if !ch.May(c.User.ID, model.BanUsers) {
+				return nil, model.RPCError(400, "USER_KICKED")
+			}
+			delete(ch.Bans, u.Peer())
 		}
 		if ch.Members[u.ID] == nil && !slices.Contains(added, u) {
 			added = append(added, u)
@@ -101,7 +122,13 @@ func joinChannel(c *model.Call, q *tg.ChannelsJoinChannelRequest) (bin.Encoder, 
 	if len(c.User.Channels) >= model.MaxChannels {
 		return nil, model.RPCError(400, "CHANNELS_TOO_MUCH")
 	}
+	if ch.Approval {
+		return nil, entranceOf(c.World, ch.Peer()).ask(c, &model.Link{By: ch.Creator, Approval: true})
+	}
+	ban := ch.Bans[c.User.Peer()]
+	delete(ch.Bans, c.User.Peer())
 	c.World.Enter(ch, c.User, c.User.ID)
+	ch.Members[c.User.ID].Restricted = ban
 	b := membershipChanged(c.World, ch, c.User, c.User.ID, nil, c.Key)
 	if !ch.Broadcast {
 		p := &model.Post{
@@ -134,6 +161,24 @@ func leaveChannel(c *model.Call, q *tg.ChannelsLeaveChannelRequest) (bin.Encoder
 		}, c.User, c.Key)
 	}
 	return c.World.Answer(membershipChanged(c.World, ch, c.User, c.User.ID, before, c.Key)), nil
+}
+
+func toggleJoinRequest(c *model.Call, q *tg.ChannelsToggleJoinRequestRequest) (bin.Encoder, error) {
+	ch, err := c.InputChannel(q.Channel)
+	switch {
+	case err != nil:
+		return nil, err
+	case !ch.May(c.User.ID, model.BanUsers):
+		return nil, model.RPCError(400, "CHAT_ADMIN_REQUIRED")
+	case ch.Username == "":
+		return nil, model.RPCError(400, "CHAT_PUBLIC_REQUIRED")
+	case ch.Approval == q.Enabled:
+		return nil, model.RPCError(400, "CHAT_NOT_MODIFIED")
+	}
+	ch.Approval = q.Enabled
+	b := c.World.Bundle(c.User, &tg.UpdateChannel{ChannelID: ch.ID})
+	b.Refs.Peer(ch.Peer())
+	return c.World.Answer(b), nil
 }
 
 func updateChannelUsername(c *model.Call, q *tg.ChannelsUpdateUsernameRequest) (bin.Encoder, error) {
@@ -191,62 +236,4 @@ func getFullChannel(c *model.Call, q *tg.ChannelsGetFullChannelRequest) (bin.Enc
 	r := model.NewRefs(c.World, c.User)
 	r.Peer(ch.Peer())
 	return &tg.MessagesChatFull{FullChat: full, Chats: r.TLChats(), Users: r.TLUsers()}, nil
-}
-
-func getParticipants(c *model.Call, q *tg.ChannelsGetParticipantsRequest) (bin.Encoder, error) {
-	ch, err := c.InputChannel(q.Channel)
-	if err != nil {
-		return nil, err
-	}
-	if me := ch.Members[c.User.ID]; ch.Broadcast && (me == nil || !me.Admin) {
-		return nil, model.RPCError(400, "CHAT_ADMIN_REQUIRED")
-	}
-	var ids []int64
-	for _, id := range ch.Order {
-		u, fits := c.World.Users[id], true
-		switch f := q.Filter.(type) {
-		case *tg.ChannelParticipantsRecent:
-		case *tg.ChannelParticipantsAdmins:
-			fits = ch.Members[id].Admin
-		case *tg.ChannelParticipantsBots:
-			fits = u.Bot
-		case *tg.ChannelParticipantsSearch:
-			fits = strings.Contains(model.Fold(u.First+" "+u.Last+" "+u.Username), model.Fold(f.Q))
-		default:
-			fits = false
-		}
-		if fits {
-			ids = append(ids, id)
-		}
-	}
-	out := &tg.ChannelsChannelParticipants{Count: len(ids)}
-	r := model.NewRefs(c.World, c.User)
-	r.Peer(ch.Peer())
-	from := min(max(q.Offset, 0), len(ids))
-	for _, id := range ids[from:min(len(ids), from+min(max(q.Limit, 0), 200))] {
-		out.Participants = append(out.Participants, ch.Participant(id, c.User.ID))
-		r.User(id)
-	}
-	out.Chats, out.Users = r.TLChats(), r.TLUsers()
-	return out, nil
-}
-
-func getParticipant(c *model.Call, q *tg.ChannelsGetParticipantRequest) (bin.Encoder, error) {
-	ch, err := c.InputChannel(q.Channel)
-	if err != nil {
-		return nil, err
-	}
-	p, err := c.InputPeer(q.Participant)
-	if err != nil {
-		return nil, err
-	}
-	if p.Kind != model.PeerUser || ch.Members[p.ID] == nil {
-		return nil, model.RPCError(400, "USER_NOT_PARTICIPANT")
-	}
-	r := model.NewRefs(c.World, c.User)
-	r.Peer(ch.Peer())
-	r.User(p.ID)
-	return &tg.ChannelsChannelParticipant{
-		Participant: ch.Participant(p.ID, c.User.ID), Chats: r.TLChats(), Users: r.TLUsers(),
-	}, nil
 }

@@ -42,8 +42,13 @@ func createChat(c *model.Call, q *tg.MessagesCreateChatRequest) (bin.Encoder, er
 
 // announce writes a service message into a group and tells its members who they are now.
 func announce(c *model.Call, g *model.Group, action tg.MessageActionClass, named []int64) *model.Bundle {
+	return announceBy(c, c.User, g, action, named)
+}
+
+// announceBy is announce in the name of somebody else.
+func announceBy(c *model.Call, from *model.User, g *model.Group, action tg.MessageActionClass, named []int64) *model.Bundle {
 	p := &model.Post{
-		From: c.User.ID, To: model.GroupPeer(g.ID), Date: c.World.Now(),
+		From: from.ID, To: model.GroupPeer(g.ID), Date: c.World.Now(),
 		Action: action, Named: named, Copies: map[int64]int{},
 	}
 	b, _ := c.World.Deliver(p, c.Key, &tg.UpdateChatParticipants{Participants: g.Participants()})
@@ -77,6 +82,8 @@ func addChatUser(c *model.Call, q *tg.MessagesAddChatUserRequest) (bin.Encoder, 
 		return nil, model.RPCError(400, "USER_ALREADY_PARTICIPANT")
 	case g.Members[c.User.ID] == nil && u != c.User:
 		return nil, model.RPCError(403, "CHAT_WRITE_FORBIDDEN")
+	case g.Default.InviteUsers && c.User.ID != g.Creator && !mayRemove(g, c.User.ID):
+		return nil, model.RPCError(400, "CHAT_ADMIN_REQUIRED")
 	case len(g.Members) >= model.MaxGroup:
 		return nil, model.RPCError(400, "USERS_TOO_MUCH")
 	}
@@ -99,7 +106,7 @@ func deleteChatUser(c *model.Call, q *tg.MessagesDeleteChatUserRequest) (bin.Enc
 	switch {
 	case m == nil:
 		return nil, model.RPCError(400, "USER_NOT_PARTICIPANT")
-	case u != c.User && c.User.ID != g.Creator && c.User.ID != m.Inviter:
+	case u != c.User && c.User.ID != g.Creator && (c.User.ID != m.Inviter && !mayRemove(g, c.User.ID) || m.Admin || u.ID == g.Creator):
 		return nil, model.RPCError(400, "CHAT_ADMIN_REQUIRED")
 	}
 	before := g.Participant(u.ID)
@@ -114,6 +121,12 @@ func deleteChatUser(c *model.Call, q *tg.MessagesDeleteChatUserRequest) (bin.Enc
 	g.Order = slices.DeleteFunc(g.Order, func(id int64) bool { return id == u.ID })
 	groupQts(c, g, u.ID, before)
 	return c.World.Answer(b), nil
+}
+
+// mayRemove says whether somebody is an admin of the group.
+func mayRemove(g *model.Group, id int64) bool {
+	m := g.Members[id]
+	return m != nil && m.Admin
 }
 
 func getFullChat(c *model.Call, q *tg.MessagesGetFullChatRequest) (bin.Encoder, error) {

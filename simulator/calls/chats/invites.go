@@ -237,7 +237,7 @@ func (e *entrance) tellAdmins(c *model.Call, newest *model.JoinRequest) {
 		u := c.World.Users[id]
 		if u.Bot {
 			if newest != nil {
-				requesterQts(c.World, u, e.peer, newest, shown(newest.Link))
+				requesterQts(c.World, u, e.peer, newest)
 			}
 			continue
 		}
@@ -249,6 +249,17 @@ func (e *entrance) tellAdmins(c *model.Call, newest *model.JoinRequest) {
 		}
 		c.World.SendTo(u, b, nil)
 	}
+}
+
+// requesterQts tells a bot that somebody wants to be let in.
+func requesterQts(w *model.World, bot *model.User, to model.Peer, r *model.JoinRequest) {
+	var link tg.ExportedChatInviteClass = &tg.ChatInvitePublicJoinRequests{}
+	if r.Link.Hash != "" {
+		link = shown(r.Link)
+	}
+	w.AddQts(bot, to, func(qts int) tg.UpdateClass {
+		return &tg.UpdateBotChatInviteRequester{Peer: to.TL(), Date: r.Date, UserID: r.User, Invite: link, Qts: qts}
+	}, r.User)
 }
 
 func (e *entrance) pending() *tg.UpdatePendingJoinRequests {

@@ -55,7 +55,7 @@ func deleteChannelMessages(c *model.Call, q *tg.ChannelsDeleteMessagesRequest) (
 		if p == nil || slices.Contains(ids, id) {
 			continue
 		}
-		if m == nil || !m.Admin && p.From != c.User.ID {
+		if m == nil || !ch.May(c.User.ID, model.DeleteMessages) && p.From != c.User.ID {
 			return nil, model.RPCError(403, "MESSAGE_DELETE_FORBIDDEN")
 		}
 		ids = append(ids, id)

@@ -80,8 +80,7 @@ func change(c *model.Call, p *model.Post, q *tg.MessagesEditMessageRequest) erro
 
 func mayEdit(c *model.Call, p *model.Post) bool {
 	if p.To.Kind == model.PeerChannel && p.From == 0 {
-		m := c.World.Channels[p.To.ID].Members[c.User.ID]
-		return m != nil && m.Admin
+		return c.World.Channels[p.To.ID].May(c.User.ID, model.EditMessages)
 	}
 	return p.From == c.User.ID
 }
