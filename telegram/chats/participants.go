@@ -87,13 +87,21 @@ func Participants(ctx context.Context, env telegram.Env, chat telegram.Peer, q Q
 	var out Page
 	seen := map[key]bool{}
 	for {
-		page, err := onePage(ctx, env, chat, q, offset, min(PageSize, limit-len(out.Participants)))
+		// Whole pages, once there is more than one: where the list moves meanwhile, small ones could
+		// bring nobody new for ever.
+		page, err := onePage(ctx, env, chat, q, offset, min(PageSize, limit))
 		if err != nil {
 			return Page{}, err
 		}
-		out.Total, out.Next, offset = page.Total, page.Next, page.Next
-		out.Participants = append(out.Participants, fresh(seen, page.Participants)...)
-		if page.Next == 0 || len(out.Participants) >= limit {
+		out.Total, out.Next = page.Total, page.Next
+		for i, p := range page.Participants {
+			if len(out.Participants) == limit {
+				out.Next = offset + i
+				return out, nil
+			}
+			out.Participants = append(out.Participants, fresh(seen, []Participant{p})...)
+		}
+		if offset = page.Next; offset == 0 || len(out.Participants) == limit {
 			return out, nil
 		}
 	}

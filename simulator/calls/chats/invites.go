@@ -257,7 +257,7 @@ func requesterQts(w *model.World, bot *model.User, to model.Peer, r *model.JoinR
 	if r.Link.Hash != "" {
 		link = shown(r.Link)
 	}
-	w.AddQts(bot, to, func(qts int) tg.UpdateClass {
+	w.AddQts(bot, model.KindParticipant, to, func(qts int) tg.UpdateClass {
 		return &tg.UpdateBotChatInviteRequester{Peer: to.TL(), Date: r.Date, UserID: r.User, Invite: link, Qts: qts}
 	}, r.User)
 }

@@ -11,18 +11,20 @@ import (
 
 // mayPin checks that the caller may pin in a chat. In supergroups members may not, by default.
 func mayPin(c *model.Call, in model.Peer) error {
-	var m *model.Member
+	may := true
 	switch in.Kind {
-	case model.PeerUser:
-		return nil
 	case model.PeerGroup:
-		if c.World.Groups[in.ID].Members[c.User.ID] != nil {
-			return nil
-		}
+		g := c.World.Groups[in.ID]
+		m := g.Members[c.User.ID]
+		may = m != nil && (!g.Default.PinMessages || m.Admin || g.Creator == c.User.ID)
 	case model.PeerChannel:
-		m = c.World.Channels[in.ID].Members[c.User.ID]
+		right, ch := model.PinMessages, c.World.Channels[in.ID]
+		if ch.Broadcast {
+			right = model.EditMessages
+		}
+		may = ch.May(c.User.ID, right)
 	}
-	if m == nil || !m.Admin {
+	if !may {
 		return model.RPCError(400, "CHAT_ADMIN_REQUIRED")
 	}
 	return nil

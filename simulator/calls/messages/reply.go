@@ -86,7 +86,7 @@ func sendAs(c *model.Call, to model.Peer, in tg.InputPeerClass) (model.Peer, err
 		return model.Peer{}, nil
 	}
 	for _, p := range mayBe(c, to) {
-		if p == as {
+		if p == as && c.World.BanOf(c.World.Channels[to.ID], as) == nil {
 			return as, nil
 		}
 	}
