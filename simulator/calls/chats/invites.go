@@ -224,7 +224,7 @@ func (e *entrance) ask(c *model.Call, l *model.Link) error {
 
 // tellAdmins shows who waits, to bots each request.
 func (e *entrance) tellAdmins(c *model.Call, newest *model.JoinRequest) {
-	order := []int64{}
+	var order []int64
 	if e.channel != nil {
 		order = e.channel.Order
 	} else {
