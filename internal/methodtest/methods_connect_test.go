@@ -146,8 +146,8 @@ func TestMethod05_ExportSession(t *testing.T) {
 func TestMethod06_SignOut(t *testing.T) {
 	t.Parallel()
 	anna := account(t)
-	if confirmed, err := anna.LogOut(deadline(t)); err != nil || !confirmed {
-		t.Fatal(confirmed, err)
+	if out, err := anna.LogOut(deadline(t), false); err != nil || !out.Confirmed {
+		t.Fatal(out, err)
 	}
 	if keys := sim.World().Keys(anna.UserID); len(keys) > 0 {
 		t.Errorf("still signed in with %x", keys)
