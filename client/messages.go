@@ -12,7 +12,7 @@ import (
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 )
 
-// Content is what a message holds: Text.
+// Content is what a message holds: Text, Markdown, HTML.
 type Content interface{ fill(*v1.InputMessage) }
 
 // Text is a plain text, 1 to 4096 UTF-16 code units; Entities formats it.

@@ -15,6 +15,7 @@ import (
 func newSend(g *cli) *cobra.Command {
 	var reply int32
 	var silent bool
+	var form markup
 	cmd := &cobra.Command{
 		Use:     "send ACCOUNT PEER TEXT",
 		Short:   "Send a text message",
@@ -37,7 +38,7 @@ func newSend(g *cli) *cobra.Command {
 			if silent {
 				opts = append(opts, client.Silent())
 			}
-			sent, err := a.SendMessage(cmd.Context(), args[0], client.Text(text), opts...)
+			sent, err := a.SendMessage(cmd.Context(), args[0], form.content(text), opts...)
 			if err != nil {
 				return err
 			}
@@ -55,6 +56,7 @@ func newSend(g *cli) *cobra.Command {
 	}
 	cmd.Flags().Int32Var(&reply, "reply-to", 0, "id of the message to answer")
 	cmd.Flags().BoolVar(&silent, "silent", false, "send without notification")
+	form.flags(cmd)
 	return fleetcli.TakesRequestID(cmd)
 }
 

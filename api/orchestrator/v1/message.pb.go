@@ -1074,7 +1074,9 @@ type InputMessage struct {
 	// Forbid forwarding and saving.
 	Noforwards bool `protobuf:"varint,9,opt,name=noforwards,proto3" json:"noforwards,omitempty"`
 	// When to send; absent = now. At most 365 days ahead.
-	ScheduleDate  *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=schedule_date,json=scheduleDate,proto3" json:"schedule_date,omitempty"`
+	ScheduleDate *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=schedule_date,json=scheduleDate,proto3" json:"schedule_date,omitempty"`
+	// How the formatting is written in text; excludes entities.
+	ParseMode     ParseMode `protobuf:"varint,30,opt,name=parse_mode,json=parseMode,proto3,enum=orchestrator.v1.ParseMode" json:"parse_mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1177,6 +1179,13 @@ func (x *InputMessage) GetScheduleDate() *timestamppb.Timestamp {
 		return x.ScheduleDate
 	}
 	return nil
+}
+
+func (x *InputMessage) GetParseMode() ParseMode {
+	if x != nil {
+		return x.ParseMode
+	}
+	return ParseMode_PARSE_MODE_UNSPECIFIED
 }
 
 // InputReply names the message to answer.
@@ -1494,7 +1503,7 @@ var File_orchestrator_v1_message_proto protoreflect.FileDescriptor
 
 const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"\n" +
-	"\x1dorchestrator/v1/message.proto\x12\x0forchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aorchestrator/v1/peer.proto\"\xd6\x06\n" +
+	"\x1dorchestrator/v1/message.proto\x12\x0forchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aorchestrator/v1/peer.proto\x1a\x1aorchestrator/v1/text.proto\"\xd6\x06\n" +
 	"\aMessage\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x05R\x02id\x12)\n" +
 	"\x04peer\x18\x02 \x01(\v2\x15.orchestrator.v1.PeerR\x04peer\x12-\n" +
@@ -1570,7 +1579,7 @@ const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"\x04data\x18\x03 \x01(\fR\x04data\x12\x10\n" +
 	"\x03url\x18\x04 \x01(\tR\x03url\"#\n" +
 	"\rServiceAction\x12\x12\n" +
-	"\x04kind\x18\x01 \x01(\tR\x04kind\"\x86\x03\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\"\xc1\x03\n" +
 	"\fInputMessage\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x123\n" +
 	"\bentities\x18\x02 \x03(\v2\x17.orchestrator.v1.EntityR\bentities\x121\n" +
@@ -1588,7 +1597,9 @@ const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"noforwards\x18\t \x01(\bR\n" +
 	"noforwards\x12?\n" +
 	"\rschedule_date\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\fscheduleDate\"X\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\fscheduleDate\x129\n" +
+	"\n" +
+	"parse_mode\x18\x1e \x01(\x0e2\x1a.orchestrator.v1.ParseModeR\tparseMode\"X\n" +
 	"\n" +
 	"InputReply\x12\x1d\n" +
 	"\n" +
@@ -1676,6 +1687,7 @@ var file_orchestrator_v1_message_proto_goTypes = []any{
 	(*GetHistoryReply)(nil),       // 16: orchestrator.v1.GetHistoryReply
 	(*Peer)(nil),                  // 17: orchestrator.v1.Peer
 	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(ParseMode)(0),                // 19: orchestrator.v1.ParseMode
 }
 var file_orchestrator_v1_message_proto_depIdxs = []int32{
 	17, // 0: orchestrator.v1.Message.peer:type_name -> orchestrator.v1.Peer
@@ -1697,19 +1709,20 @@ var file_orchestrator_v1_message_proto_depIdxs = []int32{
 	3,  // 16: orchestrator.v1.InputMessage.entities:type_name -> orchestrator.v1.Entity
 	12, // 17: orchestrator.v1.InputMessage.reply:type_name -> orchestrator.v1.InputReply
 	18, // 18: orchestrator.v1.InputMessage.schedule_date:type_name -> google.protobuf.Timestamp
-	11, // 19: orchestrator.v1.SendMessageRequest.message:type_name -> orchestrator.v1.InputMessage
-	2,  // 20: orchestrator.v1.SendMessageReply.message:type_name -> orchestrator.v1.Message
-	1,  // 21: orchestrator.v1.SendMessageReply.outcome:type_name -> orchestrator.v1.SendOutcome
-	2,  // 22: orchestrator.v1.GetHistoryReply.messages:type_name -> orchestrator.v1.Message
-	13, // 23: orchestrator.v1.MessageService.SendMessage:input_type -> orchestrator.v1.SendMessageRequest
-	15, // 24: orchestrator.v1.MessageService.GetHistory:input_type -> orchestrator.v1.GetHistoryRequest
-	14, // 25: orchestrator.v1.MessageService.SendMessage:output_type -> orchestrator.v1.SendMessageReply
-	16, // 26: orchestrator.v1.MessageService.GetHistory:output_type -> orchestrator.v1.GetHistoryReply
-	25, // [25:27] is the sub-list for method output_type
-	23, // [23:25] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	19, // 19: orchestrator.v1.InputMessage.parse_mode:type_name -> orchestrator.v1.ParseMode
+	11, // 20: orchestrator.v1.SendMessageRequest.message:type_name -> orchestrator.v1.InputMessage
+	2,  // 21: orchestrator.v1.SendMessageReply.message:type_name -> orchestrator.v1.Message
+	1,  // 22: orchestrator.v1.SendMessageReply.outcome:type_name -> orchestrator.v1.SendOutcome
+	2,  // 23: orchestrator.v1.GetHistoryReply.messages:type_name -> orchestrator.v1.Message
+	13, // 24: orchestrator.v1.MessageService.SendMessage:input_type -> orchestrator.v1.SendMessageRequest
+	15, // 25: orchestrator.v1.MessageService.GetHistory:input_type -> orchestrator.v1.GetHistoryRequest
+	14, // 26: orchestrator.v1.MessageService.SendMessage:output_type -> orchestrator.v1.SendMessageReply
+	16, // 27: orchestrator.v1.MessageService.GetHistory:output_type -> orchestrator.v1.GetHistoryReply
+	26, // [26:28] is the sub-list for method output_type
+	24, // [24:26] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_orchestrator_v1_message_proto_init() }
@@ -1718,6 +1731,7 @@ func file_orchestrator_v1_message_proto_init() {
 		return
 	}
 	file_orchestrator_v1_peer_proto_init()
+	file_orchestrator_v1_text_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

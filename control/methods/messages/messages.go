@@ -45,13 +45,13 @@ func sendMessage(ctx context.Context, env telegram.Env, req *v1.SendMessageReque
 	if err != nil {
 		return nil, err
 	}
-	entities, err := convert.InputEntities("message.entities", req.GetMessage().GetEntities(), env.Peers())
+	m := req.GetMessage()
+	text, entities, err := convert.InputText("message", m, env.Peers())
 	if err != nil {
 		return nil, err
 	}
-	m := req.GetMessage()
 	out := telegram.Outgoing{
-		Text: m.GetText(), Entities: entities,
+		Text: text, Entities: entities,
 		ReplyTo: int(m.GetReply().GetMessageId()), Quote: m.GetReply().GetQuote(), TopID: int(m.GetReply().GetTopId()),
 		Silent: m.GetSilent(), Background: m.GetBackground(), ClearDraft: m.GetClearDraft(),
 		NoWebpage: m.GetNoWebpage(), InvertMedia: m.GetInvertMedia(), Noforwards: m.GetNoforwards(),
