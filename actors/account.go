@@ -86,6 +86,8 @@ type home struct {
 	link     *connection.Link
 	ready    bool
 	attempts int
+	unknown  int // how often in succession the server did not know the key
+	refused  int // and how often it would not bind a temporary key to it
 	upSince  time.Time
 	retry    time.Time // when the backoff ends; zero while none runs
 	closing  bool
@@ -126,7 +128,7 @@ func (a *account) Receive(ctx actor.Context) {
 	case *desiredChanged:
 		a.desiredChanged(ctx)
 	case *rerouted:
-		a.reconnect(ctx, false)
+		a.reconnect(ctx, &connection.Redial{})
 	case *drain:
 		a.drain(ctx, m.deadline)
 	default:

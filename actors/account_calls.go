@@ -39,11 +39,14 @@ func (a *account) invoke(ctx actor.Context, c *connection.Call) {
 	}
 	if a.winding != nil && a.winding.closing && !c.Internal || a.state.Terminal() || a.ended {
 		if a.canSignIn() && telegram.OpensLogin(c.TypeID) {
-			a.queue = append(a.queue, c)
-			a.revive(ctx)
+			a.signInAnew(ctx, c)
 			return
 		}
 		c.Done(nil, a.refusal())
+		return
+	}
+	if a.keyDoubted() && telegram.OpensLogin(c.TypeID) {
+		a.signInAnew(ctx, c)
 		return
 	}
 	if c.Order == 0 {

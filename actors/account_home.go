@@ -110,7 +110,7 @@ func (a *account) HandleFailure(in *actor.ActorSystem, sup actor.Supervisor, chi
 	case isHome:
 		a.homeFailed(in, sup, child, end)
 	default:
-		a.sideFailed(in, sup, child)
+		a.sideFailed(in, sup, child, end)
 	}
 }
 
@@ -150,9 +150,13 @@ func (a *account) homeFailed(in *actor.ActorSystem, sup actor.Supervisor, child 
 		a.failure = &failure{child, fleet.StateFenced, "FENCED", "ownership was lost", ""}
 		a.parkHome(in, sup, child)
 		return
-	case end.End == connection.KeyUnknown && a.record.Authorised():
-		a.log().Warn("server does not know the auth key; the key is kept and tried again", "dc", h.link.DC())
-	case end.End == connection.KeyUnknown:
+	case end.End.Key() && a.record.Authorised():
+		if a.keyUnknown(end.End) {
+			a.failure = &failure{child, fleet.StateLoggedOut, string(fleet.ReasonKeyLost), messageKeyLost, remedyKeyLost}
+			a.parkHome(in, sup, child)
+			return
+		}
+	case end.End.Key():
 		// A key that nobody has signed in with: make another. Nothing of a user's hangs on the
 		// calls that were sent under it.
 		h.link.RenewKey()
@@ -217,8 +221,8 @@ func (a *account) backoff(ctx actor.Context, m *homeBackoff) {
 	}
 	reason := "CONNECTION_LOST"
 	switch m.err.End {
-	case connection.KeyUnknown:
-		reason = "AUTH_KEY_UNKNOWN"
+	case connection.KeyUnknown, connection.KeyRefused:
+		reason = string(fleet.ReasonKeyUnknown)
 	case connection.Flood:
 		reason = "TOO_MANY_CONNECTIONS"
 	case connection.WrongDC:
@@ -232,7 +236,7 @@ func (a *account) backoff(ctx actor.Context, m *homeBackoff) {
 		state = fleet.StateRateLimited
 	}
 	if m.err.End != connection.Again && a.home.attempts > 1 || reason != "CONNECTION_LOST" {
-		a.setState(ctx, state, reason, m.err.Error(), "it is dialled again by itself; see `orchestrator account get`")
+		a.setState(ctx, state, reason, a.explained(m.err), "it is dialled again by itself; see `orchestrator account why`")
 	}
 	a.plan(ctx)
 }

@@ -27,6 +27,7 @@ type sideConn struct {
 	closing    bool
 	known      bool // the key was there before
 	home       bool // it is to become the home connection
+	lost       bool // the server does not know its key; no login hangs on that, which is imported again
 	queue      []*connection.Call
 	next       func(actor.Context)
 }
@@ -192,9 +193,10 @@ func (a *account) stopSide(ctx actor.Context, side *sideConn) {
 }
 
 // sideFailed ends a side connection; it is made again when it is needed.
-func (a *account) sideFailed(in *actor.ActorSystem, sup actor.Supervisor, child *actor.PID) {
+func (a *account) sideFailed(in *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, end *connection.EndError) {
 	for _, side := range a.sides {
 		if side.pid.Equal(child) {
+			side.lost = end.End.Key() && side.dc != a.record.HomeDC
 			side.closing, side.ready = true, false
 			park(in, sup, child, side.link)
 			return
@@ -209,6 +211,10 @@ func (a *account) sideEnded(ctx actor.Context, who *actor.PID) {
 			continue
 		}
 		delete(a.sides, dc)
+		if side.lost {
+			delete(a.record.Keys, dc)
+			a.save(ctx, nil)
+		}
 		if w := a.winding; w != nil && w.cut != nil {
 			side.link.Abandon(w.cut)
 			for _, c := range side.queue {

@@ -18,7 +18,7 @@ func (a *account) adapt(ctx actor.Context) {
 	switch {
 	case was == nil || a.home == nil:
 	case was.Route != is.Route, was.PFS != is.PFS, was.Profile.App != is.Profile.App:
-		a.reconnect(ctx, was.Profile.App != is.Profile.App)
+		a.reconnect(ctx, &connection.Redial{Announce: was.Profile.App != is.Profile.App, Quiet: was.Route == is.Route && was.PFS != is.PFS})
 	}
 }
 
@@ -33,8 +33,8 @@ func (a *account) proxyIs(ctx actor.Context, reason fleet.ConditionReason, messa
 }
 
 // reconnect makes all connections anew. The home keeps its calls; those of side connections are
-// repeated where they may be. With announce, the application is announced again.
-func (a *account) reconnect(ctx actor.Context, announce bool) {
+// repeated where they may be.
+func (a *account) reconnect(ctx actor.Context, how *connection.Redial) {
 	for _, side := range a.sides {
 		a.stopSide(ctx, side)
 	}
@@ -42,12 +42,12 @@ func (a *account) reconnect(ctx actor.Context, announce bool) {
 	case a.home == nil || a.home.closing:
 	case !a.home.retry.IsZero(): // it waits: the new way may be tried at once
 		a.home.attempts = 0
-		if announce {
+		if how.Announce {
 			a.home.link.RenewInit()
 		}
 		a.redial(ctx)
 		a.plan(ctx)
 	default:
-		ctx.Send(a.home.pid, &connection.Redial{Announce: announce})
+		ctx.Send(a.home.pid, how)
 	}
 }

@@ -54,6 +54,8 @@ type Deps struct {
 	// Routes decides by which proxy each account goes; nil: all go directly.
 	Routes connection.Routes
 	Ping   Ping
+	// TempKeyLife is how long the temporary auth keys of accounts with PFS live; 0: a day.
+	TempKeyLife time.Duration
 	// Pace waits until a connection to a DC may be dialled, through the named proxy or directly.
 	Pace func(ctx context.Context, dc int, proxy string) error
 	// Redial is the wait between failed connections.
@@ -107,6 +109,8 @@ type shared struct {
 	desired atomic.Pointer[Desired]
 	// panics of the account's children count over its restarts; only the account uses it.
 	panics []time.Time
+	// proven is when Telegram last knew the auth key: before this node ran the account, nobody knows.
+	proven time.Time
 	// telling too.
 	telling telling
 	// peers is what the account knows of users and chats.
@@ -123,5 +127,6 @@ func (s *shared) want(d *Desired, standard *Profile) {
 		d.Profile = standard
 	}
 	s.conn.SetProfile(d.Profile)
+	s.conn.SetPFS(d.PFS)
 	s.desired.Store(d)
 }

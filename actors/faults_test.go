@@ -3,7 +3,11 @@ package actors
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/simulator"
@@ -47,7 +51,8 @@ func TestOurOwnFaultsEndTheCallNotTheAccount(t *testing.T) {
 	for _, code := range []int{18, 19, 34, 35} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Config{Seed: 18})
+			heard := &lockedText{}
+			r := newRig(t, simulator.Config{Seed: 18}, func(d *Deps) { d.Log = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: heard}) })
 			ann, _ := r.pair(t)
 			r.inject(t, "ann", mtserver.BadMsg(code))
 			if _, err := nearest(bounded(t), ann); !errors.Is(err, &fleet.Error{Reason: "PROTOCOL"}) {
@@ -56,10 +61,31 @@ func TestOurOwnFaultsEndTheCallNotTheAccount(t *testing.T) {
 			if _, err := nearest(bounded(t), ann); err != nil {
 				t.Errorf("the next call: %v", err)
 			}
+			if n := r.fleet.Refusals(); len(n) != 1 || n[code] != 1 || !strings.Contains(heard.String(), fmt.Sprint(" code=", code)) {
+				t.Errorf("the alarm: counted %v, logged %q", n, heard.String())
+			}
 			r.chatter(t, 5)
 			r.verify(t)
 		})
 	}
+}
+
+// lockedText is what a log has said.
+type lockedText struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lockedText) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lockedText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func TestF17BadSaltEveryThirdMessage(t *testing.T) {

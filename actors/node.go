@@ -86,7 +86,7 @@ func (n *node) start(ctx actor.Context, m *startAccount) {
 	}
 	id := m.grant.Account
 	s := &shared{
-		deps: n.deps, id: id, fence: m.grant.Fence,
+		deps: n.deps, id: id, fence: m.grant.Fence, proven: n.deps.Now(),
 		conn: connection.Account{
 			Config: n.conns, ID: id, Check: m.grant.Check, NotBefore: m.grant.NotBefore, Renewed: m.grant.Renewed,
 		},
@@ -259,8 +259,8 @@ func Start(deps Deps) (*Fleet, error) {
 	poller := &transport.Poller{Go: workers.Go}
 	deps.Transport.Poller = poller
 	conns := &connection.Config{
-		DCs: deps.Directory, IPv6: deps.IPv6, Transport: deps.Transport, Routes: deps.Routes, Ping: deps.Ping, Pace: deps.Pace,
-		Sockets: &sockets.Set{}, Workers: workers, Rand: deps.Rand, Now: deps.Now,
+		DCs: deps.Directory, IPv6: deps.IPv6, Transport: deps.Transport, Routes: deps.Routes, Ping: deps.Ping, Pace: deps.Pace, TempKeyLife: deps.TempKeyLife,
+		Sockets: &sockets.Set{}, Workers: workers, Refusals: &connection.Refusals{}, Rand: deps.Rand, Now: deps.Now, Log: deps.Log,
 	}
 	s := system.New(deps.Log)
 	conns.Clock = system.NewClock(s)
@@ -300,6 +300,10 @@ func (f *Fleet) Hold(h *Hold) { f.system.Root.Send(f.node, &holdAccounts{h}) }
 
 // Fenced closes every socket at once and directly: ownership is lost.
 func (f *Fleet) Fenced() int { return f.conns.Sockets.AbortAll() }
+
+// Refusals counts the messages of all accounts whose refusal by a server has ended a session, by the
+// code of bad_msg_notification.
+func (f *Fleet) Refusals() map[int]uint64 { return f.conns.Refusals.Counts() }
 
 // Sockets is the number of open sockets.
 func (f *Fleet) Sockets() int { return f.conns.Sockets.Len() }

@@ -61,10 +61,13 @@ const (
 	ReasonConflict     ConditionReason = "CONFLICT"
 	// ReasonSessionCorrupt: what is stored of its session cannot be read.
 	ReasonSessionCorrupt ConditionReason = "SESSION_CORRUPT"
+	// ReasonKeyLost: Telegram does not know its auth key, and has said so for long enough.
+	ReasonKeyLost ConditionReason = "AUTH_KEY_LOST"
 
 	ReasonConnected          ConditionReason = "CONNECTED"
 	ReasonConnecting         ConditionReason = "CONNECTING"
 	ReasonBackoff            ConditionReason = "BACKOFF"
+	ReasonKeyUnknown         ConditionReason = "AUTH_KEY_UNKNOWN"
 	ReasonTooManyConnections ConditionReason = "TOO_MANY_CONNECTIONS"
 	ReasonPaused             ConditionReason = "PAUSED"
 	ReasonLowDiskSpace       ConditionReason = "LOW_DISK_SPACE"
@@ -147,6 +150,7 @@ var meanings = map[ConditionType]map[ConditionReason]Meaning{
 		ReasonNotSignedIn:    {False, "has never been signed in", signIn},
 		ReasonLoginRunning:   {False, "is being signed in", "give the code or password: `orchestrator login ACCOUNT`"},
 		ReasonLoggedOut:      {False, "is no longer signed in", signInAgain},
+		ReasonKeyLost:        {False, "has an auth key that Telegram no longer knows", signInAgain + "; what is stored stays until then, and a restart of the node or a move tries it once more"},
 		ReasonBanned:         {False, "was deleted or banned by Telegram", "write to Telegram's support; nothing signs in by itself"},
 		ReasonConflict:       {False, "had its session used in two places, and Telegram has ended it", "find and stop the other copy, then sign in again: `orchestrator login ACCOUNT`"},
 		ReasonSessionCorrupt: {False, "has a stored session that cannot be read", restore},
@@ -156,6 +160,7 @@ var meanings = map[ConditionType]map[ConditionReason]Meaning{
 		ReasonConnected:          {True, "is connected", ""},
 		ReasonConnecting:         {False, "is connecting", "wait a moment"},
 		ReasonBackoff:            {False, "waits before it connects again", byItself},
+		ReasonKeyUnknown:         {False, "is refused by Telegram, which says that it does not know its auth key", "it is tried again by itself, for a day and longer; to give the key up now, sign in again: `orchestrator login ACCOUNT`"},
 		ReasonTooManyConnections: {False, "is not let in by Telegram: too many connections from this address", "it is tried again by itself; use fewer accounts for each address, or proxies"},
 		ReasonPaused:             {False, "is paused", resume},
 		ReasonLowDiskSpace:       {False, "waits: its node has too little disk space to record updates", freeSpace},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/telefleet/orchestrator/actors/mailbox"
 	"github.com/telefleet/orchestrator/actors/system"
@@ -36,14 +37,19 @@ type Config struct {
 	Routes    Routes
 	Ping      Ping
 	// Pace waits until a connection to a DC may be dialled, through the named proxy or directly.
-	Pace    func(ctx context.Context, dc int, proxy string) error
-	Sockets *sockets.Set
+	Pace func(ctx context.Context, dc int, proxy string) error
+	// TempKeyLife is how long temporary auth keys live; 0: a day.
+	TempKeyLife time.Duration
+	Sockets     *sockets.Set
 	// Workers run the actors, their readers and writers.
 	Workers *mailbox.Workers
 	// Clock wakes the actors.
 	Clock *system.Clock
-	Rand  io.Reader
-	Now   func() time.Time
+	// Refusals counts what servers refuse.
+	Refusals *Refusals
+	Rand     io.Reader
+	Now      func() time.Time
+	Log      hclog.Logger
 }
 
 // Routes decides how an account reaches Telegram.
@@ -85,6 +91,7 @@ type Account struct {
 	// Renewed returns once a lease renewal sent after the call was acknowledged.
 	Renewed func(ctx context.Context) error
 
+	pfs     atomic.Bool
 	profile atomic.Pointer[Profile]
 	reader  atomic.Pointer[reader] // of the last home socket
 	stream  atomic.Pointer[actor.PID]
@@ -95,6 +102,9 @@ func (a *Account) SetStream(stream *actor.PID) { a.stream.Store(stream) }
 
 // SetProfile changes what further connections announce.
 func (a *Account) SetProfile(p *Profile) { a.profile.Store(p) }
+
+// SetPFS says whether further connections use temporary keys (perfect forward secrecy).
+func (a *Account) SetPFS(on bool) { a.pfs.Store(on) }
 
 // Profile is what connections announce now.
 func (a *Account) Profile() *Profile { return a.profile.Load() }

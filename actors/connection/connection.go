@@ -14,20 +14,22 @@ import (
 	"github.com/telefleet/orchestrator/internal/routes"
 	"github.com/telefleet/orchestrator/mtproto"
 	"github.com/telefleet/orchestrator/mtproto/exchange"
+	"github.com/telefleet/orchestrator/sessionstore"
 )
 
 // phase is where a connection stands.
 //
 //	parked ──Close────────────────────────────────────────┐
-//	dialling ─dialled─> exchanging ─key─> opening ─init─> ready
-//	    │                   │               │              │   any end
-//	    └───────────────────┴───────────────┴──────────────┴────────> closing ─reader and writer ended─> ended
+//	dialling ─dialled─> exchanging ─keys─> (binding) ─> opening ─init─> ready
+//	    │                   │                  │           │              │   any end
+//	    └───────────────────┴──────────────────┴───────────┴──────────────┴────────> closing ─reader and writer ended─> ended
 type phase uint8
 
 const (
 	phaseParked phase = iota
 	phaseDialling
-	phaseExchanging // makes an auth key: the link has none
+	phaseExchanging // makes an auth key that the link lacks
+	phaseBinding    // waits for the answer to auth.bindTempAuthKey
 	phaseOpening    // waits for the answer to initConnection
 	phaseReady
 	phaseClosing // waits for the reader and the writer
@@ -46,6 +48,7 @@ type connection struct {
 	cancel   context.CancelFunc // ends dialling
 	machine  *exchange.Machine
 	initID   mtproto.CallID
+	bindID   mtproto.CallID
 	outbox   [][]byte
 	spare    [][]byte // an empty outbox to reuse
 	reader   *reader
@@ -64,6 +67,7 @@ type connection struct {
 	redial   bool       // Redial came
 	// announceAgain is Redial's.
 	announceAgain bool
+	renewing      bool // it takes no further calls until its temporary key is replaced
 
 	pushes   []mtproto.UpdatesReceived // not delivered yet
 	inStream int                       // updates that the stream has not returned yet
@@ -97,11 +101,13 @@ func (c *connection) Receive(ctx actor.Context) {
 	case *timerFired:
 		if m.gen == c.gen {
 			c.step(ctx, mtproto.TimerFired{})
+			c.renewIfDue(ctx)
 		}
 	case *flushDue:
 		if m.gen == c.gen {
 			c.flush = false
 			c.step(ctx, mtproto.Flush{})
+			c.renewWhenQuiet(ctx)
 		}
 	case *Call:
 		c.invoke(ctx, m)
@@ -111,7 +117,6 @@ func (c *connection) Receive(ctx actor.Context) {
 		c.processed(ctx, m)
 	case *RenewInit:
 		if c.phase == phaseReady {
-			c.phase = phaseOpening
 			c.link.inited = false
 			c.announce(ctx)
 		}
@@ -128,7 +133,13 @@ func (c *connection) Receive(ctx actor.Context) {
 		c.leave(ctx)
 	case *Redial:
 		if !c.asked && c.phase != phaseParked && c.phase != phaseClosing && c.phase != phaseEnded {
-			c.redial, c.announceAgain = true, m.Announce
+			c.announceAgain = m.Announce
+			if m.Quiet && c.phase == phaseReady {
+				c.renewing = true
+				c.flushSoon(ctx)
+				return
+			}
+			c.redial = true
 			c.leave(ctx)
 		}
 	case *leaveTimeout:
@@ -209,15 +220,23 @@ func (c *connection) dialled(ctx actor.Context, m *dialled) {
 	c.acc.Sockets.Add(m.conn)
 	c.writer = writeFrames(ctx, c.conn.Conn, &c.wrote)
 	c.startReader(ctx)
-	if !c.link.hasKey() {
-		c.phase = phaseExchanging
-		c.machine = exchange.New(exchange.Config{
-			Keys: c.keys(), DC: c.conn.Field, Rand: c.acc.Rand,
-		})
-		c.exchange(ctx, exchange.Start{})
+	c.settle(ctx)
+}
+
+// settle makes the keys that the link lacks, then opens.
+func (c *connection) settle(ctx actor.Context) {
+	life := 0
+	switch {
+	case !c.link.hasKey():
+	case c.settleTemp():
+		life = int(c.tempLife() / time.Second)
+	default:
+		c.open(ctx)
 		return
 	}
-	c.open(ctx)
+	c.phase = phaseExchanging
+	c.machine = exchange.New(exchange.Config{Keys: c.keys(), DC: c.conn.Field, Rand: c.acc.Rand, TempExpiresIn: life})
+	c.exchange(ctx, exchange.Start{})
 }
 
 // keys are the RSA keys of the DC's servers.
@@ -241,12 +260,21 @@ func (c *connection) exchange(ctx actor.Context, in exchange.Input) {
 	}
 	if r := effects.Result; r != nil {
 		c.machine = nil
-		key := keyOf(r, c.acc.Now())
+		c.made(ctx, keyOf(r, c.acc.Now()))
+		c.settle(ctx)
+	}
+}
+
+// made takes over a key: the permanent one, or a temporary one to it.
+func (c *connection) made(ctx actor.Context, key sessionstore.DCKey) {
+	switch {
+	case c.link.hasKey():
+		c.link.temp = &tempKey{key: key, expires: key.CreatedAt.Add(c.tempLife())}
+	case c.conn.CDN: // others may run it: its key is good for this connection
 		c.link.key = &key
-		if !c.conn.CDN { // others may run it: its key is good for this connection
-			ctx.Send(ctx.Parent(), &KeyMade{DC: c.link.dc, Key: key})
-		}
-		c.open(ctx)
+	default:
+		c.link.key = &key
+		ctx.Send(ctx.Parent(), &KeyMade{DC: c.link.dc, Key: key})
 	}
 }
 
@@ -261,15 +289,19 @@ func (c *connection) open(ctx actor.Context) {
 	c.phase = phaseOpening
 	c.step(ctx, mtproto.SocketUp{})
 	c.flushSoon(ctx)
-	if c.link.inited {
+	switch {
+	case c.link.temp != nil && !c.link.temp.bound:
+		c.bind(ctx)
+	case c.link.inited:
 		c.ready(ctx)
-		return
+	default:
+		c.announce(ctx)
 	}
-	c.announce(ctx)
 }
 
 // announce sends invokeWithLayer(initConnection(help.getConfig)) ahead of everything.
 func (c *connection) announce(ctx actor.Context) {
+	c.phase = phaseOpening
 	c.link.nextID++
 	c.initID = c.link.nextID
 	body := c.acc.Profile().init
@@ -297,7 +329,7 @@ func (c *connection) ready(ctx actor.Context) {
 }
 
 func (c *connection) invoke(ctx actor.Context, call *Call) {
-	if c.link.engine == nil || !c.link.inited || c.link.stale {
+	if c.link.engine == nil || !c.link.inited || c.link.stale || c.renewing {
 		c.link.held = append(c.link.held, call)
 		return
 	}

@@ -64,4 +64,7 @@ func (c *connection) processed(ctx actor.Context, m *Processed) {
 		c.behind = false
 		ctx.Send(ctx.Parent(), &UpdatesDropped{})
 	}
+	if c.renewing {
+		c.flushSoon(ctx)
+	}
 }

@@ -31,11 +31,15 @@ const (
 	Reconnect  End = iota // dial again after the backoff
 	Again                 // dial again at once, as Redial asked
 	NewSession            // dial again, in a new MTProto session
-	KeyUnknown            // transport error -404
+	KeyUnknown            // transport error -404 for the permanent auth key
+	KeyRefused            // the server knows no such permanent key: it would not bind a temporary one to it
 	Flood                 // transport error -429: too many connections from this address
 	WrongDC               // transport error -444
 	Fenced                // ownership is lost: nothing may be sent any more
 )
+
+// Key reports whether the server does not know the permanent auth key.
+func (e End) Key() bool { return e == KeyUnknown || e == KeyRefused }
 
 // UnknownOutcome is the answer to a call that was sent and may or may not have been executed.
 func UnknownOutcome(method string, cause error) error {
@@ -58,7 +62,7 @@ func engineError(method string, err error) error {
 }
 
 // endOf says what the engine's reason for closing asks of the account.
-func endOf(dc int, reason error) error {
+func endOf(dc int, reason error) *EndError {
 	end := &EndError{DC: dc, Err: reason}
 	var ce *mtproto.CloseError
 	if !errors.As(reason, &ce) {

@@ -73,12 +73,25 @@ func (c *connection) effect(ctx actor.Context, effect mtproto.Effect) {
 		c.remember(ctx, e)
 	case mtproto.Closed:
 		c.link.stale = c.link.stale || staleAfter(e.Reason)
-		c.close(ctx, endOf(c.link.dc, e.Reason))
+		c.ended(ctx, e.Reason)
 	}
 }
 
+// ended closes the socket for the engine's reason.
+func (c *connection) ended(ctx actor.Context, reason error) {
+	c.noteRefusal(reason)
+	end := endOf(c.link.dc, reason)
+	c.tempGone(end)
+	c.close(ctx, end)
+}
+
 func (c *connection) callDone(ctx actor.Context, e mtproto.CallDone) {
-	if e.ID == c.initID {
+	switch e.ID {
+	case c.bindID:
+		c.bindID = 0
+		c.bound(ctx, e)
+		return
+	case c.initID:
 		c.initID = 0
 		c.announced(ctx, e)
 		return
@@ -90,7 +103,9 @@ func (c *connection) callDone(ctx actor.Context, e mtproto.CallDone) {
 	var refused *mtproto.RPCError
 	switch {
 	case errors.As(e.Err, &refused):
-		ctx.Send(ctx.Parent(), &CallRefused{DC: c.link.dc, Call: call, Err: refused})
+		if !c.unbound(ctx, call, refused) {
+			ctx.Send(ctx.Parent(), &CallRefused{DC: c.link.dc, Call: call, Err: refused})
+		}
 	case e.Err != nil:
 		call.Done(nil, engineError(call.Method, e.Err))
 	case !c.link.side && tlupdates.CarriesUpdates(tlcall.Constructor(e.Result)):
@@ -104,6 +119,7 @@ func (c *connection) callDone(ctx actor.Context, e mtproto.CallDone) {
 func (c *connection) announced(ctx actor.Context, e mtproto.CallDone) {
 	var refused *mtproto.RPCError
 	switch {
+	case errors.As(e.Err, &refused) && c.unbound(ctx, nil, refused):
 	case errors.As(e.Err, &refused):
 		ctx.Send(ctx.Parent(), &CallRefused{DC: c.link.dc, Err: refused})
 		c.close(ctx, &EndError{c.link.dc, Reconnect, engineError("initConnection", e.Err)})
@@ -131,6 +147,9 @@ func (c *connection) learn(result []byte) {
 
 // remember takes over what the engine wants to survive the process.
 func (c *connection) remember(ctx actor.Context, e mtproto.Persist) {
+	if c.link.temp != nil { // its salts are of no use to another
+		return
+	}
 	ctx.Send(ctx.Parent(), &SaltsChanged{DC: c.link.dc, Salts: saltsOf(e.Salts), TimeOffset: e.TimeOffset})
 }
 

@@ -18,7 +18,8 @@ import (
 type Link struct {
 	dc     int
 	side   bool                // not the home DC
-	key    *sessionstore.DCKey // while there is no engine, which holds it too
+	key    *sessionstore.DCKey // permanent; nil while the engine holds it
+	temp   *tempKey            // the engine's, if it has one
 	engine *mtproto.Engine
 	calls  []*Call // given to the engine, by id
 	held   []*Call // waiting for initConnection
@@ -28,6 +29,10 @@ type Link struct {
 	inited bool
 	// stale asks the next incarnation for a new engine: a new MTProto session.
 	stale bool
+	// known says that the server has sent something under the permanent key, or a temporary one to it.
+	known bool
+	// doubted asks for a temporary key, to see whether the server knows the permanent one.
+	doubted bool
 	// parked keeps the next incarnation from dialling: it is about to be closed.
 	parked bool
 	// wasUp says that a socket of this process was ready before.
@@ -46,18 +51,25 @@ func NewLink(dc int, side bool, key *sessionstore.DCKey) *Link {
 // be repeated are held for it.
 func (l *Link) start(entropy io.Reader, ping Ping) error {
 	l.held = l.Orphans()
+	key := l.key
+	if l.temp != nil {
+		key = &l.temp.key
+	}
 	cfg := mtproto.Config{
-		Key: l.key.Key, TimeOffset: l.key.TimeOffset, Rand: entropy,
+		Key: key.Key, TimeOffset: key.TimeOffset, Rand: entropy,
 		PingInterval: ping.Interval, DisconnectDelay: ping.Disconnect,
 	}
-	for _, s := range l.key.Salts {
+	for _, s := range key.Salts {
 		cfg.Salts = append(cfg.Salts, mtproto.Salt{ValidSince: s.ValidSince, ValidUntil: s.ValidUntil, Value: s.Value})
 	}
 	e, err := mtproto.New(cfg)
 	if err != nil {
 		return err
 	}
-	l.key, l.engine, l.inited, l.stale = nil, e, false, false
+	l.engine, l.inited, l.stale = e, false, false
+	if l.temp == nil {
+		l.key = nil
+	}
 	return nil
 }
 
@@ -132,7 +144,12 @@ func (l *Link) takeKey() {
 		return
 	}
 	cfg := l.engine.SuccessorConfig()
-	l.key = &sessionstore.DCKey{Key: cfg.Key, Salts: saltsOf(cfg.Salts), TimeOffset: cfg.TimeOffset}
+	key := sessionstore.DCKey{Key: cfg.Key, Salts: saltsOf(cfg.Salts), TimeOffset: cfg.TimeOffset}
+	if l.temp != nil {
+		l.temp.key = key
+		return
+	}
+	l.key = &key
 }
 
 func (l *Link) hasKey() bool { return l.key != nil || l.engine != nil }
@@ -165,7 +182,7 @@ func (l *Link) RenewSession() { l.stale = true }
 // was sent under the former one, so every unanswered call is sent again.
 func (l *Link) RenewKey() {
 	l.held = l.collect(true)
-	l.key, l.stale = nil, true
+	l.key, l.temp, l.stale = nil, nil, true
 }
 
 // Orphans empties the link: calls that may be repeated in another session are returned in the

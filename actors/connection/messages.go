@@ -49,8 +49,9 @@ type (
 		Err error
 	}
 	// Redial ends its socket in good order and dials again at once: the way there has changed. Calls
-	// are kept. With Announce the application is announced again.
-	Redial struct{ Announce bool }
+	// are kept. With Announce the application is announced again; with Quiet running calls are waited
+	// for, because they would not outlive the change of keys.
+	Redial struct{ Announce, Quiet bool }
 	// Close ends it for good; the answer is Closed. With Now nothing is written any more and the
 	// server's end is not awaited.
 	Close struct{ Now bool }

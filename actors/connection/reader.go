@@ -135,13 +135,14 @@ func (c *connection) framesRead(ctx actor.Context, m *framesRead) {
 		switch c.phase {
 		case phaseExchanging:
 			c.exchange(ctx, exchange.Frame{Data: frame})
-		case phaseOpening, phaseReady:
+		case phaseBinding, phaseOpening, phaseReady:
 			c.step(ctx, mtproto.FrameReceived{Data: frame})
+			c.link.known = c.link.known || c.phase != phaseClosing && c.phase != phaseBinding
 		}
 		transport.Recycle(frame)
 	}
 	c.deliver(ctx)
-	if c.phase == phaseOpening || c.phase == phaseReady {
+	if c.phase == phaseBinding || c.phase == phaseOpening || c.phase == phaseReady {
 		c.flushSoon(ctx)
 	}
 }

@@ -69,6 +69,7 @@ func newAccountAdd(g *globals) *cobra.Command {
 	cmd.Flags().StringToStringVarP(&labels, "label", "l", nil, "label key=value, may be repeated")
 	cmd.Flags().StringVar(&proxy, "proxy", "", "the only way to Telegram: LINK, pool:NAME, @FILE or -")
 	cmd.Flags().StringVar(&spec.App, "app", "", "application profile of the nodes' configuration")
+	cmd.Flags().BoolVar(&spec.Pfs, "pfs", false, "use temporary auth keys, renewed each day (perfect forward secrecy)")
 	cmd.Flags().Int32Var(&spec.Dc, "dc", 0, "DC to make the first key with; 0 = the nodes' default")
 	return fleetcli.TakesRequestID(cmd)
 }

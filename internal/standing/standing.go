@@ -219,6 +219,8 @@ func (j *Judge) judge(f *Facts, t fleet.ConditionType, now time.Time) fleet.Cond
 
 func (f *Facts) authorizedBy() fleet.ConditionReason {
 	switch {
+	case f.State == fleet.StateLoggedOut && f.Reason == string(fleet.ReasonKeyLost):
+		return fleet.ReasonKeyLost
 	case f.State == fleet.StateLoggedOut:
 		return fleet.ReasonLoggedOut
 	case f.State == fleet.StateBanned:
@@ -252,6 +254,8 @@ func (f *Facts) connectedBy() (fleet.ConditionReason, time.Time) {
 		return fleet.ReasonSessionCorrupt, time.Time{}
 	case f.State == fleet.StatePaused && f.Reason == string(fleet.ReasonLowDiskSpace):
 		return fleet.ReasonLowDiskSpace, time.Time{}
+	case f.State == fleet.StateBackoff && f.Reason == string(fleet.ReasonKeyUnknown):
+		return fleet.ReasonKeyUnknown, f.Retry
 	case f.State == fleet.StateBackoff:
 		return fleet.ReasonBackoff, f.Retry
 	case f.State == fleet.StateRateLimited:

@@ -349,10 +349,6 @@ func (u *Uplink) Spec(ctx context.Context, s *cluster.Spec, spec *v1.AccountSpec
 			SystemLangCode: d.GetSystemLangCode(), LangPack: d.GetLangPack(), LangCode: d.GetLangCode(),
 		}
 	}
-	if s.PFS {
-		return fleet.Errorf(fleet.CodeUnimplemented, "PFS_UNSUPPORTED", "spec.pfs: temporary keys are not supported by this version (got true)").
-			WithRemedy("leave spec.pfs out")
-	}
 	if s.App != stored.App {
 		if err := u.CheckApp(s.App); err != nil {
 			return err

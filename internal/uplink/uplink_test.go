@@ -99,12 +99,12 @@ func TestASpecBecomesWhatTheActorsNeed(t *testing.T) {
 	spec := cluster.Spec{Account: "a"}
 	none := func(string) error { return errors.New("no such pool") }
 	const link = "socks5://u:hunter2@proxy.example:1080"
-	err := u.Spec(ctx, &spec, &v1.AccountSpec{App: "android", Dc: 4, Proxy: link, Device: &v1.AppDevice{AppVersion: "12"}}, cluster.Spec{}, none)
+	err := u.Spec(ctx, &spec, &v1.AccountSpec{App: "android", Dc: 4, Pfs: true, Proxy: link, Device: &v1.AppDevice{AppVersion: "12"}}, cluster.Spec{}, none)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := u.Desired(ctx, spec)
-	if d.Hold != nil || d.DC != 4 || d.Route == "" || strings.Contains(d.Route, "hunter2") {
+	if d.Hold != nil || d.DC != 4 || !d.PFS || d.Route == "" || strings.Contains(d.Route, "hunter2") {
 		t.Errorf("desired %+v", d)
 	}
 	if app := d.Profile.App; app.APIID != 2 || app.DeviceModel != "Pixel" || app.AppVersion != "12" {
@@ -134,7 +134,7 @@ func TestASpecBecomesWhatTheActorsNeed(t *testing.T) {
 		t.Errorf("a proxy that cannot be opened: %+v, %v", r, err)
 	}
 	for want, bad := range map[string]*v1.AccountSpec{
-		"APP_UNKNOWN": {App: "ios"}, "DC_UNKNOWN": {Dc: 77}, "PROXY_INVALID": {Proxy: "ftp://x"}, "PFS_UNSUPPORTED": {Pfs: true},
+		"APP_UNKNOWN": {App: "ios"}, "DC_UNKNOWN": {Dc: 77}, "PROXY_INVALID": {Proxy: "ftp://x"},
 	} {
 		var fe *fleet.Error
 		if err := u.Spec(ctx, &cluster.Spec{Account: "b"}, bad, cluster.Spec{}, none); !errors.As(err, &fe) || fe.Reason != want || fe.Remedy == "" {

@@ -69,6 +69,20 @@ func (k *authKey) dead(now time.Time) bool {
 	return k.destroyed || !k.expires.IsZero() && !now.Before(k.expires)
 }
 
+func (k *authKey) destroy() {
+	k.mu.Lock()
+	k.destroyed = true
+	k.mu.Unlock()
+	k.srv.drop(k.id)
+}
+
+// dropTemp is destroy for temporary keys.
+func (k *authKey) dropTemp() {
+	if k.temp {
+		k.destroy()
+	}
+}
+
 // extendSalts draws salts until n of them are valid later than now, and forgets old ones.
 func (k *authKey) extendSalts(now time.Time, n int) {
 	period := k.srv.cfg.SaltPeriod

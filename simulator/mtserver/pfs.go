@@ -13,6 +13,9 @@ import (
 // bind answers auth.bindTempAuthKey, see core.telegram.org/api/pfs. The lock of the
 // temporary key is held.
 func (k *authKey) bind(call *Call, now time.Time) []byte {
+	if code, text := k.srv.faults.refuse(call); code != 0 {
+		return encodeRPCError(code, text)
+	}
 	b := &bin.Buffer{Buf: call.Body[4:]}
 	permID, err1 := b.Long()
 	nonce, err2 := b.Long()

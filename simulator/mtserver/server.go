@@ -262,17 +262,13 @@ func (s *Server) ClearHome(keyID int64) { s.referee.setHome(keyID, false) }
 
 // DestroyKey forgets the key: its next frame is answered with -404.
 func (s *Server) DestroyKey(keyID int64) {
-	for range 2 { // the temporary key first
-		s.withKey(keyID, func(k *authKey) {
-			k.mu.Lock()
-			k.destroyed = true
-			id := k.id
-			k.mu.Unlock()
-			s.drop(id)
-		})
-	}
+	s.withKey(keyID, (*authKey).destroy) // the temporary key first
+	s.withKey(keyID, (*authKey).destroy)
 	s.referee.setHome(keyID, false)
 }
+
+// DropTempKey forgets the temporary key that serves a permanent one, as Telegram may at any time.
+func (s *Server) DropTempKey(keyID int64) { s.withKey(keyID, (*authKey).dropTemp) }
 
 // DropSessions forgets all sessions of a key and what waits in them, as Telegram may at
 // any time: the next message is answered by new_session_created.
