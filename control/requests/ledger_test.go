@@ -435,3 +435,26 @@ func TestRandomIDsAreFixed(t *testing.T) {
 		t.Error("different commands have one random id")
 	}
 }
+
+// TestCommandThatRenewsTheKeyHasAnOutcome: a sign-out gives its account another data key; its own outcome
+// is sealed under that one, while what was sealed before is corrupt, and never done again.
+func TestCommandThatRenewsTheKeyHasAnOutcome(t *testing.T) {
+	n := newNode(t, NewMemory(0), 1)
+	round := byte(0)
+	n.cfg.Keys = func(context.Context, fleet.AccountID) (cipher.AEAD, error) {
+		return chacha20poly1305.NewX(bytes.Repeat([]byte{round}, chacha20poly1305.KeySize))
+	}
+	if err := n.begin(t, command("before", "hi"), Fresh).Finish(t.Context(), []byte("sent"), nil); err != nil {
+		t.Fatal(err)
+	}
+	leave := n.begin(t, command("leave", "log out"), Fresh)
+	round++
+	if err := leave.Finish(t.Context(), []byte("signed out"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if reply, _, err := n.begin(t, command("leave", "log out"), Finished).Outcome(); string(reply) != "signed out" || err != nil {
+		t.Errorf("got %q, %v", reply, err)
+	}
+	_, err := n.Begin(t.Context(), command("before", "hi"))
+	wantReason(t, err, "REQUEST_CORRUPT")
+}
