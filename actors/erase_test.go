@@ -171,7 +171,7 @@ func TestForcedSignOutAsksNobody(t *testing.T) {
 func TestForcedSignOutClearsACorruptSession(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{Seed: 323})
-	ann, _ := r.pair(t)
+	r.pair(t)
 	gone := make(chan struct{})
 	r.fleet.Lost("ann", time.Now().Add(5*time.Second), func() { close(gone) })
 	<-gone
@@ -181,7 +181,7 @@ func TestForcedSignOutClearsACorruptSession(t *testing.T) {
 	})
 	r.own("ann")
 	r.status(t, "ann", fleet.StateQuarantined)
-	ann = r.env(t, "ann")
+	ann := r.env(t, "ann")
 	if _, err := ann.Erase(bounded(t), false); err != nil {
 		t.Fatal(err)
 	}
