@@ -258,6 +258,27 @@ func TestPFSSideConnections(t *testing.T) {
 	})
 }
 
+// TestPFSSignOut: the permanent key is destroyed at Telegram, and the next login makes others.
+func TestPFSSignOut(t *testing.T) {
+	bubble(t, simulator.Config{Seed: 411}, func(t *testing.T, r *rig) {
+		ann, _ := r.secret(t)
+		old := r.record(t, "ann").Keys[2].Key
+		if ok, _, err := telegram.LogOut(bounded(t), ann); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		if gone, err := ann.Erase(bounded(t), true); err != nil || gone != (telegram.Erasure{KeysDestroyed: 1}) {
+			t.Errorf("got %+v, %v; want one destroyed key", gone, err)
+		}
+		if sent, err := telegram.RequestCode(bounded(t), ann, "+15550001"); err != nil || sent.User == nil { // by its future_auth_token
+			t.Errorf("the next login gave %+v, %v", sent, err)
+		}
+		settled(t)
+		if rec := r.record(t, "ann"); rec.Keys[2].Key == old || !rec.Authorised() {
+			t.Errorf("stored %v", rec)
+		}
+	})
+}
+
 // TestPFSIsSwitched: the spec of a running account changes, both ways; running calls end before.
 func TestPFSIsSwitched(t *testing.T) {
 	bubble(t, simulator.Config{Seed: 407}, func(t *testing.T, r *rig) {

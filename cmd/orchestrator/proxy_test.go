@@ -24,7 +24,7 @@ func TestAProxyFromTheCommandLineToTelegram(t *testing.T) {
 	link := "socks5://fleet:" + password + "@" + proxy.Addr()
 	for _, args := range [][]string{
 		{"proxy", "add", "de", link}, {"proxy", "test", "de"}, {"proxy", "list"}, {"proxy", "get", "de", "-o", "json"},
-		{"account", "add", "anna", "--proxy", "pool:de", "--dc", "1", "-o", "json"}, {"account", "add", "own", "--proxy", link, "-o", "yaml"},
+		{"account", "add", "anna", "--proxy", "pool:de", "--dc", "1", "--pfs", "-o", "json"}, {"account", "add", "own", "--proxy", link, "-o", "yaml"},
 	} {
 		r := s.cli(args...)
 		if r.code != 0 {
@@ -44,7 +44,7 @@ func TestAProxyFromTheCommandLineToTelegram(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := s.awaitState("anna", v1.AccountState_ACCOUNT_STATE_ONLINE)
-	if a.GetSpec().GetProxy() != "pool:de" || !strings.Contains(conditions(a), "ProxyHealthy=PROXY_HEALTHY") {
+	if !a.GetSpec().GetPfs() || a.GetSpec().GetProxy() != "pool:de" || !strings.Contains(conditions(a), "ProxyHealthy=PROXY_HEALTHY") {
 		t.Errorf("proxy %q, %s", a.GetSpec().GetProxy(), conditions(a))
 	}
 	if r := s.cli("account", "pause", "own"); r.code != 0 { // writes the spec back as it was shown
