@@ -303,7 +303,7 @@ func newAccountDelete(g *CLI) *cobra.Command {
 		Use:   "delete [ACCOUNT...]",
 		Short: "Delete accounts with their sessions, events and keys",
 		Long: `Delete accounts with their sessions, events and keys. It asks before; without a terminal it
-needs --yes. The login stays valid at Telegram: log out first to end it.`,
+needs --yes. The login stays valid at Telegram: end it first with "orchestrator logout".`,
 		Example: "  orchestrator account delete support-1 --yes",
 		Args:    func(_ *cobra.Command, args []string) error { return t.check(args) },
 		RunE: func(cmd *cobra.Command, args []string) error {
