@@ -30,6 +30,9 @@ var sdk = map[string]string{
 	"ChatService/GetPermissions": "Account.Permissions", "ChatService/SetAdminRights": "Account.SetAdminRights",
 	"ChatService/SetBannedRights": "Account.SetBannedRights", "ChatService/JoinChat": "Account.JoinChat",
 	"ChatService/CheckInvite": "Account.CheckInvite", "ChatService/AcceptInvite": "Account.AcceptInvite",
+	"MediaService/Upload": "Account.Upload", "MediaService/GetUpload": "", // Upload asks when its stream broke
+	"MediaService/SendFile": "Account.SendFile", "MediaService/SendAlbum": "Account.SendAlbum",
+	"MediaService/Download": "Account.Download", "MediaService/GetProfilePhotos": "Account.ProfilePhotos",
 	"RawService/Invoke": "Account.InvokeJSON", "SessionService/SyncUpdates": "Account.Sync",
 	"SessionService/InspectSession": "Client.InspectSession", "SessionService/ImportSession": "Account.ImportSession",
 	"SecurityService/RotateMasterKey": "Client.RotateMasterKey",

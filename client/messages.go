@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
 	"iter"
 	"time"
 
@@ -96,15 +94,7 @@ func (a *Account) SendMessage(ctx context.Context, peer string, content Content,
 	for _, opt := range opts {
 		opt(req)
 	}
-	id, given := requestID(ctx)
-	if !given {
-		id = rand.Text()
-	}
-	reply, repeated, err := callNamed(WithRequestID(ctx, id), a.client, once, sendMessage, req)
-	if !given && errors.Is(err, reasonNoRequests) { // the node does without
-		id = ""
-		reply, repeated, err = callNamed(WithRequestID(ctx, id), a.client, once, sendMessage, req)
-	}
+	reply, repeated, id, err := command(ctx, a.client, sendMessage, req)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ type node struct {
 	peers    orchestratorv1connect.PeerServiceClient
 	messages orchestratorv1connect.MessageServiceClient
 	chats    orchestratorv1connect.ChatServiceClient
+	media    orchestratorv1connect.MediaServiceClient
 	raw      orchestratorv1connect.RawServiceClient
 	events   orchestratorv1connect.EventServiceClient
 	sessions orchestratorv1connect.SessionServiceClient
@@ -52,6 +53,7 @@ func newNode(h connect.HTTPClient, address string) *node {
 
 		messages: orchestratorv1connect.NewMessageServiceClient(h, address, opts),
 		chats:    orchestratorv1connect.NewChatServiceClient(h, address, opts),
+		media:    orchestratorv1connect.NewMediaServiceClient(h, address, opts),
 		raw:      orchestratorv1connect.NewRawServiceClient(h, address, opts),
 		events:   orchestratorv1connect.NewEventServiceClient(h, address, opts),
 		sessions: orchestratorv1connect.NewSessionServiceClient(h, address, opts),

@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 
 	"connectrpc.com/connect"
 
@@ -67,4 +69,21 @@ func (naming) WrapStreamingClient(next connect.StreamingClientFunc) connect.Stre
 // WrapStreamingHandler implements connect.Interceptor.
 func (naming) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
 	return next
+}
+
+// command makes a call that must take effect once, under a request id: that of the context, or a
+// random one, which makes its retries safe.
+func command[Req, Rep any](
+	ctx context.Context, c *Client, method func(*node) func(context.Context, *Req) (*Rep, error), req *Req,
+) (reply *Rep, repeated bool, id string, err error) {
+	id, given := requestID(ctx)
+	if !given {
+		id = rand.Text()
+	}
+	reply, repeated, err = callNamed(WithRequestID(ctx, id), c, once, method, req)
+	if !given && errors.Is(err, reasonNoRequests) { // the node does without
+		id = ""
+		reply, repeated, err = callNamed(WithRequestID(ctx, id), c, once, method, req)
+	}
+	return reply, repeated, id, err
 }

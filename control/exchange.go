@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
@@ -56,15 +55,9 @@ func newExchange(d *dispatcher, all []methods.Method) *exchange {
 	return x
 }
 
-type interruptKey struct{}
-
 // handler serves the stream. A read that waits can be interrupted, to end streams on a drain.
 func (x *exchange) handler(opts ...connect.HandlerOption) http.Handler {
-	h := connect.NewBidiStreamHandler(exchangeProcedure, x.serve, opts...)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		interrupt := func() error { return http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) }
-		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), interruptKey{}, interrupt)))
-	})
+	return interruptible(connect.NewBidiStreamHandler(exchangeProcedure, x.serve, opts...))
 }
 
 // exchanging is one Exchange.
@@ -96,9 +89,7 @@ func (x *exchange) serve(ctx context.Context, stream *connect.BidiStream[payload
 		defer close(watched)
 		select {
 		case <-x.d.draining:
-			if interrupt, ok := ctx.Value(interruptKey{}).(func() error); ok {
-				_ = interrupt() // where it fails, Shutdown's end cuts the stream off
-			}
+			interrupt(ctx)
 		case <-stop:
 		}
 	}()

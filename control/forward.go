@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -147,6 +148,30 @@ func (f *forwarder) stream(ctx context.Context, owner Owner, m methods.Method, i
 		return peerError(ctx, owner, err)
 	}
 	return nil
+}
+
+// feed has a stream of messages answered by another node: first, then what next gives until io.EOF.
+func (f *forwarder) feed(ctx context.Context, owner Owner, m methods.Method, first []byte, next func() ([]byte, error)) (proto.Message, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the call over there when the caller is gone
+	stream := f.to(owner, m).CallClientStream(ctx)
+	stream.RequestHeader().Set(forwardedHeader, f.node)
+	for data := first; ; {
+		if err := stream.Send(&raw{data}); err != nil {
+			break // the answer says why
+		}
+		var err error
+		if data, err = next(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	res, err := stream.CloseAndReceive()
+	if err != nil {
+		return nil, peerError(ctx, owner, err)
+	}
+	return decodeReply(m, res.Msg.data)
 }
 
 // decodeReply reads an answer. Fields that this version does not know are kept.

@@ -33,6 +33,16 @@ type dispatcher struct {
 
 // handler serves one method over Connect, gRPC and gRPC-Web.
 func (d *dispatcher) handler(m methods.Method, opts ...connect.HandlerOption) http.Handler {
+	if m.Feed != nil {
+		return interruptible(connect.NewClientStreamHandler(m.Procedure(),
+			func(ctx context.Context, stream *connect.ClientStream[payload]) (*connect.Response[reply], error) {
+				out, err := d.feed(ctx, m, stream)
+				if err != nil {
+					return nil, err
+				}
+				return connect.NewResponse(&reply{out}), nil
+			}, opts...))
+	}
 	if m.Stream != nil {
 		return connect.NewServerStreamHandler(m.Procedure(),
 			func(ctx context.Context, req *connect.Request[payload], stream *connect.ServerStream[reply]) error {

@@ -22,7 +22,7 @@ func TestEveryRPCHasAMethod(t *testing.T) {
 			t.Fatalf("no RPC takes a %T", m.New())
 		}
 		served[m.Descriptor.FullName()]++
-		if (m.Unary == nil) == (m.Stream == nil) || m.Descriptor.IsStreamingServer() != (m.Stream != nil) {
+		if m.Descriptor.IsStreamingServer() != (m.Stream != nil) || m.Descriptor.IsStreamingClient() != (m.Feed != nil) || (m.Unary == nil) != (m.Stream != nil || m.Feed != nil) {
 			t.Errorf("%s is registered as the wrong kind", m.Descriptor.FullName())
 		}
 	}

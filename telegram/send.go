@@ -31,7 +31,7 @@ const clockSkew = time.Minute
 
 // Outgoing is a message to send.
 type Outgoing struct {
-	// Text is 1 to 4096 UTF-16 code units long.
+	// Text is 1 to 4096 UTF-16 code units long; a caption, which may be empty, if there is Media.
 	Text     string
 	Entities []tg.MessageEntityClass
 	// ReplyTo is the message to answer; 0 = none. Quote is a part of it.
@@ -49,6 +49,8 @@ type Outgoing struct {
 	Schedule time.Time
 	// RandomID makes repetitions of one command one message; 0 = drawn.
 	RandomID int64
+	// Media is what the message carries; nil = nothing.
+	Media tg.InputMediaClass
 	// Since is when the command was first tried: what is older is not its message. Zero = unknown.
 	Since time.Time
 }
@@ -59,7 +61,7 @@ var ErrMessageUnknown = &fleet.Error{
 	Remedy: "nothing to do: the message was sent once",
 }
 
-// SendMessage sends a text message (messages.sendMessage) and returns it as the server numbered
+// SendMessage sends a message (messages.sendMessage, messages.sendMedia) and returns it as the server numbered
 // it. random_id is drawn once, so however often the call travels, one message is sent.
 // ErrMessageUnknown when it was sent and cannot be found.
 func SendMessage(ctx context.Context, env Env, to Peer, m Outgoing) (*tg.Message, error) {
@@ -67,8 +69,12 @@ func SendMessage(ctx context.Context, env Env, to Peer, m Outgoing) (*tg.Message
 	if err != nil {
 		return nil, err
 	}
+	var call request = req
+	if m.Media != nil {
+		call = mediaRequest(req, m.Media)
+	}
 	var res tg.UpdatesBox
-	err = invoke(ctx, env, req, &res)
+	err = invoke(ctx, env, call, &res)
 	if isRPC(err, "RANDOM_ID_DUPLICATE") {
 		return findSent(ctx, env, to, req, m.Since)
 	}
@@ -89,7 +95,11 @@ func sendRequest(to Peer, m Outgoing) (*tg.MessagesSendMessageRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch n := len(utf16.Encode([]rune(m.Text))); {
+	switch n := len16(m.Text); {
+	case m.Media != nil:
+		if err := checkCaption(m.Text); err != nil {
+			return nil, err
+		}
 	case n == 0:
 		return nil, fleet.Errorf(fleet.CodeInvalidArgument, "MESSAGE_EMPTY", "message.text: is empty").
 			WithRemedy(verdicts["MESSAGE_EMPTY"].remedy)
@@ -118,6 +128,9 @@ func sendRequest(to Peer, m Outgoing) (*tg.MessagesSendMessageRequest, error) {
 	}
 	return req, nil
 }
+
+// len16 is how many UTF-16 code units a text has.
+func len16(text string) int { return len(utf16.Encode([]rune(text))) }
 
 func inputReply(m Outgoing) *tg.InputReplyToMessage {
 	reply := &tg.InputReplyToMessage{ReplyToMsgID: m.ReplyTo}

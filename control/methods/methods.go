@@ -9,7 +9,7 @@
 // consumers and webhooks. Package control joins the rooms. The request type tells which RPC a function
 // serves; a test fails while an RPC has none. Routed registers a method of one account, Sending one
 // whose TL calls carry random_ids, Hosted one that any node answers, Streamed one that answers with a
-// stream. Functions turn messages of api into values of package telegram by package convert; what is
+// stream, Fed one that takes a stream. Functions turn messages of api into values of package telegram by package convert; what is
 // done at Telegram is in package telegram.
 //
 // # Concurrency
@@ -36,7 +36,7 @@ import (
 	"github.com/telefleet/orchestrator/telegram"
 )
 
-// Method is one RPC with the function that serves it. Exactly one of Unary and Stream is set.
+// Method is one RPC with the function that serves it. Exactly one of Unary, Stream and Feed is set.
 type Method struct {
 	// Descriptor is the RPC.
 	Descriptor protoreflect.MethodDescriptor
@@ -46,6 +46,9 @@ type Method struct {
 	Unary func(ctx context.Context, host *Host, req proto.Message) (proto.Message, error)
 	// Stream answers a server-streaming call.
 	Stream func(ctx context.Context, host *Host, req proto.Message, send func(proto.Message) error) error
+	// Feed answers a client-streaming call: first is its first message, and next gives the others,
+	// io.EOF behind the last one.
+	Feed func(ctx context.Context, host *Host, first proto.Message, next func() (proto.Message, error)) (proto.Message, error)
 
 	// again reports whether the request may be carried out once more though nobody knows whether it
 	// was; nil: as the contract says of the method.
@@ -164,6 +167,39 @@ func Streamed[Req, Rep any, PReq request[Req], PRep request[Rep]](
 			return fmt.Errorf("%s: got a %T", m.Procedure(), req)
 		}
 		return fn(ctx, host, typed, func(reply PRep) error { return send(reply) })
+	}
+	return m
+}
+
+// Fed registers a method of one account that takes a stream: its first message routes it.
+func Fed[Req, Rep any, PReq accountRequest[Req], PRep request[Rep]](
+	fn func(ctx context.Context, env telegram.Env, first PReq, next func() (PReq, error)) (PRep, error),
+) Method {
+	m := described[Req, PReq]()
+	m.Feed = func(ctx context.Context, host *Host, first proto.Message, next func() (proto.Message, error)) (proto.Message, error) {
+		typed, ok := first.(PReq)
+		if !ok {
+			return nil, fmt.Errorf("%s: got a %T", m.Procedure(), first)
+		}
+		env, err := host.Env(ctx, fleet.AccountID(typed.GetAccount()))
+		if err != nil {
+			return nil, err
+		}
+		reply, err := fn(ctx, env, typed, func() (PReq, error) {
+			message, err := next()
+			if err != nil {
+				return nil, err
+			}
+			typed, ok := message.(PReq)
+			if !ok {
+				return nil, fmt.Errorf("%s: got a %T", m.Procedure(), message)
+			}
+			return typed, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		return reply, nil
 	}
 	return m
 }

@@ -16,11 +16,12 @@ func newSend(g *cli) *cobra.Command {
 	var reply int32
 	var silent bool
 	var form markup
+	var files attachments
 	cmd := &cobra.Command{
 		Use:     "send ACCOUNT PEER TEXT",
-		Short:   "Send a text message",
-		Long:    "Send a text message. TEXT may be - to read it from standard input. PEER is me, @name, +phone, a number or a t.me link.",
-		Example: "  orchestrator send support-1 @durov 'hello'\n  echo hello | orchestrator send support-1 me -",
+		Short:   "Send a text message, a file or an album",
+		Long:    "Send a text message, or files with TEXT as their caption. TEXT may be - to read it from standard input. PEER is me, @name, +phone, a number or a t.me link.",
+		Example: "  orchestrator send support-1 @durov 'hello'\n  echo hello | orchestrator send support-1 me -\n  orchestrator send support-1 me 'the view' --file view.jpg",
 		Args:    g.Args("ACCOUNT", "PEER", "TEXT"),
 		RunE: g.account(func(cmd *cobra.Command, a *client.Account, args []string) error {
 			text := args[1]
@@ -38,26 +39,39 @@ func newSend(g *cli) *cobra.Command {
 			if silent {
 				opts = append(opts, client.Silent())
 			}
+			if len(files.paths) > 0 {
+				return files.send(g, cmd, a, args[0], form.content(text), opts)
+			}
 			sent, err := a.SendMessage(cmd.Context(), args[0], form.content(text), opts...)
 			if err != nil {
 				return err
 			}
-			if sent.Repeated {
-				fmt.Fprintln(cmd.ErrOrStderr(), "orchestrator: this is the outcome of a former call with the same request id")
-			}
-			if sent.Message == nil {
-				unknown := &v1.SendMessageReply{Outcome: v1.SendOutcome_SEND_OUTCOME_DONE_MESSAGE_UNKNOWN}
-				return g.Print(cmd.OutOrStdout(), unknown, func() fleetcli.Table {
-					return fleetcli.Table{Rows: [][]string{{"the message was sent; which one of the chat it is could not be found out"}}}
-				})
-			}
-			return g.Print(cmd.OutOrStdout(), sent.Message, func() fleetcli.Table { return messageTable(sent.Message) })
+			return g.printSent(cmd, sent)
 		}),
 	}
+	files.flags(cmd)
 	cmd.Flags().Int32Var(&reply, "reply-to", 0, "id of the message to answer")
 	cmd.Flags().BoolVar(&silent, "silent", false, "send without notification")
 	form.flags(cmd)
 	return fleetcli.TakesRequestID(cmd)
+}
+
+func repeatedNote(cmd *cobra.Command, repeated bool) {
+	if repeated {
+		fmt.Fprintln(cmd.ErrOrStderr(), "orchestrator: this is the outcome of a former call with the same request id")
+	}
+}
+
+// printSent prints a message that was sent.
+func (g *cli) printSent(cmd *cobra.Command, sent *client.Sent) error {
+	repeatedNote(cmd, sent.Repeated)
+	if sent.Message == nil {
+		unknown := &v1.SendMessageReply{Outcome: v1.SendOutcome_SEND_OUTCOME_DONE_MESSAGE_UNKNOWN}
+		return g.Print(cmd.OutOrStdout(), unknown, func() fleetcli.Table {
+			return fleetcli.Table{Rows: [][]string{{"the message was sent; which one of the chat it is could not be found out"}}}
+		})
+	}
+	return g.Print(cmd.OutOrStdout(), sent.Message, func() fleetcli.Table { return messageTable(sent.Message) })
 }
 
 func newHistory(g *cli) *cobra.Command {

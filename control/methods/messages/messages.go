@@ -45,21 +45,11 @@ func sendMessage(ctx context.Context, env telegram.Env, req *v1.SendMessageReque
 	if err != nil {
 		return nil, err
 	}
-	m := req.GetMessage()
-	text, entities, err := convert.InputText("message", m, env.Peers())
+	out, err := Outgoing(ctx, env, "message", req.GetMessage())
 	if err != nil {
 		return nil, err
 	}
-	out := telegram.Outgoing{
-		Text: text, Entities: entities,
-		ReplyTo: int(m.GetReply().GetMessageId()), Quote: m.GetReply().GetQuote(), TopID: int(m.GetReply().GetTopId()),
-		Silent: m.GetSilent(), Background: m.GetBackground(), ClearDraft: m.GetClearDraft(),
-		NoWebpage: m.GetNoWebpage(), InvertMedia: m.GetInvertMedia(), Noforwards: m.GetNoforwards(),
-		RandomID: c.RandomID(0), Since: c.Since(),
-	}
-	if m.GetScheduleDate() != nil {
-		out.Schedule = m.GetScheduleDate().AsTime()
-	}
+	out.RandomID, out.Since = c.RandomID(0), c.Since()
 	sent, err := telegram.SendMessage(ctx, env, peer, out)
 	if errors.Is(err, telegram.ErrMessageUnknown) {
 		return &v1.SendMessageReply{Outcome: v1.SendOutcome_SEND_OUTCOME_DONE_MESSAGE_UNKNOWN}, nil
@@ -68,6 +58,24 @@ func sendMessage(ctx context.Context, env telegram.Env, req *v1.SendMessageReque
 		return nil, err
 	}
 	return &v1.SendMessageReply{Message: convert.Message(sent, env.Peers()), Outcome: v1.SendOutcome_SEND_OUTCOME_DONE}, nil
+}
+
+// Outgoing is a message to send as package telegram has it; field is where the request has it.
+func Outgoing(_ context.Context, env telegram.Env, field string, m *v1.InputMessage) (telegram.Outgoing, error) {
+	text, entities, err := convert.InputText(field, m, env.Peers())
+	if err != nil {
+		return telegram.Outgoing{}, err
+	}
+	out := telegram.Outgoing{
+		Text: text, Entities: entities,
+		ReplyTo: int(m.GetReply().GetMessageId()), Quote: m.GetReply().GetQuote(), TopID: int(m.GetReply().GetTopId()),
+		Silent: m.GetSilent(), Background: m.GetBackground(), ClearDraft: m.GetClearDraft(),
+		NoWebpage: m.GetNoWebpage(), InvertMedia: m.GetInvertMedia(), Noforwards: m.GetNoforwards(),
+	}
+	if m.GetScheduleDate() != nil {
+		out.Schedule = m.GetScheduleDate().AsTime()
+	}
+	return out, nil
 }
 
 func getHistory(ctx context.Context, env telegram.Env, req *v1.GetHistoryRequest) (*v1.GetHistoryReply, error) {

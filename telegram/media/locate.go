@@ -1,0 +1,187 @@
+package media
+
+import (
+	"context"
+
+	"github.com/gotd/td/bin"
+	"github.com/gotd/td/tg"
+
+	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/telegram"
+)
+
+// Stored is a photo or document that Telegram has.
+type Stored struct {
+	Location
+	// ID is Telegram's number of it.
+	ID int64
+	// Name and Mime are those of a document; of a photo Mime is image/jpeg.
+	Name, Mime string
+	// Media is the file as what a further message carries.
+	Media tg.InputMediaClass
+
+	group string // with what it can be in one album
+}
+
+// OfMessage finds the photo or document of a message: the size or thumbnail that thumb names, the
+// whole file when it is empty.
+func OfMessage(ctx context.Context, env telegram.Env, peer telegram.Peer, id int, thumb string) (Stored, error) {
+	m, err := message(ctx, env, peer, id)
+	if err != nil {
+		return Stored{}, err
+	}
+	return OfMedia(m.Media, thumb)
+}
+
+// message reads one message of a chat (messages.getMessages, channels.getMessages).
+func message(ctx context.Context, env telegram.Env, peer telegram.Peer, id int) (*tg.Message, error) {
+	input, err := peer.Input()
+	if err != nil {
+		return nil, err
+	}
+	var req interface {
+		bin.Encoder
+		TypeName() string
+	} = &tg.MessagesGetMessagesRequest{ID: []tg.InputMessageClass{&tg.InputMessageID{ID: id}}}
+	if in, ok := input.(*tg.InputPeerChannel); ok {
+		req = &tg.ChannelsGetMessagesRequest{
+			Channel: &tg.InputChannel{ChannelID: in.ChannelID, AccessHash: in.AccessHash}, ID: []tg.InputMessageClass{&tg.InputMessageID{ID: id}},
+		}
+	}
+	var res tg.MessagesMessagesBox
+	if err := telegram.TypedError(req.TypeName(), env.Invoke(ctx, req, &res)); err != nil {
+		return nil, err
+	}
+	if list, ok := res.Messages.(interface{ GetMessages() []tg.MessageClass }); ok {
+		for _, m := range list.GetMessages() {
+			if m, ok := m.(*tg.Message); ok && m.ID == id && in(env, m.PeerID, peer) {
+				return m, nil
+			}
+		}
+	}
+	return nil, fleet.Errorf(fleet.CodeNotFound, "MESSAGE_NOT_FOUND", "message: the chat has none with the id %d", id).
+		WithRemedy("give the id as the account sees it: private chats and basic groups count for each account")
+}
+
+// in reports whether a chat is the peer: ids of private chats and basic groups are one series.
+func in(env telegram.Env, chat tg.PeerClass, peer telegram.Peer) bool {
+	kind, id, ok := telegram.PeerRef(chat)
+	if peer.Self && peer.ID == 0 {
+		self, known := env.Peers().Get(telegram.PeerUser, 0)
+		return !known || ok && kind == telegram.PeerUser && id == self.ID
+	}
+	return ok && kind == peer.Kind && id == peer.ID
+}
+
+// OfMedia finds the photo or document of what a message carries; see OfMessage.
+func OfMedia(m tg.MessageMediaClass, thumb string) (Stored, error) {
+	switch m := m.(type) {
+	case *tg.MessageMediaPhoto:
+		if p, ok := m.Photo.(*tg.Photo); ok {
+			return OfPhoto(p, thumb)
+		}
+	case *tg.MessageMediaDocument:
+		if d, ok := m.Document.(*tg.Document); ok {
+			return ofDocument(d, thumb)
+		}
+	case *tg.MessageMediaWebPage:
+		page, _ := m.Webpage.(*tg.WebPage)
+		if page == nil {
+			break
+		}
+		if d, ok := page.Document.(*tg.Document); ok {
+			return ofDocument(d, thumb)
+		}
+		if p, ok := page.Photo.(*tg.Photo); ok {
+			return OfPhoto(p, thumb)
+		}
+	}
+	return Stored{}, fleet.Errorf(fleet.CodeFailedPrecondition, "FILE_NONE", "message: carries no file that can be read").
+		WithRemedy("name a message with a photo or document that has not expired")
+}
+
+func ofDocument(d *tg.Document, thumb string) (Stored, error) {
+	out := Stored{
+		Location: Location{Input: d.AsInputDocumentFileLocation(thumb), DC: d.DCID, Size: d.Size}, ID: d.ID, Mime: d.MimeType,
+		Media: &tg.InputMediaDocument{ID: d.AsInput()}, group: groupDocument,
+	}
+	for _, a := range d.Attributes {
+		switch a := a.(type) {
+		case *tg.DocumentAttributeFilename:
+			out.Name = a.FileName
+		case *tg.DocumentAttributeVideo:
+			out.group = groupVisual
+		case *tg.DocumentAttributeAudio:
+			out.group = groupAudio
+		}
+	}
+	if thumb == "" {
+		return out, nil
+	}
+	for _, s := range d.Thumbs {
+		if size, ok := sizeOf(s); ok && s.GetType() == thumb {
+			out.Size, out.Mime, out.Name = size.bytes, "image/jpeg", ""
+			return out, nil
+		}
+	}
+	return Stored{}, noSize(thumb)
+}
+
+// OfPhoto finds one size of a photo, the largest when none is named.
+func OfPhoto(p *tg.Photo, thumb string) (Stored, error) {
+	best := photoSize{}
+	for _, s := range p.Sizes {
+		size, ok := sizeOf(s)
+		if ok && (thumb == "" && size.w*size.h >= best.w*best.h || thumb != "" && s.GetType() == thumb) {
+			best = size
+		}
+	}
+	if best.kind == "" {
+		return Stored{}, noSize(thumb)
+	}
+	return Stored{
+		Location: Location{
+			Input: p.AsInputPhotoFileLocation(best.kind),
+			DC:    p.DCID, Size: best.bytes,
+		},
+		ID: p.ID, Mime: "image/jpeg",
+		Media: &tg.InputMediaPhoto{ID: p.AsInput()}, group: groupVisual,
+	}, nil
+}
+
+// PhotoSize is the dimensions of a photo's largest size and its bytes.
+func PhotoSize(p *tg.Photo) (w, h int, bytes int64) {
+	best := photoSize{}
+	for _, s := range p.Sizes {
+		if size, ok := sizeOf(s); ok && size.w*size.h >= best.w*best.h {
+			best = size
+		}
+	}
+	return best.w, best.h, best.bytes
+}
+
+type photoSize struct {
+	kind  string
+	w, h  int
+	bytes int64
+}
+
+// sizeOf is false for what cannot be downloaded: sizes that come inside the message, and outlines.
+func sizeOf(s tg.PhotoSizeClass) (photoSize, bool) {
+	switch s := s.(type) {
+	case *tg.PhotoSize:
+		return photoSize{s.Type, s.W, s.H, int64(s.Size)}, true
+	case *tg.PhotoSizeProgressive:
+		whole := 0
+		for _, n := range s.Sizes {
+			whole = max(whole, n)
+		}
+		return photoSize{s.Type, s.W, s.H, int64(whole)}, true
+	}
+	return photoSize{}, false
+}
+
+func noSize(thumb string) error {
+	return fleet.Errorf(fleet.CodeNotFound, "THUMB_NOT_FOUND", "thumb: the file has no such size (got %q)", thumb).
+		WithRemedy("leave thumb empty for the largest one")
+}
