@@ -106,7 +106,9 @@ func attachment(env telegram.Env, field string, in *v1.InputMedia) (media.Attach
 		out.Uploaded = file
 		return out, err
 	case *v1.InputMedia_Stored:
-		out.Find = func(ctx context.Context) (media.Stored, error) { return stored(ctx, env, field+".stored", source.Stored, "") }
+		out.Find = func(ctx context.Context) (media.Stored, error) {
+			return stored(ctx, env, field+".stored", source.Stored, "")
+		}
 		return out, nil
 	case *v1.InputMedia_Url:
 		u, err := url.Parse(source.Url)
