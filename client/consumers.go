@@ -83,6 +83,16 @@ func (c *Client) DeadLetters(ctx context.Context, name string, webhook bool, lim
 	return reply.GetEvents(), err
 }
 
+// RedeliverDeadLetters puts the oldest dead letters of a consumer back, those of one account or with an
+// empty account of all; limit 0 = 100. They come before what is left of their account, in their order, but
+// behind what was settled meanwhile. It returns how many. Reason: TOO_MANY_HELD.
+func (c *Client) RedeliverDeadLetters(ctx context.Context, consumer, account string, limit int) (int, error) {
+	reply, err := call(ctx, c, repeatable, func(n *node) func(context.Context, *v1.RedeliverDeadLettersRequest) (*v1.RedeliverDeadLettersReply, error) {
+		return n.consumers.RedeliverDeadLetters
+	}, &v1.RedeliverDeadLettersRequest{Consumer: consumer, OfAccount: account, Limit: int32(limit)})
+	return int(reply.GetRedelivered()), err
+}
+
 // Delivery is one event that a consumer has handed out. Its account's next one comes when it is
 // settled.
 type Delivery struct {

@@ -43,6 +43,7 @@ var sdk = map[string]string{
 	"ConsumerService/DeleteConsumer": "Client.DeleteConsumer", "ConsumerService/FetchEvents": "Client.Consume",
 	"ConsumerService/AckEvents": "Delivery.Ack", "ConsumerService/NakEvents": "Delivery.Nak", "ConsumerService/KeepEvents": "Delivery.Keep",
 	"ConsumerService/ReplayConsumer": "Client.ReplayConsumer", "ConsumerService/ListDeadLetters": "Client.DeadLetters",
+	"ConsumerService/RedeliverDeadLetters": "Client.RedeliverDeadLetters", "WebhookService/RedeliverWebhook": "Client.RedeliverWebhook",
 	// Client.Consume asks for a few events at a time, so that none waits longer than it may.
 	"ConsumerService/ConsumeEvents": "",
 	"WebhookService/CreateWebhook":  "Client.CreateWebhook", "WebhookService/GetWebhook": "Client.GetWebhook",

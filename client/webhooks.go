@@ -91,3 +91,11 @@ func (c *Client) ReplayWebhook(ctx context.Context, name string, from *v1.Replay
 	}, &v1.ReplayWebhookRequest{Webhook: name, From: from})
 	return reply.GetCursor(), err
 }
+
+// RedeliverWebhook posts the oldest dead letters of a webhook again, by the rules of RedeliverDeadLetters.
+func (c *Client) RedeliverWebhook(ctx context.Context, webhook, account string, limit int) (int, error) {
+	reply, err := call(ctx, c, repeatable, func(n *node) func(context.Context, *v1.RedeliverWebhookRequest) (*v1.RedeliverWebhookReply, error) {
+		return n.webhooks.RedeliverWebhook
+	}, &v1.RedeliverWebhookRequest{Webhook: webhook, OfAccount: account, Limit: int32(limit)})
+	return int(reply.GetRedelivered()), err
+}

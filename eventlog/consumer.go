@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -89,6 +90,9 @@ type Consumer struct {
 // lane is one account's held events, in order; the empty account has the gaps of all.
 type lane struct {
 	queue []*entry
+	// again are dead letters that were put back, in their order. They go before the queue, and no place
+	// is saved of them: until they are settled they are dead letters still.
+	again []*entry
 	// spill, if set, reads the account's events that did not fit, up to the scan; at is where
 	// it stands. The fetcher owns spill itself.
 	spill *reader
@@ -107,6 +111,18 @@ type entry struct {
 	attempt int
 	flying  bool
 	due     time.Time // when it may be delivered (again)
+	dead    uint64    // its sequence among the dead letters, if it was put back
+}
+
+// head is the event that the lane's next one waits for.
+func (l *lane) head() *entry {
+	switch {
+	case len(l.queue) > 0 && l.queue[0].flying, len(l.again) == 0 && len(l.queue) > 0:
+		return l.queue[0]
+	case len(l.again) > 0:
+		return l.again[0]
+	}
+	return nil
 }
 
 func (o ConsumerOptions) withDefaults() ConsumerOptions {
@@ -197,10 +213,10 @@ func (c *Consumer) pick(ctx context.Context, max int) (out []Delivery, next time
 	var dead []*entry
 	var picked []*entry
 	for _, l := range c.lanes {
-		if len(l.queue) == 0 || len(picked) >= max {
+		e := l.head()
+		if e == nil || len(picked) >= max {
 			continue
 		}
-		e := l.queue[0]
 		if e.due.After(now) {
 			if next.IsZero() || e.due.Before(next) {
 				next = e.due
@@ -398,6 +414,7 @@ func (c *Consumer) Ack(ctx context.Context, ackIDs ...string) error {
 		return c.fail(c.ended)
 	}
 	unknown := ""
+	var dead []uint64
 	for _, id := range ackIDs {
 		e := c.held[id]
 		if e == nil || e.attempt == 0 {
@@ -405,10 +422,13 @@ func (c *Consumer) Ack(ctx context.Context, ackIDs ...string) error {
 			continue
 		}
 		c.settle(e)
+		if e.dead > 0 {
+			dead = append(dead, e.dead)
+		}
 	}
 	c.mu.Unlock()
 	c.wake()
-	if err := c.saveIfDue(ctx); err != nil {
+	if err := errors.Join(c.unbury(ctx, dead), c.saveIfDue(ctx)); err != nil {
 		return c.fail(err)
 	}
 	if unknown != "" {
@@ -454,13 +474,17 @@ func (c *Consumer) settle(e *entry) {
 	l := c.lanes[e.rec.Account]
 	delete(c.held, e.id)
 	c.bytes -= len(e.rec.Payload)
-	l.queue = l.queue[1:]
+	if e.dead > 0 {
+		l.again = l.again[1:]
+	} else {
+		l.queue = l.queue[1:]
+	}
 	c.dirty = true
 	c.settleLane(e.rec.Account)
 }
 
 func (c *Consumer) settleLane(account fleet.AccountID) {
-	if l := c.lanes[account]; l != nil && len(l.queue) == 0 && l.spill == nil {
+	if l := c.lanes[account]; l != nil && len(l.queue)+len(l.again) == 0 && l.spill == nil {
 		delete(c.lanes, account)
 	}
 }

@@ -74,6 +74,8 @@ var (
 	ErrClosed = errors.New("event log: closed")
 	// ErrInUse: another process has the directory, or another dispatcher runs the consumer.
 	ErrInUse = errors.New("event log: in use")
+	// ErrFull: a consumer holds as many events as it may.
+	ErrFull = errors.New("event log: the consumer holds as many events as it may")
 	// ErrNotFound: no such consumer or delivery.
 	ErrNotFound = errors.New("event log: not found")
 	// ErrInvalid: an argument or setting is wrong; the message names it.

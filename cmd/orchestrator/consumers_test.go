@@ -115,7 +115,8 @@ func TestConsumersAndWebhooksFromTheCommandLine(t *testing.T) {
 	match(t, s.cli("consumer", "read", "crm", "--ack", "-n", strconv.Itoa(messages+1), "-o", "json").ok(), `(?s)text 0.*text 1.*text 2.*text 3`)
 	s.cli("consumer", "replay", "crm", "--from", "soon").fails(exitUsage, "--from: must be begin")
 	match(t, s.cli("consumer", "list", "-o", "json").ok(), `"name": "crm"`, `"max_deliver": 9`)
-	match(t, s.cli("consumer", "dead", "crm").ok(), `^$`)
+	match(t, s.cli("consumer", "dead-letters", "crm").ok(), `^$`)
+	match(t, s.cli("consumer", "redeliver", "crm", "--account", "anna").ok(), `^0 events of crm come again`)
 
 	s.cli("webhook", "pause", "audit").ok()
 	match(t, s.cli("webhook", "list").ok(), `(?m)^audit +http://127\.0\.0\.1:\d+ +message_new +paused `)

@@ -25,8 +25,8 @@ var nameless = map[string]string{
 	"demo": "runs a node", "simulate": "runs a simulator", "serve": "runs a node", "infra": "runs etcd and NATS", "cert": "writes files",
 	"check-config": "reads a file", "version": "reads", "completion": "prints a script", "help": "prints", "__complete": "completes",
 	// They are several commands of the API, or streams.
-	"consumer list": "reads", "consumer get": "reads", "consumer dead": "reads", "webhook list": "reads", "webhook get": "reads",
-	"webhook log": "reads", "webhook dead": "reads", "bench": "measures",
+	"consumer list": "reads", "consumer get": "reads", "consumer dead-letters": "reads", "webhook list": "reads", "webhook get": "reads",
+	"webhook log": "reads", "webhook dead-letters": "reads", "bench": "measures",
 	"webhook pause": "reads first; leads to one state", "webhook resume": "reads first; leads to one state",
 	"consumer read": "many commands, as long as it runs",
 	"proxy list":    "reads", "proxy get": "reads", "proxy test": "reads", "proxy delete": "one command for each name; leads to one state",

@@ -1,6 +1,7 @@
 package consuming
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -10,6 +11,7 @@ import (
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/control/methods"
+	"github.com/telefleet/orchestrator/fleet"
 )
 
 // Limits of consumers.
@@ -271,4 +273,40 @@ func listDeadLetters(ctx context.Context, host *methods.Host, req *v1.ListDeadLe
 		return nil, err
 	}
 	return &v1.ListDeadLettersReply{Events: events}, nil
+}
+
+func redeliverDeadLetters(ctx context.Context, host *methods.Host, req *v1.RedeliverDeadLettersRequest) (*v1.RedeliverDeadLettersReply, error) {
+	n, err := redeliver(ctx, host, req.GetConsumer(), false, req)
+	if err != nil {
+		return nil, err
+	}
+	return &v1.RedeliverDeadLettersReply{Redelivered: n}, nil
+}
+
+func redeliverWebhook(ctx context.Context, host *methods.Host, req *v1.RedeliverWebhookRequest) (*v1.RedeliverWebhookReply, error) {
+	n, err := redeliver(ctx, host, req.GetWebhook(), true, req)
+	if err != nil {
+		return nil, err
+	}
+	return &v1.RedeliverWebhookReply{Redelivered: n}, nil
+}
+
+func redeliver(ctx context.Context, host *methods.Host, name string, webhook bool, req interface {
+	GetOfAccount() string
+	GetLimit() int32
+},
+) (int32, error) {
+	_, deliveries, err := consumersOf(host)
+	account := fleet.AccountID(req.GetOfAccount())
+	if err == nil {
+		err = checkRange("limit", req.GetLimit(), 0, maxFetch)
+	}
+	if err == nil && account != "" {
+		err = account.Validate()
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, err := deliveries.Redeliver(ctx, name, webhook, account, cmp.Or(int(req.GetLimit()), defaultFetch))
+	return int32(n), err
 }

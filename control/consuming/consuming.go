@@ -33,7 +33,7 @@ func All() []methods.Method {
 		methods.Hosted(nakEvents), methods.Hosted(keepEvents), methods.Hosted(replayConsumer), methods.Hosted(listDeadLetters),
 		methods.Hosted(createWebhook), methods.Hosted(getWebhook), methods.Hosted(listWebhooks), methods.Hosted(updateWebhook),
 		methods.Hosted(deleteWebhook), methods.Hosted(enableWebhook), methods.Hosted(rotateWebhookSecret), methods.Hosted(testWebhook),
-		methods.Hosted(listDeliveries), methods.Hosted(replayWebhook),
+		methods.Hosted(listDeliveries), methods.Hosted(replayWebhook), methods.Hosted(redeliverDeadLetters), methods.Hosted(redeliverWebhook),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/fleet"
 )
 
 // Consumers keeps consumers as resources. Reasons CONSUMER_UNKNOWN with CodeNotFound,
@@ -33,6 +34,8 @@ type Deliveries interface {
 	Seek(ctx context.Context, consumer string, to Point) (cursor string, err error)
 	// DeadLetters reads the oldest events that a consumer or webhook gave up, at any node.
 	DeadLetters(ctx context.Context, name string, webhook bool, limit int) ([]*v1.Event, error)
+	// Redeliver puts dead letters back, of one account or of all, and returns how many.
+	Redeliver(ctx context.Context, name string, webhook bool, account fleet.AccountID, limit int) (int, error)
 }
 
 // Verb is what is done with a delivery.

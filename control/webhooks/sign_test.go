@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// The example that Standard Webhooks' own libraries are tested with.
+// The example that Standard Webhooks' own libraries are tested with: TestWebhookSign in
+// libraries/go/webhook_test.go of github.com/standard-webhooks/standard-webhooks.
 func TestSignatureIsTheOneOfStandardWebhooks(t *testing.T) {
 	secret, err := base64.StdEncoding.DecodeString("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 	if err != nil {

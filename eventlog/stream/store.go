@@ -72,7 +72,12 @@ type Raw struct {
 	Account fleet.AccountID
 	Stored  time.Time
 	Data    []byte
+	// Origin is what the header OriginHeader says, of a page only.
+	Origin string
 }
+
+// OriginHeader names the record that a message is a copy of.
+const OriginHeader = "Orchestrator-Cursor"
 
 // State is what a stream holds: the sequence of its first record, of the last one ever stored, and
 // its bytes.
@@ -287,7 +292,7 @@ func (s *Store) direct(ctx context.Context, req map[string]any) ([]Raw, error) {
 		default:
 			return nil, fmt.Errorf("read page: status %s %s", status, m.Header.Get("Description"))
 		}
-		r := Raw{Account: s.Account(m.Header.Get(jetstream.SubjectHeader)), Data: m.Data}
+		r := Raw{Account: s.Account(m.Header.Get(jetstream.SubjectHeader)), Data: m.Data, Origin: m.Header.Get(OriginHeader)}
 		if r.Seq, err = strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64); err != nil {
 			return nil, fmt.Errorf("read page: sequence: %w", err)
 		}

@@ -308,4 +308,17 @@ func (x deliveries) DeadLetters(ctx context.Context, name string, webhook bool, 
 	return out, nil
 }
 
+// Redeliver implements control.Deliveries.
+func (x deliveries) Redeliver(ctx context.Context, name string, webhook bool, account fleet.AccountID, limit int) (int, error) {
+	k := &x.d.consumers
+	if webhook {
+		k = &x.d.webhooks
+	}
+	o, err := k.find(name)
+	if err != nil {
+		return 0, err
+	}
+	return o.redeliver(ctx, account, limit)
+}
+
 func isUnknown(err error) bool { return err != nil && errors.Is(err, eventlog.ErrNotFound) }

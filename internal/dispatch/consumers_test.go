@@ -216,6 +216,17 @@ func TestEventThatIsGivenUpIsADeadLetter(t *testing.T) {
 	}
 	_, err = n.api.Deliveries.DeadLetters(ctx, "c", true, 10)
 	wantReason(t, err, "WEBHOOK_UNKNOWN")
+	if put, err := n.api.Deliveries.Redeliver(ctx, "c", false, "b", 10); err != nil || put != 0 {
+		t.Errorf("%d dead letters of another account were put back, %v", put, err)
+	}
+	if put, err := n.api.Deliveries.Redeliver(ctx, "c", false, "a", 10); err != nil || put != 1 {
+		t.Errorf("%d dead letters were put back, %v", put, err)
+	}
+	r.append("a", "message_new", "3")
+	take(t, "c", map[fleet.AccountID][]string{"a": {"1", "3"}}, n)
+	if dead, err = n.api.Deliveries.DeadLetters(ctx, "c", false, 10); err != nil || len(dead) != 0 {
+		t.Errorf("after it was settled: %v, %v", dead, err)
+	}
 }
 
 // A node whose lease is over hands nothing out, settles nothing and moves no place, even if it was

@@ -150,6 +150,25 @@ func (o *open) settle(ctx context.Context, verb methods.Verb, ackID string, dela
 	return err == nil, err
 }
 
+// redeliver puts dead letters back.
+func (o *open) redeliver(ctx context.Context, account fleet.AccountID, limit int) (int, error) {
+	for {
+		c, err := o.get(ctx)
+		if err != nil {
+			return 0, err
+		}
+		n, err := c.Redeliver(ctx, account, limit)
+		switch {
+		case errors.Is(err, eventlog.ErrFull):
+			return n, fleet.Errorf(fleet.CodeResourceExhausted, "TOO_MANY_HELD", "the %s %s holds as many events as it may", o.kind, o.name).
+				WithRemedy("settle some, or raise max_in_flight, then repeat it")
+		case !ended(err) || ctx.Err() != nil:
+			return n, err
+		}
+		o.forget(c)
+	}
+}
+
 // seek moves the place.
 func (o *open) seek(ctx context.Context, to methods.Point) (string, error) {
 	from, err := fromOf(ctx, o.log, to)

@@ -148,6 +148,16 @@ func TestFailedPostIsRepeatedUntilItIsADeadLetter(t *testing.T) {
 	if ids := eventIDs(t, in.posts()); ids[2] != "a/2" {
 		t.Errorf("got %v", ids)
 	}
+	if put, err := n.api.Deliveries.Redeliver(t.Context(), "hook", true, "", 10); err != nil || put != 1 {
+		t.Fatalf("%d dead letters were put back, %v", put, err)
+	}
+	eventually(t, "the dead letter is posted and gone", func() bool {
+		dead, err := n.api.Deliveries.DeadLetters(t.Context(), "hook", true, 10)
+		return err == nil && len(dead) == 0
+	})
+	if ids := eventIDs(t, in.posts()); len(ids) != 4 || ids[3] != "a/1" {
+		t.Errorf("got %v", ids)
+	}
 }
 
 func TestReceiverThatIsGoneDisablesTheWebhook(t *testing.T) {

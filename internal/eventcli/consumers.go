@@ -1,6 +1,7 @@
 package eventcli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 func newConsumer(g *cli) *cobra.Command {
-	return fleetcli.TakeRequestIDs(group("consumer", "Durable places in the event stream", "add, list, get, read, replay, dead or delete",
+	return fleetcli.TakeRequestIDs(group("consumer", "Durable places in the event stream", "add, list, get, read, replay, dead-letters, redeliver or delete",
 		newConsumerAdd(g), newConsumerList(g),
 		g.verb("get NAME", "Show a consumer", "consumer get crm", func(cmd *cobra.Command, c *client.Client, name string) error {
 			consumer, err := c.GetConsumer(cmd.Context(), name)
@@ -23,7 +24,7 @@ func newConsumer(g *cli) *cobra.Command {
 			}
 			return g.Print(cmd.OutOrStdout(), consumer, func() fleetcli.Table { return consumerTable(consumer) })
 		}),
-		newConsumerRead(g), newConsumerReplay(g), newDead(g, "consumer", false),
+		newConsumerRead(g), newConsumerReplay(g), newDead(g, "consumer", false), newRedeliver(g, "consumer", (*client.Client).RedeliverDeadLetters),
 		g.verb("delete NAME", "Remove a consumer with its place and dead letters", "consumer delete crm",
 			func(cmd *cobra.Command, c *client.Client, name string) error {
 				if err := c.DeleteConsumer(cmd.Context(), name); err != nil {
@@ -32,7 +33,7 @@ func newConsumer(g *cli) *cobra.Command {
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "consumer %s deleted\n", name)
 				return err
 			}),
-	), "list", "get", "read", "dead")
+	), "list", "get", "read", "dead-letters")
 }
 
 func newConsumerAdd(g *cli) *cobra.Command {
@@ -120,7 +121,7 @@ func newConsumerReplay(g *cli) *cobra.Command {
 // newDead shows dead letters.
 func newDead(g *cli, what string, webhook bool) *cobra.Command {
 	var limit int
-	cmd := g.verb("dead NAME", "Show the events that were given up", what+" dead crm",
+	cmd := g.verb("dead-letters NAME", "Show the events that were given up", what+" dead-letters crm",
 		func(cmd *cobra.Command, c *client.Client, name string) error {
 			if limit < 0 {
 				return fleetcli.Usage(errors.New("--limit must not be negative"), "leave it out for 100")
@@ -136,6 +137,26 @@ func newDead(g *cli, what string, webhook bool) *cobra.Command {
 			}
 			return nil
 		})
+	cmd.Flags().IntVarP(&limit, "limit", "n", 0, "how many, the oldest first (default 100)")
+	return cmd
+}
+
+// newRedeliver puts dead letters back.
+func newRedeliver(g *cli, what string, redeliver func(*client.Client, context.Context, string, string, int) (int, error)) *cobra.Command {
+	var limit int
+	var account string
+	cmd := g.verb("redeliver NAME", "Put events back that were given up", what+" redeliver crm --account support-1",
+		func(cmd *cobra.Command, c *client.Client, name string) error {
+			n, err := redeliver(c, cmd.Context(), name, account, limit)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d events of %s come again\n", n, name)
+			return err
+		})
+	cmd.Long = `Put events back that were given up. They come before what is left of their account, in their order and one
+at a time, but behind what was settled meanwhile. One that is given up again stays a dead letter.`
+	cmd.Flags().StringVar(&account, "account", "", "only those of this account")
 	cmd.Flags().IntVarP(&limit, "limit", "n", 0, "how many, the oldest first (default 100)")
 	return cmd
 }

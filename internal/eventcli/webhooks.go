@@ -18,7 +18,7 @@ import (
 
 func newWebhook(g *cli) *cobra.Command {
 	// pause and resume read first, and lead to one state however often they are given.
-	return fleetcli.TakeRequestIDs(group("webhook", "Events posted to URLs", "add, list, get, test, log, replay, rotate, enable, pause, resume, dead or delete",
+	return fleetcli.TakeRequestIDs(group("webhook", "Events posted to URLs", "add, list, get, test, log, replay, rotate, enable, pause, resume, dead-letters, redeliver or delete",
 		newWebhookAdd(g), newWebhookList(g),
 		g.verb("get NAME", "Show a webhook", "webhook get audit", func(cmd *cobra.Command, c *client.Client, name string) error {
 			w, err := c.GetWebhook(cmd.Context(), name)
@@ -34,7 +34,7 @@ func newWebhook(g *cli) *cobra.Command {
 			}),
 		newWebhookPause(g, "pause", "Stop posting; the place is kept", true),
 		newWebhookPause(g, "resume", "Post again", false),
-		newDead(g, "webhook", true),
+		newDead(g, "webhook", true), newRedeliver(g, "webhook", (*client.Client).RedeliverWebhook),
 		g.verb("delete NAME", "Remove a webhook with its place, secrets and dead letters", "webhook delete audit",
 			func(cmd *cobra.Command, c *client.Client, name string) error {
 				if err := c.DeleteWebhook(cmd.Context(), name); err != nil {
@@ -43,7 +43,7 @@ func newWebhook(g *cli) *cobra.Command {
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "webhook %s deleted\n", name)
 				return err
 			}),
-	), "list", "get", "log", "dead", "pause", "resume")
+	), "list", "get", "log", "dead-letters", "pause", "resume")
 }
 
 func newWebhookAdd(g *cli) *cobra.Command {

@@ -1749,6 +1749,116 @@ func (x *ListDeadLettersReply) GetEvents() []*Event {
 	return nil
 }
 
+// RedeliverDeadLettersRequest puts dead letters of a consumer back.
+type RedeliverDeadLettersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The consumer's name.
+	Consumer string `protobuf:"bytes,1,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	// Only those of this account; empty = of all.
+	OfAccount string `protobuf:"bytes,2,opt,name=of_account,json=ofAccount,proto3" json:"of_account,omitempty"`
+	// How many to put back, the oldest first; 0 = 100; at most 1000.
+	Limit         int32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedeliverDeadLettersRequest) Reset() {
+	*x = RedeliverDeadLettersRequest{}
+	mi := &file_orchestrator_v1_consumer_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedeliverDeadLettersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedeliverDeadLettersRequest) ProtoMessage() {}
+
+func (x *RedeliverDeadLettersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_consumer_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedeliverDeadLettersRequest.ProtoReflect.Descriptor instead.
+func (*RedeliverDeadLettersRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_consumer_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *RedeliverDeadLettersRequest) GetConsumer() string {
+	if x != nil {
+		return x.Consumer
+	}
+	return ""
+}
+
+func (x *RedeliverDeadLettersRequest) GetOfAccount() string {
+	if x != nil {
+		return x.OfAccount
+	}
+	return ""
+}
+
+func (x *RedeliverDeadLettersRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// RedeliverDeadLettersReply tells what was put back.
+type RedeliverDeadLettersReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many; those that were back already are not counted.
+	Redelivered   int32 `protobuf:"varint,1,opt,name=redelivered,proto3" json:"redelivered,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedeliverDeadLettersReply) Reset() {
+	*x = RedeliverDeadLettersReply{}
+	mi := &file_orchestrator_v1_consumer_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedeliverDeadLettersReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedeliverDeadLettersReply) ProtoMessage() {}
+
+func (x *RedeliverDeadLettersReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_consumer_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedeliverDeadLettersReply.ProtoReflect.Descriptor instead.
+func (*RedeliverDeadLettersReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_consumer_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *RedeliverDeadLettersReply) GetRedelivered() int32 {
+	if x != nil {
+		return x.Redelivered
+	}
+	return 0
+}
+
 var File_orchestrator_v1_consumer_proto protoreflect.FileDescriptor
 
 const file_orchestrator_v1_consumer_proto_rawDesc = "" +
@@ -1847,7 +1957,14 @@ const file_orchestrator_v1_consumer_proto_rawDesc = "" +
 	"\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x18\n" +
 	"\awebhook\x18\x03 \x01(\bR\awebhook\"F\n" +
 	"\x14ListDeadLettersReply\x12.\n" +
-	"\x06events\x18\x01 \x03(\v2\x16.orchestrator.v1.EventR\x06events2\xfc\b\n" +
+	"\x06events\x18\x01 \x03(\v2\x16.orchestrator.v1.EventR\x06events\"n\n" +
+	"\x1bRedeliverDeadLettersRequest\x12\x1a\n" +
+	"\bconsumer\x18\x01 \x01(\tR\bconsumer\x12\x1d\n" +
+	"\n" +
+	"of_account\x18\x02 \x01(\tR\tofAccount\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x05R\x05limit\"=\n" +
+	"\x19RedeliverDeadLettersReply\x12 \n" +
+	"\vredelivered\x18\x01 \x01(\x05R\vredelivered2\xf3\t\n" +
 	"\x0fConsumerService\x12^\n" +
 	"\x0eCreateConsumer\x12&.orchestrator.v1.CreateConsumerRequest\x1a$.orchestrator.v1.CreateConsumerReply\x12Z\n" +
 	"\vGetConsumer\x12#.orchestrator.v1.GetConsumerRequest\x1a!.orchestrator.v1.GetConsumerReply\"\x03\x90\x02\x01\x12`\n" +
@@ -1861,7 +1978,8 @@ const file_orchestrator_v1_consumer_proto_rawDesc = "" +
 	"\n" +
 	"KeepEvents\x12\".orchestrator.v1.KeepEventsRequest\x1a .orchestrator.v1.KeepEventsReply\"\x03\x90\x02\x02\x12c\n" +
 	"\x0eReplayConsumer\x12&.orchestrator.v1.ReplayConsumerRequest\x1a$.orchestrator.v1.ReplayConsumerReply\"\x03\x90\x02\x02\x12f\n" +
-	"\x0fListDeadLetters\x12'.orchestrator.v1.ListDeadLettersRequest\x1a%.orchestrator.v1.ListDeadLettersReply\"\x03\x90\x02\x01BFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
+	"\x0fListDeadLetters\x12'.orchestrator.v1.ListDeadLettersRequest\x1a%.orchestrator.v1.ListDeadLettersReply\"\x03\x90\x02\x01\x12u\n" +
+	"\x14RedeliverDeadLetters\x12,.orchestrator.v1.RedeliverDeadLettersRequest\x1a*.orchestrator.v1.RedeliverDeadLettersReply\"\x03\x90\x02\x02BFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
 
 var (
 	file_orchestrator_v1_consumer_proto_rawDescOnce sync.Once
@@ -1875,64 +1993,66 @@ func file_orchestrator_v1_consumer_proto_rawDescGZIP() []byte {
 	return file_orchestrator_v1_consumer_proto_rawDescData
 }
 
-var file_orchestrator_v1_consumer_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_orchestrator_v1_consumer_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_orchestrator_v1_consumer_proto_goTypes = []any{
-	(*EventSelector)(nil),          // 0: orchestrator.v1.EventSelector
-	(*ConsumerSpec)(nil),           // 1: orchestrator.v1.ConsumerSpec
-	(*Consumer)(nil),               // 2: orchestrator.v1.Consumer
-	(*ConsumerStatus)(nil),         // 3: orchestrator.v1.ConsumerStatus
-	(*CreateConsumerRequest)(nil),  // 4: orchestrator.v1.CreateConsumerRequest
-	(*CreateConsumerReply)(nil),    // 5: orchestrator.v1.CreateConsumerReply
-	(*GetConsumerRequest)(nil),     // 6: orchestrator.v1.GetConsumerRequest
-	(*GetConsumerReply)(nil),       // 7: orchestrator.v1.GetConsumerReply
-	(*ListConsumersRequest)(nil),   // 8: orchestrator.v1.ListConsumersRequest
-	(*ListConsumersReply)(nil),     // 9: orchestrator.v1.ListConsumersReply
-	(*UpdateConsumerRequest)(nil),  // 10: orchestrator.v1.UpdateConsumerRequest
-	(*UpdateConsumerReply)(nil),    // 11: orchestrator.v1.UpdateConsumerReply
-	(*DeleteConsumerRequest)(nil),  // 12: orchestrator.v1.DeleteConsumerRequest
-	(*DeleteConsumerReply)(nil),    // 13: orchestrator.v1.DeleteConsumerReply
-	(*Delivery)(nil),               // 14: orchestrator.v1.Delivery
-	(*FetchEventsRequest)(nil),     // 15: orchestrator.v1.FetchEventsRequest
-	(*FetchEventsReply)(nil),       // 16: orchestrator.v1.FetchEventsReply
-	(*ConsumeEventsRequest)(nil),   // 17: orchestrator.v1.ConsumeEventsRequest
-	(*ConsumeEventsReply)(nil),     // 18: orchestrator.v1.ConsumeEventsReply
-	(*ConsumeStarted)(nil),         // 19: orchestrator.v1.ConsumeStarted
-	(*AckEventsRequest)(nil),       // 20: orchestrator.v1.AckEventsRequest
-	(*AckEventsReply)(nil),         // 21: orchestrator.v1.AckEventsReply
-	(*NakEventsRequest)(nil),       // 22: orchestrator.v1.NakEventsRequest
-	(*NakEventsReply)(nil),         // 23: orchestrator.v1.NakEventsReply
-	(*KeepEventsRequest)(nil),      // 24: orchestrator.v1.KeepEventsRequest
-	(*KeepEventsReply)(nil),        // 25: orchestrator.v1.KeepEventsReply
-	(*ReplayPoint)(nil),            // 26: orchestrator.v1.ReplayPoint
-	(*ReplayConsumerRequest)(nil),  // 27: orchestrator.v1.ReplayConsumerRequest
-	(*ReplayConsumerReply)(nil),    // 28: orchestrator.v1.ReplayConsumerReply
-	(*ListDeadLettersRequest)(nil), // 29: orchestrator.v1.ListDeadLettersRequest
-	(*ListDeadLettersReply)(nil),   // 30: orchestrator.v1.ListDeadLettersReply
-	(*durationpb.Duration)(nil),    // 31: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),  // 32: google.protobuf.Timestamp
-	(*Event)(nil),                  // 33: orchestrator.v1.Event
+	(*EventSelector)(nil),               // 0: orchestrator.v1.EventSelector
+	(*ConsumerSpec)(nil),                // 1: orchestrator.v1.ConsumerSpec
+	(*Consumer)(nil),                    // 2: orchestrator.v1.Consumer
+	(*ConsumerStatus)(nil),              // 3: orchestrator.v1.ConsumerStatus
+	(*CreateConsumerRequest)(nil),       // 4: orchestrator.v1.CreateConsumerRequest
+	(*CreateConsumerReply)(nil),         // 5: orchestrator.v1.CreateConsumerReply
+	(*GetConsumerRequest)(nil),          // 6: orchestrator.v1.GetConsumerRequest
+	(*GetConsumerReply)(nil),            // 7: orchestrator.v1.GetConsumerReply
+	(*ListConsumersRequest)(nil),        // 8: orchestrator.v1.ListConsumersRequest
+	(*ListConsumersReply)(nil),          // 9: orchestrator.v1.ListConsumersReply
+	(*UpdateConsumerRequest)(nil),       // 10: orchestrator.v1.UpdateConsumerRequest
+	(*UpdateConsumerReply)(nil),         // 11: orchestrator.v1.UpdateConsumerReply
+	(*DeleteConsumerRequest)(nil),       // 12: orchestrator.v1.DeleteConsumerRequest
+	(*DeleteConsumerReply)(nil),         // 13: orchestrator.v1.DeleteConsumerReply
+	(*Delivery)(nil),                    // 14: orchestrator.v1.Delivery
+	(*FetchEventsRequest)(nil),          // 15: orchestrator.v1.FetchEventsRequest
+	(*FetchEventsReply)(nil),            // 16: orchestrator.v1.FetchEventsReply
+	(*ConsumeEventsRequest)(nil),        // 17: orchestrator.v1.ConsumeEventsRequest
+	(*ConsumeEventsReply)(nil),          // 18: orchestrator.v1.ConsumeEventsReply
+	(*ConsumeStarted)(nil),              // 19: orchestrator.v1.ConsumeStarted
+	(*AckEventsRequest)(nil),            // 20: orchestrator.v1.AckEventsRequest
+	(*AckEventsReply)(nil),              // 21: orchestrator.v1.AckEventsReply
+	(*NakEventsRequest)(nil),            // 22: orchestrator.v1.NakEventsRequest
+	(*NakEventsReply)(nil),              // 23: orchestrator.v1.NakEventsReply
+	(*KeepEventsRequest)(nil),           // 24: orchestrator.v1.KeepEventsRequest
+	(*KeepEventsReply)(nil),             // 25: orchestrator.v1.KeepEventsReply
+	(*ReplayPoint)(nil),                 // 26: orchestrator.v1.ReplayPoint
+	(*ReplayConsumerRequest)(nil),       // 27: orchestrator.v1.ReplayConsumerRequest
+	(*ReplayConsumerReply)(nil),         // 28: orchestrator.v1.ReplayConsumerReply
+	(*ListDeadLettersRequest)(nil),      // 29: orchestrator.v1.ListDeadLettersRequest
+	(*ListDeadLettersReply)(nil),        // 30: orchestrator.v1.ListDeadLettersReply
+	(*RedeliverDeadLettersRequest)(nil), // 31: orchestrator.v1.RedeliverDeadLettersRequest
+	(*RedeliverDeadLettersReply)(nil),   // 32: orchestrator.v1.RedeliverDeadLettersReply
+	(*durationpb.Duration)(nil),         // 33: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),       // 34: google.protobuf.Timestamp
+	(*Event)(nil),                       // 35: orchestrator.v1.Event
 }
 var file_orchestrator_v1_consumer_proto_depIdxs = []int32{
 	0,  // 0: orchestrator.v1.ConsumerSpec.select:type_name -> orchestrator.v1.EventSelector
-	31, // 1: orchestrator.v1.ConsumerSpec.ack_wait:type_name -> google.protobuf.Duration
+	33, // 1: orchestrator.v1.ConsumerSpec.ack_wait:type_name -> google.protobuf.Duration
 	1,  // 2: orchestrator.v1.Consumer.spec:type_name -> orchestrator.v1.ConsumerSpec
 	3,  // 3: orchestrator.v1.Consumer.status:type_name -> orchestrator.v1.ConsumerStatus
-	32, // 4: orchestrator.v1.Consumer.create_time:type_name -> google.protobuf.Timestamp
+	34, // 4: orchestrator.v1.Consumer.create_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: orchestrator.v1.CreateConsumerRequest.spec:type_name -> orchestrator.v1.ConsumerSpec
 	2,  // 6: orchestrator.v1.CreateConsumerReply.consumer:type_name -> orchestrator.v1.Consumer
 	2,  // 7: orchestrator.v1.GetConsumerReply.consumer:type_name -> orchestrator.v1.Consumer
 	2,  // 8: orchestrator.v1.ListConsumersReply.consumers:type_name -> orchestrator.v1.Consumer
 	2,  // 9: orchestrator.v1.UpdateConsumerRequest.resource:type_name -> orchestrator.v1.Consumer
 	2,  // 10: orchestrator.v1.UpdateConsumerReply.consumer:type_name -> orchestrator.v1.Consumer
-	33, // 11: orchestrator.v1.Delivery.event:type_name -> orchestrator.v1.Event
-	31, // 12: orchestrator.v1.FetchEventsRequest.wait:type_name -> google.protobuf.Duration
+	35, // 11: orchestrator.v1.Delivery.event:type_name -> orchestrator.v1.Event
+	33, // 12: orchestrator.v1.FetchEventsRequest.wait:type_name -> google.protobuf.Duration
 	14, // 13: orchestrator.v1.FetchEventsReply.deliveries:type_name -> orchestrator.v1.Delivery
 	14, // 14: orchestrator.v1.ConsumeEventsReply.delivery:type_name -> orchestrator.v1.Delivery
 	19, // 15: orchestrator.v1.ConsumeEventsReply.started:type_name -> orchestrator.v1.ConsumeStarted
-	31, // 16: orchestrator.v1.NakEventsRequest.delay:type_name -> google.protobuf.Duration
-	32, // 17: orchestrator.v1.ReplayPoint.time:type_name -> google.protobuf.Timestamp
+	33, // 16: orchestrator.v1.NakEventsRequest.delay:type_name -> google.protobuf.Duration
+	34, // 17: orchestrator.v1.ReplayPoint.time:type_name -> google.protobuf.Timestamp
 	26, // 18: orchestrator.v1.ReplayConsumerRequest.from:type_name -> orchestrator.v1.ReplayPoint
-	33, // 19: orchestrator.v1.ListDeadLettersReply.events:type_name -> orchestrator.v1.Event
+	35, // 19: orchestrator.v1.ListDeadLettersReply.events:type_name -> orchestrator.v1.Event
 	4,  // 20: orchestrator.v1.ConsumerService.CreateConsumer:input_type -> orchestrator.v1.CreateConsumerRequest
 	6,  // 21: orchestrator.v1.ConsumerService.GetConsumer:input_type -> orchestrator.v1.GetConsumerRequest
 	8,  // 22: orchestrator.v1.ConsumerService.ListConsumers:input_type -> orchestrator.v1.ListConsumersRequest
@@ -1945,20 +2065,22 @@ var file_orchestrator_v1_consumer_proto_depIdxs = []int32{
 	24, // 29: orchestrator.v1.ConsumerService.KeepEvents:input_type -> orchestrator.v1.KeepEventsRequest
 	27, // 30: orchestrator.v1.ConsumerService.ReplayConsumer:input_type -> orchestrator.v1.ReplayConsumerRequest
 	29, // 31: orchestrator.v1.ConsumerService.ListDeadLetters:input_type -> orchestrator.v1.ListDeadLettersRequest
-	5,  // 32: orchestrator.v1.ConsumerService.CreateConsumer:output_type -> orchestrator.v1.CreateConsumerReply
-	7,  // 33: orchestrator.v1.ConsumerService.GetConsumer:output_type -> orchestrator.v1.GetConsumerReply
-	9,  // 34: orchestrator.v1.ConsumerService.ListConsumers:output_type -> orchestrator.v1.ListConsumersReply
-	11, // 35: orchestrator.v1.ConsumerService.UpdateConsumer:output_type -> orchestrator.v1.UpdateConsumerReply
-	13, // 36: orchestrator.v1.ConsumerService.DeleteConsumer:output_type -> orchestrator.v1.DeleteConsumerReply
-	16, // 37: orchestrator.v1.ConsumerService.FetchEvents:output_type -> orchestrator.v1.FetchEventsReply
-	18, // 38: orchestrator.v1.ConsumerService.ConsumeEvents:output_type -> orchestrator.v1.ConsumeEventsReply
-	21, // 39: orchestrator.v1.ConsumerService.AckEvents:output_type -> orchestrator.v1.AckEventsReply
-	23, // 40: orchestrator.v1.ConsumerService.NakEvents:output_type -> orchestrator.v1.NakEventsReply
-	25, // 41: orchestrator.v1.ConsumerService.KeepEvents:output_type -> orchestrator.v1.KeepEventsReply
-	28, // 42: orchestrator.v1.ConsumerService.ReplayConsumer:output_type -> orchestrator.v1.ReplayConsumerReply
-	30, // 43: orchestrator.v1.ConsumerService.ListDeadLetters:output_type -> orchestrator.v1.ListDeadLettersReply
-	32, // [32:44] is the sub-list for method output_type
-	20, // [20:32] is the sub-list for method input_type
+	31, // 32: orchestrator.v1.ConsumerService.RedeliverDeadLetters:input_type -> orchestrator.v1.RedeliverDeadLettersRequest
+	5,  // 33: orchestrator.v1.ConsumerService.CreateConsumer:output_type -> orchestrator.v1.CreateConsumerReply
+	7,  // 34: orchestrator.v1.ConsumerService.GetConsumer:output_type -> orchestrator.v1.GetConsumerReply
+	9,  // 35: orchestrator.v1.ConsumerService.ListConsumers:output_type -> orchestrator.v1.ListConsumersReply
+	11, // 36: orchestrator.v1.ConsumerService.UpdateConsumer:output_type -> orchestrator.v1.UpdateConsumerReply
+	13, // 37: orchestrator.v1.ConsumerService.DeleteConsumer:output_type -> orchestrator.v1.DeleteConsumerReply
+	16, // 38: orchestrator.v1.ConsumerService.FetchEvents:output_type -> orchestrator.v1.FetchEventsReply
+	18, // 39: orchestrator.v1.ConsumerService.ConsumeEvents:output_type -> orchestrator.v1.ConsumeEventsReply
+	21, // 40: orchestrator.v1.ConsumerService.AckEvents:output_type -> orchestrator.v1.AckEventsReply
+	23, // 41: orchestrator.v1.ConsumerService.NakEvents:output_type -> orchestrator.v1.NakEventsReply
+	25, // 42: orchestrator.v1.ConsumerService.KeepEvents:output_type -> orchestrator.v1.KeepEventsReply
+	28, // 43: orchestrator.v1.ConsumerService.ReplayConsumer:output_type -> orchestrator.v1.ReplayConsumerReply
+	30, // 44: orchestrator.v1.ConsumerService.ListDeadLetters:output_type -> orchestrator.v1.ListDeadLettersReply
+	32, // 45: orchestrator.v1.ConsumerService.RedeliverDeadLetters:output_type -> orchestrator.v1.RedeliverDeadLettersReply
+	33, // [33:46] is the sub-list for method output_type
+	20, // [20:33] is the sub-list for method input_type
 	20, // [20:20] is the sub-list for extension type_name
 	20, // [20:20] is the sub-list for extension extendee
 	0,  // [0:20] is the sub-list for field type_name
@@ -1984,7 +2106,7 @@ func file_orchestrator_v1_consumer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_orchestrator_v1_consumer_proto_rawDesc), len(file_orchestrator_v1_consumer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

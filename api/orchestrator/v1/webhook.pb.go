@@ -1362,6 +1362,116 @@ func (x *ReplayWebhookReply) GetCursor() string {
 	return ""
 }
 
+// RedeliverWebhookRequest puts dead letters of a webhook back.
+type RedeliverWebhookRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The webhook's name.
+	Webhook string `protobuf:"bytes,1,opt,name=webhook,proto3" json:"webhook,omitempty"`
+	// Only those of this account; empty = of all.
+	OfAccount string `protobuf:"bytes,2,opt,name=of_account,json=ofAccount,proto3" json:"of_account,omitempty"`
+	// How many to put back, the oldest first; 0 = 100; at most 1000.
+	Limit         int32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedeliverWebhookRequest) Reset() {
+	*x = RedeliverWebhookRequest{}
+	mi := &file_orchestrator_v1_webhook_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedeliverWebhookRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedeliverWebhookRequest) ProtoMessage() {}
+
+func (x *RedeliverWebhookRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_webhook_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedeliverWebhookRequest.ProtoReflect.Descriptor instead.
+func (*RedeliverWebhookRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_webhook_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *RedeliverWebhookRequest) GetWebhook() string {
+	if x != nil {
+		return x.Webhook
+	}
+	return ""
+}
+
+func (x *RedeliverWebhookRequest) GetOfAccount() string {
+	if x != nil {
+		return x.OfAccount
+	}
+	return ""
+}
+
+func (x *RedeliverWebhookRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// RedeliverWebhookReply tells what was put back.
+type RedeliverWebhookReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many; those that were back already are not counted.
+	Redelivered   int32 `protobuf:"varint,1,opt,name=redelivered,proto3" json:"redelivered,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedeliverWebhookReply) Reset() {
+	*x = RedeliverWebhookReply{}
+	mi := &file_orchestrator_v1_webhook_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedeliverWebhookReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedeliverWebhookReply) ProtoMessage() {}
+
+func (x *RedeliverWebhookReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_webhook_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedeliverWebhookReply.ProtoReflect.Descriptor instead.
+func (*RedeliverWebhookReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_webhook_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *RedeliverWebhookReply) GetRedelivered() int32 {
+	if x != nil {
+		return x.Redelivered
+	}
+	return 0
+}
+
 var File_orchestrator_v1_webhook_proto protoreflect.FileDescriptor
 
 const file_orchestrator_v1_webhook_proto_rawDesc = "" +
@@ -1446,7 +1556,14 @@ const file_orchestrator_v1_webhook_proto_rawDesc = "" +
 	"\awebhook\x18\x01 \x01(\tR\awebhook\x120\n" +
 	"\x04from\x18\x02 \x01(\v2\x1c.orchestrator.v1.ReplayPointR\x04from\",\n" +
 	"\x12ReplayWebhookReply\x12\x16\n" +
-	"\x06cursor\x18\x01 \x01(\tR\x06cursor2\xce\a\n" +
+	"\x06cursor\x18\x01 \x01(\tR\x06cursor\"h\n" +
+	"\x17RedeliverWebhookRequest\x12\x18\n" +
+	"\awebhook\x18\x01 \x01(\tR\awebhook\x12\x1d\n" +
+	"\n" +
+	"of_account\x18\x02 \x01(\tR\tofAccount\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x05R\x05limit\"9\n" +
+	"\x15RedeliverWebhookReply\x12 \n" +
+	"\vredelivered\x18\x01 \x01(\x05R\vredelivered2\xb9\b\n" +
 	"\x0eWebhookService\x12[\n" +
 	"\rCreateWebhook\x12%.orchestrator.v1.CreateWebhookRequest\x1a#.orchestrator.v1.CreateWebhookReply\x12W\n" +
 	"\n" +
@@ -1458,7 +1575,8 @@ const file_orchestrator_v1_webhook_proto_rawDesc = "" +
 	"\x13RotateWebhookSecret\x12+.orchestrator.v1.RotateWebhookSecretRequest\x1a).orchestrator.v1.RotateWebhookSecretReply\x12U\n" +
 	"\vTestWebhook\x12#.orchestrator.v1.TestWebhookRequest\x1a!.orchestrator.v1.TestWebhookReply\x12c\n" +
 	"\x0eListDeliveries\x12&.orchestrator.v1.ListDeliveriesRequest\x1a$.orchestrator.v1.ListDeliveriesReply\"\x03\x90\x02\x01\x12`\n" +
-	"\rReplayWebhook\x12%.orchestrator.v1.ReplayWebhookRequest\x1a#.orchestrator.v1.ReplayWebhookReply\"\x03\x90\x02\x02BFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
+	"\rReplayWebhook\x12%.orchestrator.v1.ReplayWebhookRequest\x1a#.orchestrator.v1.ReplayWebhookReply\"\x03\x90\x02\x02\x12i\n" +
+	"\x10RedeliverWebhook\x12(.orchestrator.v1.RedeliverWebhookRequest\x1a&.orchestrator.v1.RedeliverWebhookReply\"\x03\x90\x02\x02BFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
 
 var (
 	file_orchestrator_v1_webhook_proto_rawDescOnce sync.Once
@@ -1472,7 +1590,7 @@ func file_orchestrator_v1_webhook_proto_rawDescGZIP() []byte {
 	return file_orchestrator_v1_webhook_proto_rawDescData
 }
 
-var file_orchestrator_v1_webhook_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_orchestrator_v1_webhook_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_orchestrator_v1_webhook_proto_goTypes = []any{
 	(*WebhookSpec)(nil),                // 0: orchestrator.v1.WebhookSpec
 	(*Webhook)(nil),                    // 1: orchestrator.v1.Webhook
@@ -1498,21 +1616,23 @@ var file_orchestrator_v1_webhook_proto_goTypes = []any{
 	(*ListDeliveriesReply)(nil),        // 21: orchestrator.v1.ListDeliveriesReply
 	(*ReplayWebhookRequest)(nil),       // 22: orchestrator.v1.ReplayWebhookRequest
 	(*ReplayWebhookReply)(nil),         // 23: orchestrator.v1.ReplayWebhookReply
-	(*EventSelector)(nil),              // 24: orchestrator.v1.EventSelector
-	(*durationpb.Duration)(nil),        // 25: google.protobuf.Duration
-	(*ConsumerStatus)(nil),             // 26: orchestrator.v1.ConsumerStatus
-	(*timestamppb.Timestamp)(nil),      // 27: google.protobuf.Timestamp
-	(*ReplayPoint)(nil),                // 28: orchestrator.v1.ReplayPoint
+	(*RedeliverWebhookRequest)(nil),    // 24: orchestrator.v1.RedeliverWebhookRequest
+	(*RedeliverWebhookReply)(nil),      // 25: orchestrator.v1.RedeliverWebhookReply
+	(*EventSelector)(nil),              // 26: orchestrator.v1.EventSelector
+	(*durationpb.Duration)(nil),        // 27: google.protobuf.Duration
+	(*ConsumerStatus)(nil),             // 28: orchestrator.v1.ConsumerStatus
+	(*timestamppb.Timestamp)(nil),      // 29: google.protobuf.Timestamp
+	(*ReplayPoint)(nil),                // 30: orchestrator.v1.ReplayPoint
 }
 var file_orchestrator_v1_webhook_proto_depIdxs = []int32{
-	24, // 0: orchestrator.v1.WebhookSpec.select:type_name -> orchestrator.v1.EventSelector
-	25, // 1: orchestrator.v1.WebhookSpec.timeout:type_name -> google.protobuf.Duration
+	26, // 0: orchestrator.v1.WebhookSpec.select:type_name -> orchestrator.v1.EventSelector
+	27, // 1: orchestrator.v1.WebhookSpec.timeout:type_name -> google.protobuf.Duration
 	0,  // 2: orchestrator.v1.Webhook.spec:type_name -> orchestrator.v1.WebhookSpec
-	26, // 3: orchestrator.v1.Webhook.status:type_name -> orchestrator.v1.ConsumerStatus
-	27, // 4: orchestrator.v1.Webhook.create_time:type_name -> google.protobuf.Timestamp
+	28, // 3: orchestrator.v1.Webhook.status:type_name -> orchestrator.v1.ConsumerStatus
+	29, // 4: orchestrator.v1.Webhook.create_time:type_name -> google.protobuf.Timestamp
 	2,  // 5: orchestrator.v1.Webhook.keys:type_name -> orchestrator.v1.WebhookKey
-	27, // 6: orchestrator.v1.WebhookKey.create_time:type_name -> google.protobuf.Timestamp
-	27, // 7: orchestrator.v1.WebhookKey.expire_time:type_name -> google.protobuf.Timestamp
+	29, // 6: orchestrator.v1.WebhookKey.create_time:type_name -> google.protobuf.Timestamp
+	29, // 7: orchestrator.v1.WebhookKey.expire_time:type_name -> google.protobuf.Timestamp
 	0,  // 8: orchestrator.v1.CreateWebhookRequest.spec:type_name -> orchestrator.v1.WebhookSpec
 	1,  // 9: orchestrator.v1.CreateWebhookReply.webhook:type_name -> orchestrator.v1.Webhook
 	1,  // 10: orchestrator.v1.GetWebhookReply.webhook:type_name -> orchestrator.v1.Webhook
@@ -1520,13 +1640,13 @@ var file_orchestrator_v1_webhook_proto_depIdxs = []int32{
 	1,  // 12: orchestrator.v1.UpdateWebhookRequest.resource:type_name -> orchestrator.v1.Webhook
 	1,  // 13: orchestrator.v1.UpdateWebhookReply.webhook:type_name -> orchestrator.v1.Webhook
 	1,  // 14: orchestrator.v1.EnableWebhookReply.webhook:type_name -> orchestrator.v1.Webhook
-	25, // 15: orchestrator.v1.RotateWebhookSecretRequest.keep:type_name -> google.protobuf.Duration
+	27, // 15: orchestrator.v1.RotateWebhookSecretRequest.keep:type_name -> google.protobuf.Duration
 	1,  // 16: orchestrator.v1.RotateWebhookSecretReply.webhook:type_name -> orchestrator.v1.Webhook
 	19, // 17: orchestrator.v1.TestWebhookReply.attempt:type_name -> orchestrator.v1.DeliveryAttempt
-	27, // 18: orchestrator.v1.DeliveryAttempt.time:type_name -> google.protobuf.Timestamp
-	25, // 19: orchestrator.v1.DeliveryAttempt.took:type_name -> google.protobuf.Duration
+	29, // 18: orchestrator.v1.DeliveryAttempt.time:type_name -> google.protobuf.Timestamp
+	27, // 19: orchestrator.v1.DeliveryAttempt.took:type_name -> google.protobuf.Duration
 	19, // 20: orchestrator.v1.ListDeliveriesReply.attempts:type_name -> orchestrator.v1.DeliveryAttempt
-	28, // 21: orchestrator.v1.ReplayWebhookRequest.from:type_name -> orchestrator.v1.ReplayPoint
+	30, // 21: orchestrator.v1.ReplayWebhookRequest.from:type_name -> orchestrator.v1.ReplayPoint
 	3,  // 22: orchestrator.v1.WebhookService.CreateWebhook:input_type -> orchestrator.v1.CreateWebhookRequest
 	5,  // 23: orchestrator.v1.WebhookService.GetWebhook:input_type -> orchestrator.v1.GetWebhookRequest
 	7,  // 24: orchestrator.v1.WebhookService.ListWebhooks:input_type -> orchestrator.v1.ListWebhooksRequest
@@ -1537,18 +1657,20 @@ var file_orchestrator_v1_webhook_proto_depIdxs = []int32{
 	17, // 29: orchestrator.v1.WebhookService.TestWebhook:input_type -> orchestrator.v1.TestWebhookRequest
 	20, // 30: orchestrator.v1.WebhookService.ListDeliveries:input_type -> orchestrator.v1.ListDeliveriesRequest
 	22, // 31: orchestrator.v1.WebhookService.ReplayWebhook:input_type -> orchestrator.v1.ReplayWebhookRequest
-	4,  // 32: orchestrator.v1.WebhookService.CreateWebhook:output_type -> orchestrator.v1.CreateWebhookReply
-	6,  // 33: orchestrator.v1.WebhookService.GetWebhook:output_type -> orchestrator.v1.GetWebhookReply
-	8,  // 34: orchestrator.v1.WebhookService.ListWebhooks:output_type -> orchestrator.v1.ListWebhooksReply
-	10, // 35: orchestrator.v1.WebhookService.UpdateWebhook:output_type -> orchestrator.v1.UpdateWebhookReply
-	12, // 36: orchestrator.v1.WebhookService.DeleteWebhook:output_type -> orchestrator.v1.DeleteWebhookReply
-	14, // 37: orchestrator.v1.WebhookService.EnableWebhook:output_type -> orchestrator.v1.EnableWebhookReply
-	16, // 38: orchestrator.v1.WebhookService.RotateWebhookSecret:output_type -> orchestrator.v1.RotateWebhookSecretReply
-	18, // 39: orchestrator.v1.WebhookService.TestWebhook:output_type -> orchestrator.v1.TestWebhookReply
-	21, // 40: orchestrator.v1.WebhookService.ListDeliveries:output_type -> orchestrator.v1.ListDeliveriesReply
-	23, // 41: orchestrator.v1.WebhookService.ReplayWebhook:output_type -> orchestrator.v1.ReplayWebhookReply
-	32, // [32:42] is the sub-list for method output_type
-	22, // [22:32] is the sub-list for method input_type
+	24, // 32: orchestrator.v1.WebhookService.RedeliverWebhook:input_type -> orchestrator.v1.RedeliverWebhookRequest
+	4,  // 33: orchestrator.v1.WebhookService.CreateWebhook:output_type -> orchestrator.v1.CreateWebhookReply
+	6,  // 34: orchestrator.v1.WebhookService.GetWebhook:output_type -> orchestrator.v1.GetWebhookReply
+	8,  // 35: orchestrator.v1.WebhookService.ListWebhooks:output_type -> orchestrator.v1.ListWebhooksReply
+	10, // 36: orchestrator.v1.WebhookService.UpdateWebhook:output_type -> orchestrator.v1.UpdateWebhookReply
+	12, // 37: orchestrator.v1.WebhookService.DeleteWebhook:output_type -> orchestrator.v1.DeleteWebhookReply
+	14, // 38: orchestrator.v1.WebhookService.EnableWebhook:output_type -> orchestrator.v1.EnableWebhookReply
+	16, // 39: orchestrator.v1.WebhookService.RotateWebhookSecret:output_type -> orchestrator.v1.RotateWebhookSecretReply
+	18, // 40: orchestrator.v1.WebhookService.TestWebhook:output_type -> orchestrator.v1.TestWebhookReply
+	21, // 41: orchestrator.v1.WebhookService.ListDeliveries:output_type -> orchestrator.v1.ListDeliveriesReply
+	23, // 42: orchestrator.v1.WebhookService.ReplayWebhook:output_type -> orchestrator.v1.ReplayWebhookReply
+	25, // 43: orchestrator.v1.WebhookService.RedeliverWebhook:output_type -> orchestrator.v1.RedeliverWebhookReply
+	33, // [33:44] is the sub-list for method output_type
+	22, // [22:33] is the sub-list for method input_type
 	22, // [22:22] is the sub-list for extension type_name
 	22, // [22:22] is the sub-list for extension extendee
 	0,  // [0:22] is the sub-list for field type_name
@@ -1566,7 +1688,7 @@ func file_orchestrator_v1_webhook_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_orchestrator_v1_webhook_proto_rawDesc), len(file_orchestrator_v1_webhook_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

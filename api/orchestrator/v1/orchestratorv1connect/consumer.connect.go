@@ -69,6 +69,9 @@ const (
 	// ConsumerServiceListDeadLettersProcedure is the fully-qualified name of the ConsumerService's
 	// ListDeadLetters RPC.
 	ConsumerServiceListDeadLettersProcedure = "/orchestrator.v1.ConsumerService/ListDeadLetters"
+	// ConsumerServiceRedeliverDeadLettersProcedure is the fully-qualified name of the ConsumerService's
+	// RedeliverDeadLetters RPC.
+	ConsumerServiceRedeliverDeadLettersProcedure = "/orchestrator.v1.ConsumerService/RedeliverDeadLetters"
 )
 
 // ConsumerServiceClient is a client for the orchestrator.v1.ConsumerService service.
@@ -99,6 +102,11 @@ type ConsumerServiceClient interface {
 	ReplayConsumer(context.Context, *v1.ReplayConsumerRequest) (*v1.ReplayConsumerReply, error)
 	// ListDeadLetters reads the events that were given up after max_deliver deliveries.
 	ListDeadLetters(context.Context, *v1.ListDeadLettersRequest) (*v1.ListDeadLettersReply, error)
+	// RedeliverDeadLetters puts dead letters back. They come before what is left of their account, in
+	// their order and one at a time, but behind what was settled meanwhile. One that is settled is a dead
+	// letter no more; one that is given up again, or whose node goes away before, stays one.
+	// TOO_MANY_HELD (RESOURCE_EXHAUSTED) when max_in_flight leaves no room.
+	RedeliverDeadLetters(context.Context, *v1.RedeliverDeadLettersRequest) (*v1.RedeliverDeadLettersReply, error)
 }
 
 // NewConsumerServiceClient constructs a client for the orchestrator.v1.ConsumerService service. By
@@ -192,23 +200,31 @@ func NewConsumerServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		redeliverDeadLetters: connect.NewClient[v1.RedeliverDeadLettersRequest, v1.RedeliverDeadLettersReply](
+			httpClient,
+			baseURL+ConsumerServiceRedeliverDeadLettersProcedure,
+			connect.WithSchema(consumerServiceMethods.ByName("RedeliverDeadLetters")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // consumerServiceClient implements ConsumerServiceClient.
 type consumerServiceClient struct {
-	createConsumer  *connect.Client[v1.CreateConsumerRequest, v1.CreateConsumerReply]
-	getConsumer     *connect.Client[v1.GetConsumerRequest, v1.GetConsumerReply]
-	listConsumers   *connect.Client[v1.ListConsumersRequest, v1.ListConsumersReply]
-	updateConsumer  *connect.Client[v1.UpdateConsumerRequest, v1.UpdateConsumerReply]
-	deleteConsumer  *connect.Client[v1.DeleteConsumerRequest, v1.DeleteConsumerReply]
-	fetchEvents     *connect.Client[v1.FetchEventsRequest, v1.FetchEventsReply]
-	consumeEvents   *connect.Client[v1.ConsumeEventsRequest, v1.ConsumeEventsReply]
-	ackEvents       *connect.Client[v1.AckEventsRequest, v1.AckEventsReply]
-	nakEvents       *connect.Client[v1.NakEventsRequest, v1.NakEventsReply]
-	keepEvents      *connect.Client[v1.KeepEventsRequest, v1.KeepEventsReply]
-	replayConsumer  *connect.Client[v1.ReplayConsumerRequest, v1.ReplayConsumerReply]
-	listDeadLetters *connect.Client[v1.ListDeadLettersRequest, v1.ListDeadLettersReply]
+	createConsumer       *connect.Client[v1.CreateConsumerRequest, v1.CreateConsumerReply]
+	getConsumer          *connect.Client[v1.GetConsumerRequest, v1.GetConsumerReply]
+	listConsumers        *connect.Client[v1.ListConsumersRequest, v1.ListConsumersReply]
+	updateConsumer       *connect.Client[v1.UpdateConsumerRequest, v1.UpdateConsumerReply]
+	deleteConsumer       *connect.Client[v1.DeleteConsumerRequest, v1.DeleteConsumerReply]
+	fetchEvents          *connect.Client[v1.FetchEventsRequest, v1.FetchEventsReply]
+	consumeEvents        *connect.Client[v1.ConsumeEventsRequest, v1.ConsumeEventsReply]
+	ackEvents            *connect.Client[v1.AckEventsRequest, v1.AckEventsReply]
+	nakEvents            *connect.Client[v1.NakEventsRequest, v1.NakEventsReply]
+	keepEvents           *connect.Client[v1.KeepEventsRequest, v1.KeepEventsReply]
+	replayConsumer       *connect.Client[v1.ReplayConsumerRequest, v1.ReplayConsumerReply]
+	listDeadLetters      *connect.Client[v1.ListDeadLettersRequest, v1.ListDeadLettersReply]
+	redeliverDeadLetters *connect.Client[v1.RedeliverDeadLettersRequest, v1.RedeliverDeadLettersReply]
 }
 
 // CreateConsumer calls orchestrator.v1.ConsumerService.CreateConsumer.
@@ -315,6 +331,15 @@ func (c *consumerServiceClient) ListDeadLetters(ctx context.Context, req *v1.Lis
 	return nil, err
 }
 
+// RedeliverDeadLetters calls orchestrator.v1.ConsumerService.RedeliverDeadLetters.
+func (c *consumerServiceClient) RedeliverDeadLetters(ctx context.Context, req *v1.RedeliverDeadLettersRequest) (*v1.RedeliverDeadLettersReply, error) {
+	response, err := c.redeliverDeadLetters.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ConsumerServiceHandler is an implementation of the orchestrator.v1.ConsumerService service.
 type ConsumerServiceHandler interface {
 	// CreateConsumer adds a consumer. CONSUMER_EXISTS (ALREADY_EXISTS) when the name is taken.
@@ -343,6 +368,11 @@ type ConsumerServiceHandler interface {
 	ReplayConsumer(context.Context, *v1.ReplayConsumerRequest) (*v1.ReplayConsumerReply, error)
 	// ListDeadLetters reads the events that were given up after max_deliver deliveries.
 	ListDeadLetters(context.Context, *v1.ListDeadLettersRequest) (*v1.ListDeadLettersReply, error)
+	// RedeliverDeadLetters puts dead letters back. They come before what is left of their account, in
+	// their order and one at a time, but behind what was settled meanwhile. One that is settled is a dead
+	// letter no more; one that is given up again, or whose node goes away before, stays one.
+	// TOO_MANY_HELD (RESOURCE_EXHAUSTED) when max_in_flight leaves no room.
+	RedeliverDeadLetters(context.Context, *v1.RedeliverDeadLettersRequest) (*v1.RedeliverDeadLettersReply, error)
 }
 
 // NewConsumerServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -432,6 +462,13 @@ func NewConsumerServiceHandler(svc ConsumerServiceHandler, opts ...connect.Handl
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	consumerServiceRedeliverDeadLettersHandler := connect.NewUnaryHandlerSimple(
+		ConsumerServiceRedeliverDeadLettersProcedure,
+		svc.RedeliverDeadLetters,
+		connect.WithSchema(consumerServiceMethods.ByName("RedeliverDeadLetters")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/orchestrator.v1.ConsumerService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ConsumerServiceCreateConsumerProcedure:
@@ -458,6 +495,8 @@ func NewConsumerServiceHandler(svc ConsumerServiceHandler, opts ...connect.Handl
 			consumerServiceReplayConsumerHandler.ServeHTTP(w, r)
 		case ConsumerServiceListDeadLettersProcedure:
 			consumerServiceListDeadLettersHandler.ServeHTTP(w, r)
+		case ConsumerServiceRedeliverDeadLettersProcedure:
+			consumerServiceRedeliverDeadLettersHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -513,4 +552,8 @@ func (UnimplementedConsumerServiceHandler) ReplayConsumer(context.Context, *v1.R
 
 func (UnimplementedConsumerServiceHandler) ListDeadLetters(context.Context, *v1.ListDeadLettersRequest) (*v1.ListDeadLettersReply, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.ConsumerService.ListDeadLetters is not implemented"))
+}
+
+func (UnimplementedConsumerServiceHandler) RedeliverDeadLetters(context.Context, *v1.RedeliverDeadLettersRequest) (*v1.RedeliverDeadLettersReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.ConsumerService.RedeliverDeadLetters is not implemented"))
 }

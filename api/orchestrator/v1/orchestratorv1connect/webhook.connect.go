@@ -63,6 +63,9 @@ const (
 	// WebhookServiceReplayWebhookProcedure is the fully-qualified name of the WebhookService's
 	// ReplayWebhook RPC.
 	WebhookServiceReplayWebhookProcedure = "/orchestrator.v1.WebhookService/ReplayWebhook"
+	// WebhookServiceRedeliverWebhookProcedure is the fully-qualified name of the WebhookService's
+	// RedeliverWebhook RPC.
+	WebhookServiceRedeliverWebhookProcedure = "/orchestrator.v1.WebhookService/RedeliverWebhook"
 )
 
 // WebhookServiceClient is a client for the orchestrator.v1.WebhookService service.
@@ -91,6 +94,8 @@ type WebhookServiceClient interface {
 	ListDeliveries(context.Context, *v1.ListDeliveriesRequest) (*v1.ListDeliveriesReply, error)
 	// ReplayWebhook moves the place: events from there on are posted, whatever was delivered.
 	ReplayWebhook(context.Context, *v1.ReplayWebhookRequest) (*v1.ReplayWebhookReply, error)
+	// RedeliverWebhook posts dead letters again, by the rules of RedeliverDeadLetters.
+	RedeliverWebhook(context.Context, *v1.RedeliverWebhookRequest) (*v1.RedeliverWebhookReply, error)
 }
 
 // NewWebhookServiceClient constructs a client for the orchestrator.v1.WebhookService service. By
@@ -169,6 +174,13 @@ func NewWebhookServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
+		redeliverWebhook: connect.NewClient[v1.RedeliverWebhookRequest, v1.RedeliverWebhookReply](
+			httpClient,
+			baseURL+WebhookServiceRedeliverWebhookProcedure,
+			connect.WithSchema(webhookServiceMethods.ByName("RedeliverWebhook")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -184,6 +196,7 @@ type webhookServiceClient struct {
 	testWebhook         *connect.Client[v1.TestWebhookRequest, v1.TestWebhookReply]
 	listDeliveries      *connect.Client[v1.ListDeliveriesRequest, v1.ListDeliveriesReply]
 	replayWebhook       *connect.Client[v1.ReplayWebhookRequest, v1.ReplayWebhookReply]
+	redeliverWebhook    *connect.Client[v1.RedeliverWebhookRequest, v1.RedeliverWebhookReply]
 }
 
 // CreateWebhook calls orchestrator.v1.WebhookService.CreateWebhook.
@@ -276,6 +289,15 @@ func (c *webhookServiceClient) ReplayWebhook(ctx context.Context, req *v1.Replay
 	return nil, err
 }
 
+// RedeliverWebhook calls orchestrator.v1.WebhookService.RedeliverWebhook.
+func (c *webhookServiceClient) RedeliverWebhook(ctx context.Context, req *v1.RedeliverWebhookRequest) (*v1.RedeliverWebhookReply, error) {
+	response, err := c.redeliverWebhook.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // WebhookServiceHandler is an implementation of the orchestrator.v1.WebhookService service.
 type WebhookServiceHandler interface {
 	// CreateWebhook adds a webhook. The reply holds its secret, which is not shown again.
@@ -302,6 +324,8 @@ type WebhookServiceHandler interface {
 	ListDeliveries(context.Context, *v1.ListDeliveriesRequest) (*v1.ListDeliveriesReply, error)
 	// ReplayWebhook moves the place: events from there on are posted, whatever was delivered.
 	ReplayWebhook(context.Context, *v1.ReplayWebhookRequest) (*v1.ReplayWebhookReply, error)
+	// RedeliverWebhook posts dead letters again, by the rules of RedeliverDeadLetters.
+	RedeliverWebhook(context.Context, *v1.RedeliverWebhookRequest) (*v1.RedeliverWebhookReply, error)
 }
 
 // NewWebhookServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -376,6 +400,13 @@ func NewWebhookServiceHandler(svc WebhookServiceHandler, opts ...connect.Handler
 		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
+	webhookServiceRedeliverWebhookHandler := connect.NewUnaryHandlerSimple(
+		WebhookServiceRedeliverWebhookProcedure,
+		svc.RedeliverWebhook,
+		connect.WithSchema(webhookServiceMethods.ByName("RedeliverWebhook")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/orchestrator.v1.WebhookService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case WebhookServiceCreateWebhookProcedure:
@@ -398,6 +429,8 @@ func NewWebhookServiceHandler(svc WebhookServiceHandler, opts ...connect.Handler
 			webhookServiceListDeliveriesHandler.ServeHTTP(w, r)
 		case WebhookServiceReplayWebhookProcedure:
 			webhookServiceReplayWebhookHandler.ServeHTTP(w, r)
+		case WebhookServiceRedeliverWebhookProcedure:
+			webhookServiceRedeliverWebhookHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -445,4 +478,8 @@ func (UnimplementedWebhookServiceHandler) ListDeliveries(context.Context, *v1.Li
 
 func (UnimplementedWebhookServiceHandler) ReplayWebhook(context.Context, *v1.ReplayWebhookRequest) (*v1.ReplayWebhookReply, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.WebhookService.ReplayWebhook is not implemented"))
+}
+
+func (UnimplementedWebhookServiceHandler) RedeliverWebhook(context.Context, *v1.RedeliverWebhookRequest) (*v1.RedeliverWebhookReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.WebhookService.RedeliverWebhook is not implemented"))
 }
