@@ -59,8 +59,8 @@ const (
 )
 
 // Gap is the payload of a gap event: updates of Box after From up to To will not come.
-// To is 0 where the server did not say. With BoxDate it is the time between two states, from which updates
-// of channels that are not known here may be missing.
+// To is 0 where the server did not say. With BoxDate it is the time between two states: channels that are
+// not known here begin with what comes next of them, and what came before may be missing.
 type Gap struct {
 	Box      Box
 	From, To int

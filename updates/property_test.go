@@ -74,7 +74,7 @@ func (w *world) start() {
 
 // losePower takes the last records from the log, which were not synced yet, and starts anew.
 func (w *world) losePower(records int) {
-	w.first = min(w.first, w.firstContact())
+	w.first = min(w.first, w.contact(w.log))
 	w.log = w.log[:max(0, len(w.log)-records)]
 	w.tracef("power loss: %d records", records)
 	w.start()
@@ -325,8 +325,8 @@ func (w *world) check() error {
 	ids := map[string]bool{}
 	last := map[updates.Box]int{}
 	var gaps []updates.Gap
-	first := min(w.first, w.firstContact())
-	for _, r := range w.log {
+	first := min(w.first, w.contact(w.log))
+	for i, r := range w.log {
 		if r.event.ID == "" {
 			continue
 		}
@@ -336,6 +336,9 @@ func (w *world) check() error {
 		ids[r.event.ID] = true
 		switch p := r.event.Payload.(type) {
 		case updates.Gap:
+			if p.Box.Kind == updates.BoxDate { // an unknown channel begins anew after it, wherever it is
+				p.To = w.contact(w.log[i:])
+			}
 			gaps = append(gaps, p)
 		case fact:
 			late := p.box.Channel == unknown // may start anywhere, any number of times
@@ -362,9 +365,9 @@ func (w *world) check() error {
 	return nil
 }
 
-// firstContact is the pts of the first event of the unknown channel.
-func (w *world) firstContact() int {
-	for _, r := range w.log {
+// contact is the pts of the first event of the unknown channel in a part of the log.
+func (w *world) contact(log []record) int {
+	for _, r := range log {
 		f, ok := r.event.Payload.(fact)
 		if !ok || f.box.Channel != unknown {
 			continue
@@ -388,7 +391,7 @@ func reset(gaps []updates.Gap, box updates.Box) bool {
 func covered(gaps []updates.Gap, box updates.Box, e entry) bool {
 	return slices.ContainsFunc(gaps, func(g updates.Gap) bool {
 		if g.Box.Kind == updates.BoxDate {
-			return box.Channel == unknown && e.date <= g.To
+			return box.Channel == unknown && e.date >= g.From && e.pts < g.To
 		}
 		return g.Box == box && e.pts > g.From && (e.pts-e.count < g.To || g.To == 0 || g.Box.Kind == updates.BoxChannel && g.Reason != updates.GapTooLong)
 	})
