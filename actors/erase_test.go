@@ -298,3 +298,18 @@ func TestRestrictionsOutliveTheProcess(t *testing.T) {
 	r.stored(t, "ann", func(rec *sessionstore.Record) bool { return rec.Restriction == (sessionstore.Restriction{}) })
 	r.compare(t, "bob")
 }
+
+// TestSignOutWithTemporaryKeys: the permanent key is destroyed, which nothing else was sent under.
+func TestSignOutWithTemporaryKeys(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 326})
+	ann := r.person(t, "ann", 2, func(g *Grant) { g.Desired.PFS = true })
+	if ok, _, err := telegram.LogOut(bounded(t), ann); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if gone, err := ann.Erase(bounded(t), true); err != nil || gone != (telegram.Erasure{KeysDestroyed: 1}) {
+		t.Errorf("got %+v, %v; want one destroyed key", gone, err)
+	}
+	r.status(t, "ann", fleet.StateLoggedOut)
+	r.nothingLeft(t, "ann")
+}
