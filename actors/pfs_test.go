@@ -137,33 +137,109 @@ func TestPFSRenewalLosesNoCall(t *testing.T) {
 	})
 }
 
-// TestPFSKeyExpiresUnderRunningCalls: the server's clock is ahead, so it ends the temporary keys while
-// calls run and nobody expects it. None is lost, none executed twice.
+// TestPFSKeyExpiresUnderRunningCalls: temporary keys end while calls run and nobody expects it: the
+// server forgets them, or ends them in time, and it is our clock that has gone wrong. No call is lost, none
+// executed twice.
 func TestPFSKeyExpiresUnderRunningCalls(t *testing.T) {
-	bubbleWith(t, simulator.Config{Seed: 402}, func(d *Deps) { d.TempKeyLife = 16 * time.Minute }, func(t *testing.T, r *rig) {
-		r.secret(t)
-		before, made := r.record(t, "ann"), r.exchanges()
+	for name, expires := range map[string]bool{"forgotten": false, "expired": true} {
+		t.Run(name, func(t *testing.T) {
+			var off time.Duration // read and written by turns: the bubble is at rest when it changes
+			change := func(d *Deps) {
+				d.TempKeyLife = 16 * time.Minute
+				d.Now = func() time.Time { return time.Now().Add(off) }
+			}
+			bubbleWith(t, simulator.Config{Seed: 402}, change, func(t *testing.T, r *rig) {
+				r.secret(t)
+				settled(t)
+				before, made := r.record(t, "ann"), r.exchanges()
+				if expires {
+					off = -8 * time.Minute
+					time.Sleep(16*time.Minute - 20*time.Second)
+				}
+				r.sim.Faults().SetRPCHook(func(c *mtserver.Call) (int, string) {
+					if c.Constructor() == tg.MessagesSendMessageRequestTypeID {
+						time.Sleep(time.Second)
+					}
+					return 0, ""
+				})
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					r.chatter(t, 40)
+				}()
+				time.Sleep(10 * time.Second)
+				if n := r.exchanges() - made; n != 0 {
+					t.Errorf("%d keys were made before", n)
+				}
+				if !expires {
+					r.sim.Server().DropTempKey(r.key(t, "ann"))
+					r.sim.Server().DropTempKey(r.key(t, "bob"))
+				}
+				<-done
+				r.sim.Faults().SetRPCHook(nil)
+				r.verify(t)
+				r.sameLogin(t, "ann", before)
+				if n := r.exchanges() - made; n != 2 {
+					t.Errorf("%d keys were made, want another temporary one for each account", n)
+				}
+			})
+		})
+	}
+}
+
+// TestPFSRenewalDoesNotWaitForEver: a call that runs on and on may be repeated under the next key.
+func TestPFSRenewalDoesNotWaitForEver(t *testing.T) {
+	change := func(d *Deps) { d.TempKeyLife, d.Watch.Quiet = 64*time.Minute, 24*time.Hour }
+	bubbleWith(t, simulator.Config{Seed: 412}, change, func(t *testing.T, r *rig) {
+		ann := r.person(t, "ann", 2, withPFS)
+		made := r.exchanges()
+		var runs atomic.Int64
 		r.sim.Faults().SetRPCHook(func(c *mtserver.Call) (int, string) {
-			if c.Constructor() == tg.MessagesSendMessageRequestTypeID {
-				time.Sleep(time.Second)
+			if c.Constructor() == tg.AccountUpdateStatusRequestTypeID && runs.Add(1) == 1 {
+				time.Sleep(time.Hour)
 			}
 			return 0, ""
 		})
-		done := make(chan struct{})
+		time.Sleep(50 * time.Minute)
+		answered := make(chan error, 1)
 		go func() {
-			defer close(done)
-			r.chatter(t, 40)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+			defer cancel()
+			var ok tg.BoolBox
+			answered <- ann.Invoke(ctx, &tg.AccountUpdateStatusRequest{}, &ok)
 		}()
-		time.Sleep(10 * time.Second)
-		for _, id := range []fleet.AccountID{"ann", "bob"} {
-			r.sim.Server().DropTempKey(r.key(t, id))
+		time.Sleep(9 * time.Minute)
+		if n := r.exchanges() - made; n != 0 {
+			t.Errorf("%d keys were made, although a call runs and there is time", n)
 		}
-		<-done
-		r.sim.Faults().SetRPCHook(nil)
-		r.verify(t)
-		r.sameLogin(t, "ann", before)
-		if n := r.exchanges() - made; n != 2 {
-			t.Errorf("%d keys were made, want another temporary one for each account", n)
+		time.Sleep(4 * time.Minute)
+		if n := r.exchanges() - made; n != 1 {
+			t.Errorf("%d keys were made by the end of the key, want one", n)
+		}
+		if err := <-answered; err != nil || runs.Load() != 2 {
+			t.Errorf("the long call: %v after %d runs, want the answer to the second one", err, runs.Load())
+		}
+	})
+}
+
+// TestPFSSideConnectionEndsWithItsKey: one that is needed again is made again.
+func TestPFSSideConnectionEndsWithItsKey(t *testing.T) {
+	bubbleWith(t, simulator.Config{Seed: 413}, func(d *Deps) { d.TempKeyLife = 64 * time.Minute }, func(t *testing.T, r *rig) {
+		ann := r.person(t, "ann", 2, withPFS)
+		for range 3 {
+			if got, err := nearestOn(t, ann, 3); err != nil || got != 3 {
+				t.Fatalf("answered by DC %d, %v", got, err)
+			}
+			if n := r.fleet.Sockets(); n != 2 {
+				t.Errorf("%d sockets, want two", n)
+			}
+			time.Sleep(60 * time.Minute)
+			if n := r.fleet.Sockets(); n != 1 {
+				t.Errorf("%d sockets at the end of the key, want one", n)
+			}
+		}
+		if rec := r.record(t, "ann"); len(rec.Keys) != 2 {
+			t.Errorf("stored %v", rec)
 		}
 	})
 }
@@ -262,12 +338,15 @@ func TestPFSSideConnections(t *testing.T) {
 func TestPFSSignOut(t *testing.T) {
 	bubble(t, simulator.Config{Seed: 411}, func(t *testing.T, r *rig) {
 		ann, _ := r.secret(t)
-		old := r.record(t, "ann").Keys[2].Key
+		old, keys := r.record(t, "ann").Keys[2].Key, r.sim.Server().Stats().Keys
 		if ok, _, err := telegram.LogOut(bounded(t), ann); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
-		if gone, err := ann.Erase(bounded(t), true); err != nil || gone != (telegram.Erasure{KeysDestroyed: 1}) {
-			t.Errorf("got %+v, %v; want one destroyed key", gone, err)
+		if gone, err := ann.Erase(bounded(t), true); err != nil || gone.KeysLeft != 0 {
+			t.Errorf("got %+v, %v; want no key left", gone, err)
+		}
+		if n := r.sim.Server().Stats().Keys; n >= keys {
+			t.Errorf("the server knows %d keys, before the sign-out %d", n, keys)
 		}
 		if sent, err := telegram.RequestCode(bounded(t), ann, "+15550001"); err != nil || sent.User == nil { // by its future_auth_token
 			t.Errorf("the next login gave %+v, %v", sent, err)
