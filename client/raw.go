@@ -10,11 +10,18 @@ import (
 // InvokeOption changes how a raw call is made.
 type InvokeOption func(*invocation)
 
-type invocation struct{ repeat repetition }
+type invocation struct {
+	repeat repetition
+	dc     int32
+}
 
 // Repeatable says that repeating the call does no harm, so that it is tried again when its answer
 // is lost.
 func Repeatable() InvokeOption { return func(i *invocation) { i.repeat = repeatable } }
+
+// OnDC calls at another DC than the account's home, by a connection of its own: the login is taken
+// there (auth.exportAuthorization), but for CDN DCs, which have none. Reason DC_UNKNOWN.
+func OnDC(dc int) InvokeOption { return func(i *invocation) { i.dc = int32(dc) } }
 
 // InvokeJSON calls any method of the TL schema by JSON, which the node checks against the schema:
 //
@@ -45,6 +52,7 @@ func (a *Account) invoke(ctx context.Context, req *v1.InvokeRequest, opts []Invo
 	for _, opt := range opts {
 		opt(&i)
 	}
+	req.Dc = i.dc
 	return call(ctx, a.client, i.repeat, func(n *node) func(context.Context, *v1.InvokeRequest) (*v1.InvokeReply, error) {
 		return n.raw.Invoke
 	}, req)

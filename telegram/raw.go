@@ -16,14 +16,14 @@ var wrappers = map[string]bool{
 }
 
 // InvokeJSON calls a method that is given as JSON and returns its answer as JSON, both checked
-// against the schema (see rawjson).
-func InvokeJSON(ctx context.Context, env Env, call []byte) ([]byte, error) {
+// against the schema (see rawjson). dc 0 is the account's home.
+func InvokeJSON(ctx context.Context, env Env, dc int, call []byte) ([]byte, error) {
 	req, err := rawjson.ParseCall(call)
 	if err != nil {
 		return nil, fleet.Errorf(fleet.CodeInvalidArgument, "CALL_INVALID", "json: %w", err).
 			WithRemedy(`write {"_":"messages.getHistory",...} with the names of the schema`)
 	}
-	answer, err := raw(ctx, env, req)
+	answer, err := raw(ctx, env, dc, req)
 	if err != nil {
 		return nil, err
 	}
@@ -35,30 +35,31 @@ func InvokeJSON(ctx context.Context, env Env, call []byte) ([]byte, error) {
 	return text, nil
 }
 
-// InvokeTL calls a method that is given as TL bytes and returns its answer as TL bytes.
-func InvokeTL(ctx context.Context, env Env, call []byte) ([]byte, error) {
+// InvokeTL calls a method that is given as TL bytes and returns its answer as TL bytes. dc 0 is
+// the account's home.
+func InvokeTL(ctx context.Context, env Env, dc int, call []byte) ([]byte, error) {
 	req := rawjson.Bytes(call)
 	if err := req.Check(); err != nil {
 		return nil, fleet.Errorf(fleet.CodeInvalidArgument, "CALL_INVALID", "%w", err).
 			WithRemedy("give one serialized method of the schema")
 	}
-	answer, err := raw(ctx, env, req)
+	answer, err := raw(ctx, env, dc, req)
 	if err != nil {
 		return nil, err
 	}
 	return answer.TL, nil
 }
 
-func raw(ctx context.Context, env Env, req request) (*rawjson.Answer, error) {
+func raw(ctx context.Context, env Env, dc int, req request) (*rawjson.Answer, error) {
 	if wrappers[req.TypeName()] {
 		return nil, fleet.Errorf(fleet.CodeInvalidArgument, "CALL_INVALID", "%s: is added by the connection itself", req.TypeName()).
 			WithRemedy("call the inner method")
 	}
 	answer := rawjson.NewAnswer(req)
-	if err := invoke(ctx, env, req, answer); err != nil {
-		return nil, err
+	if dc == 0 {
+		return answer, invoke(ctx, env, req, answer)
 	}
-	return answer, nil
+	return answer, TypedError(req.TypeName(), env.InvokeOn(ctx, dc, req, answer))
 }
 
 var _ bin.Decoder = (*rawjson.Answer)(nil)

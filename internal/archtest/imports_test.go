@@ -12,26 +12,28 @@ type wall struct {
 	deny  []string // import path prefixes; "ours:" marks a room of this module
 	allow []string // exceptions to deny
 	why   string
+	but   []string // rooms below it that have a wall of their own
 }
 
 var walls = []wall{
-	{"fleet", false, []string{"ours:", "github.com/", "go.", "golang.org/"}, nil, "fleet is vocabulary: values, standard library only"},
-	{"mtproto", false, []string{"ours:"}, []string{"ours:mtproto", "ours:fleet"}, "the protocol core stands alone"},
-	{"mtproto", false, []string{"github.com/gotd/td/tg", "github.com/gotd/td/telegram", "github.com/gotd/td/mtproto"}, nil, "the protocol core is free of the schema, so that its tests stay fast"},
-	{"updates", false, []string{"ours:", "github.com/gotd"}, []string{"ours:fleet"}, "updates is pure and never imports gotd"},
-	{"client", false, []string{"github.com/gotd", "ours:"}, []string{"ours:api", "ours:fleet", "ours:client"}, "the SDK is free of gotd"},
-	{"cluster", false, []string{"ours:sessionstore", "ours:eventlog", "ours:actors", "ours:mtproto"}, nil, "stores and cluster do not know each other"},
-	{"sessionstore", false, []string{"ours:cluster", "ours:eventlog", "ours:actors", "ours:mtproto"}, nil, "stores and cluster do not know each other"},
-	{"eventlog", false, []string{"ours:cluster", "ours:sessionstore", "ours:actors", "ours:mtproto"}, nil, "stores and cluster do not know each other"},
-	{"control", false, []string{"ours:actors", "ours:cluster", "ours:eventlog", "ours:simulator"}, nil, "control declares what it needs; internal/node joins"},
-	{"control/webhooks", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:internal/backoff", "ours:control/webhooks"}, "posting knows neither the log nor the API: its source and its rules are given to it"},
-	{"control/consuming", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:control/convert", "ours:control/methods", "ours:control/consuming"}, "methods convert and check; others do"},
-	{"control/convert", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:telegram", "ours:updates", "ours:control/convert"}, "conversions know values only"},
-	{"internal/chatcli", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:client", "ours:internal"}, "commands call the API as anybody else"},
-	{"internal/eventcli", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:client", "ours:internal"}, "commands call the API as anybody else"},
-	{"telegram", false, []string{"ours:api", "ours:actors", "ours:control", "ours:cluster", "ours:eventlog"}, nil, "telegram is methods over Env"},
-	{"simulator", false, []string{"ours:mtproto", "ours:updates", "ours:telegram", "ours:actors"}, nil, "client and judge must not share a misreading"},
-	{"api", false, []string{"ours:"}, []string{"ours:api"}, "the contract stands alone"},
+	{"fleet", false, []string{"ours:", "github.com/", "go.", "golang.org/"}, nil, "fleet is vocabulary: values, standard library only", nil},
+	{"mtproto", false, []string{"ours:"}, []string{"ours:mtproto", "ours:fleet"}, "the protocol core stands alone", nil},
+	{"mtproto", false, []string{"github.com/gotd/td/tg", "github.com/gotd/td/telegram", "github.com/gotd/td/mtproto"}, nil, "the protocol core is free of the schema, so that its tests stay fast", nil},
+	{"updates", false, []string{"ours:", "github.com/gotd"}, []string{"ours:fleet"}, "updates is pure and never imports gotd", nil},
+	{"client", false, []string{"github.com/gotd", "ours:"}, []string{"ours:api", "ours:fleet", "ours:client"}, "the SDK is free of gotd", []string{"client/tgraw"}},
+	{"client/tgraw", false, []string{"ours:"}, []string{"ours:client"}, "it is gotd's types over the SDK", nil},
+	{"cluster", false, []string{"ours:sessionstore", "ours:eventlog", "ours:actors", "ours:mtproto"}, nil, "stores and cluster do not know each other", nil},
+	{"sessionstore", false, []string{"ours:cluster", "ours:eventlog", "ours:actors", "ours:mtproto"}, nil, "stores and cluster do not know each other", nil},
+	{"eventlog", false, []string{"ours:cluster", "ours:sessionstore", "ours:actors", "ours:mtproto"}, nil, "stores and cluster do not know each other", nil},
+	{"control", false, []string{"ours:actors", "ours:cluster", "ours:eventlog", "ours:simulator"}, nil, "control declares what it needs; internal/node joins", nil},
+	{"control/webhooks", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:internal/backoff", "ours:control/webhooks"}, "posting knows neither the log nor the API: its source and its rules are given to it", nil},
+	{"control/consuming", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:control/convert", "ours:control/methods", "ours:control/consuming"}, "methods convert and check; others do", nil},
+	{"control/convert", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:telegram", "ours:updates", "ours:control/convert"}, "conversions know values only", nil},
+	{"internal/chatcli", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:client", "ours:internal", "ours:telegram/rawjson"}, "commands call the API as anybody else", nil},
+	{"internal/eventcli", false, []string{"ours:"}, []string{"ours:api", "ours:fleet", "ours:client", "ours:internal"}, "commands call the API as anybody else", nil},
+	{"telegram", false, []string{"ours:api", "ours:actors", "ours:control", "ours:cluster", "ours:eventlog"}, nil, "telegram is methods over Env", nil},
+	{"simulator", false, []string{"ours:mtproto", "ours:updates", "ours:telegram", "ours:actors"}, nil, "client and judge must not share a misreading", nil},
+	{"api", false, []string{"ours:"}, []string{"ours:api"}, "the contract stands alone", nil},
 }
 
 // only says which rooms alone may import a library.
@@ -52,7 +54,7 @@ func TestImportsPointTheRightWay(t *testing.T) {
 	}
 	for _, f := range files {
 		for _, w := range walls {
-			if !under(f.dir, w.room) || f.test && !w.tests {
+			if !under(f.dir, w.room) || inAny(f.dir, w.but) || f.test && !w.tests {
 				continue
 			}
 			for _, imp := range f.imports {

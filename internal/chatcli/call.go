@@ -11,11 +11,12 @@ import (
 )
 
 func newCall(g *cli) *cobra.Command {
+	var dc int
 	cmd := &cobra.Command{
 		Use:   "call ACCOUNT METHOD [JSON]",
 		Short: "Call any method of the Telegram schema",
 		Long: `Call any method of the Telegram schema. JSON is checked against the schema: unknown
-fields, wrong types and missing fields are named. The answer is JSON.`,
+fields, wrong types and missing fields are named; see orchestrator schema. The answer is JSON.`,
 		Example: `  orchestrator call support-1 help.getNearestDc
   orchestrator call support-1 users.getUsers '{"id":[{"_":"inputUserSelf"}]}'`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -33,13 +34,14 @@ fields, wrong types and missing fields are named. The answer is JSON.`,
 			if err != nil {
 				return err
 			}
-			answer, err := a.InvokeJSON(cmd.Context(), json.RawMessage(request))
+			answer, err := a.InvokeJSON(cmd.Context(), json.RawMessage(request), client.OnDC(dc))
 			if err != nil {
 				return err
 			}
 			return g.PrintJSON(cmd.OutOrStdout(), answer)
 		}),
 	}
+	cmd.Flags().IntVar(&dc, "dc", 0, "DC to call at, by a connection of its own; 0 = the account's home")
 	return fleetcli.TakesRequestID(cmd)
 }
 

@@ -33,7 +33,12 @@ type InvokeRequest struct {
 	//
 	//	*InvokeRequest_Json
 	//	*InvokeRequest_Tl
-	Request       isInvokeRequest_Request `protobuf_oneof:"request"`
+	Request isInvokeRequest_Request `protobuf_oneof:"request"`
+	// The DC to call: 0 = the account's home. At another one a connection of its own is made, and the
+	// account's login taken there (auth.exportAuthorization, auth.importAuthorization); at a CDN DC one
+	// by the CDN's own keys and without login. The home stays where it is. Reason DC_UNKNOWN for one
+	// that Telegram has not.
+	Dc            int32 `protobuf:"varint,4,opt,name=dc,proto3" json:"dc,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -98,6 +103,13 @@ func (x *InvokeRequest) GetTl() []byte {
 		}
 	}
 	return nil
+}
+
+func (x *InvokeRequest) GetDc() int32 {
+	if x != nil {
+		return x.Dc
+	}
+	return 0
 }
 
 type isInvokeRequest_Request interface {
@@ -211,11 +223,12 @@ var File_orchestrator_v1_raw_proto protoreflect.FileDescriptor
 
 const file_orchestrator_v1_raw_proto_rawDesc = "" +
 	"\n" +
-	"\x19orchestrator/v1/raw.proto\x12\x0forchestrator.v1\"\\\n" +
+	"\x19orchestrator/v1/raw.proto\x12\x0forchestrator.v1\"l\n" +
 	"\rInvokeRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x14\n" +
 	"\x04json\x18\x02 \x01(\tH\x00R\x04json\x12\x10\n" +
-	"\x02tl\x18\x03 \x01(\fH\x00R\x02tlB\t\n" +
+	"\x02tl\x18\x03 \x01(\fH\x00R\x02tl\x12\x0e\n" +
+	"\x02dc\x18\x04 \x01(\x05R\x02dcB\t\n" +
 	"\arequest\">\n" +
 	"\vInvokeReply\x12\x14\n" +
 	"\x04json\x18\x01 \x01(\tH\x00R\x04json\x12\x10\n" +

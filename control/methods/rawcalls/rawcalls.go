@@ -34,15 +34,19 @@ func All() []methods.Method {
 }
 
 func invoke(ctx context.Context, env telegram.Env, req *v1.InvokeRequest) (*v1.InvokeReply, error) {
+	dc := int(req.GetDc())
+	if dc < 0 {
+		return nil, convert.Invalid("dc", "use 0 for the account's home", "must not be negative (got %d)", dc)
+	}
 	switch r := req.GetRequest().(type) {
 	case *v1.InvokeRequest_Json:
-		answer, err := telegram.InvokeJSON(ctx, env, []byte(r.Json))
+		answer, err := telegram.InvokeJSON(ctx, env, dc, []byte(r.Json))
 		if err != nil {
 			return nil, doneBefore(ctx, err)
 		}
 		return &v1.InvokeReply{Reply: &v1.InvokeReply_Json{Json: string(answer)}}, nil
 	case *v1.InvokeRequest_Tl:
-		answer, err := telegram.InvokeTL(ctx, env, r.Tl)
+		answer, err := telegram.InvokeTL(ctx, env, dc, r.Tl)
 		if err != nil {
 			return nil, doneBefore(ctx, err)
 		}

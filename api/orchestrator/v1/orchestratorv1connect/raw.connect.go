@@ -40,7 +40,7 @@ const (
 // RawServiceClient is a client for the orchestrator.v1.RawService service.
 type RawServiceClient interface {
 	// Invoke calls one method and returns its answer in the form of the request: JSON for JSON,
-	// bytes for bytes.
+	// bytes for bytes. It may be called at another DC than the account's home.
 	Invoke(context.Context, *v1.InvokeRequest) (*v1.InvokeReply, error)
 }
 
@@ -81,7 +81,7 @@ func (c *rawServiceClient) Invoke(ctx context.Context, req *v1.InvokeRequest) (*
 // RawServiceHandler is an implementation of the orchestrator.v1.RawService service.
 type RawServiceHandler interface {
 	// Invoke calls one method and returns its answer in the form of the request: JSON for JSON,
-	// bytes for bytes.
+	// bytes for bytes. It may be called at another DC than the account's home.
 	Invoke(context.Context, *v1.InvokeRequest) (*v1.InvokeReply, error)
 }
 
