@@ -15,7 +15,6 @@ import (
 	"github.com/telefleet/orchestrator/internal/floodwait"
 	"github.com/telefleet/orchestrator/internal/standing"
 	"github.com/telefleet/orchestrator/telegram"
-	"github.com/telefleet/orchestrator/telegram/dcs"
 )
 
 // admit takes a new call, unless everything is being closed.
@@ -76,14 +75,12 @@ func (a *account) invoke(ctx actor.Context, c *connection.Call) {
 	a.queue = append(a.queue, c)
 }
 
-// onSide reports whether a call belongs on a side connection. A home DC has only one socket,
-// also while it is being left: calls wait for its end.
+// onSide reports whether a call belongs on a side connection. A home DC has only one socket, for
+// files too (docs/adr/0032), also while it is being left: calls wait for its end.
 func (a *account) onSide(c *connection.Call) bool {
 	switch {
-	case c.DC == 0 || a.record == nil:
+	case c.DC == 0 || a.record == nil || c.DC == a.record.HomeDC:
 		return false
-	case c.DC == a.record.HomeDC:
-		return c.Low && len(a.deps.Directory.Known().Select(c.DC, dcs.Want{Media: true})) > 0
 	default:
 		return a.home == nil || c.DC != a.home.link.DC()
 	}

@@ -52,8 +52,8 @@ func (a *account) invokeSide(ctx actor.Context, c *connection.Call) {
 func (a *account) startSide(ctx actor.Context, dc int) *sideConn {
 	key, known := a.record.Keys[dc]
 	l := connection.NewLink(dc, true, keyIf(key, known))
-	// A CDN DC takes no authorisation; the home DC's addresses for files have it with the key.
-	side := &sideConn{dc: dc, link: l, known: known, authorized: dcdial.IsCDN(a.deps.Directory.Known(), dc) || dc == a.record.HomeDC}
+	// A CDN DC takes no authorisation.
+	side := &sideConn{dc: dc, link: l, known: known, authorized: dcdial.IsCDN(a.deps.Directory.Known(), dc)}
 	side.pid = a.spawnConnection(ctx, l, "side-")
 	put(&a.sides, dc, side)
 	return side

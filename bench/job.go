@@ -86,6 +86,10 @@ func (t job) run(role string) (numbers, error) {
 		return t.rpc(ctx, c, "rpc_cpu_us_1x64", 64)
 	case "updates1", "updates500":
 		return t.updates(ctx, c)
+	case "files":
+		return t.files(ctx, c)
+	case "huge":
+		return t.huge(ctx, c)
 	case "channels":
 		return t.channels(ctx, role)
 	case "rpc500x1":

@@ -53,6 +53,11 @@ var figures = []figure{
 	{"update_cpu_us_500", "updates500", 500, true, 0.5, true},
 	{"key_exchange_cpu_ms", "exchange", 8, true, 20, false},
 	{"resume_per_s", "idle", 1000, false, 0.9, true},
+	{"upload_cpu_ms_mb", "files", 1, true, 0.8, true},
+	{"upload_mb_s", "files", 1, false, 0.9, true},
+	{"download_cpu_ms_mb", "files", 1, true, 0.8, true},
+	{"download_mb_s", "files", 1, false, 0.9, true},
+	{"transfer_peak_mb", "huge", 1, true, 64, false},
 }
 
 // result is one figure of both clients.

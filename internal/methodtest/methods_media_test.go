@@ -17,6 +17,7 @@ import (
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/client"
+	"github.com/telefleet/orchestrator/internal/faultproxy"
 	"github.com/telefleet/orchestrator/simulator"
 	"github.com/telefleet/orchestrator/simulator/files"
 	"github.com/telefleet/orchestrator/simulator/model"
@@ -382,4 +383,62 @@ func profilePhoto(t *testing.T, p *person, data []byte) int64 {
 		t.Fatal(err)
 	}
 	return must(answer.Photo.ID.Int64())(t)
+}
+
+// TestMethod50_GoesOnAfterBreaks cuts Telegram's connections, and those between the SDK and the node,
+// while files are moved: both directions go on, and what Telegram has is not sent from the beginning.
+func TestMethod50_GoesOnAfterBreaks(t *testing.T) {
+	p := start(t)
+	anna := p.account(t)
+	proxy, err := faultproxy.Start(deadline(t), strings.TrimPrefix(p.node.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := proxy.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	far := must(client.New([]string{"http://" + proxy.Addr()}))(t)
+	t.Cleanup(far.Close)
+	data := noise(14<<20 + 7)
+	breaks := map[int64]func(){
+		12 << 20: func() { proxy.Reset() },
+		13 << 20: func() { p.sim.Server().KillConnections(nil) },
+	}
+	back := false // the upload began anew
+	last := int64(0)
+	up, err := far.Account(anna.ID()).Upload(deadline(t), bytes.NewReader(data), client.UploadOptions{Name: "big.bin", Size: int64(len(data)), Progress: func(n int64) {
+		back = back || n < last && n <= 512<<10
+		last = n
+		if cut := breaks[n]; cut != nil {
+			delete(breaks, n)
+			cut()
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back || len(breaks) != 0 || last != int64(len(data)) {
+		t.Errorf("began anew: %t, breaks left %d, last %d", back, len(breaks), last)
+	}
+	sent := must(anna.SendFile(deadline(t), "me", client.Uploaded(up), nil))(t)
+	again := 0
+	path := filepath.Join(t.TempDir(), "big.bin")
+	cuts := []func(){func() { proxy.Reset() }, func() { p.sim.Server().KillConnections(nil) }}
+	_, err = far.Account(anna.ID()).DownloadToFile(deadline(t), client.FileOf("me", sent.Message.GetId()), path, client.DownloadOptions{
+		Interrupted: func(error) { again++ },
+		Progress: func(n, _ int64) {
+			if len(cuts) > 0 && n > int64(5-len(cuts))<<20 {
+				cuts[0]()
+				cuts = cuts[1:]
+			}
+		},
+	})
+	if err != nil || again == 0 || len(cuts) != 0 {
+		t.Errorf("download: %v, %d streams broke", err, again)
+	}
+	if got := must(os.ReadFile(path))(t); !bytes.Equal(got, data) {
+		t.Errorf("%d of %d bytes", len(got), len(data))
+	}
 }
