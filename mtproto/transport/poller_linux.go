@@ -38,7 +38,7 @@ func (s *pollSet) watch(ready func(slot int32)) {
 		var n int
 		var werr error
 		err := s.raw.Read(func(fd uintptr) bool {
-			n, werr = unix.EpollWait(int(fd), events, 0)
+			n, werr = eventsNow(fd, events)
 			return n > 0 || werr != nil && werr != unix.EINTR
 		})
 		if err != nil || werr != nil {

@@ -321,7 +321,7 @@ func (c *Conn) WriteFrame(payload []byte) error {
 			return err
 		}
 	}
-	if _, err := c.nc.Write(buf); err != nil {
+	if err := c.write(buf); err != nil {
 		return c.fail(err)
 	}
 	return nil
