@@ -23,6 +23,8 @@ type node struct {
 	messages orchestratorv1connect.MessageServiceClient
 	chats    orchestratorv1connect.ChatServiceClient
 	media    orchestratorv1connect.MediaServiceClient
+	dialogs  orchestratorv1connect.DialogServiceClient
+	search   orchestratorv1connect.SearchServiceClient
 	raw      orchestratorv1connect.RawServiceClient
 	events   orchestratorv1connect.EventServiceClient
 	sessions orchestratorv1connect.SessionServiceClient
@@ -54,6 +56,8 @@ func newNode(h connect.HTTPClient, address string) *node {
 		messages: orchestratorv1connect.NewMessageServiceClient(h, address, opts),
 		chats:    orchestratorv1connect.NewChatServiceClient(h, address, opts),
 		media:    orchestratorv1connect.NewMediaServiceClient(h, address, opts),
+		dialogs:  orchestratorv1connect.NewDialogServiceClient(h, address, opts),
+		search:   orchestratorv1connect.NewSearchServiceClient(h, address, opts),
 		raw:      orchestratorv1connect.NewRawServiceClient(h, address, opts),
 		events:   orchestratorv1connect.NewEventServiceClient(h, address, opts),
 		sessions: orchestratorv1connect.NewSessionServiceClient(h, address, opts),

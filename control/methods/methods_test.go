@@ -39,7 +39,7 @@ func TestRPCsAreThoseOfTheContract(t *testing.T) {
 }
 
 // reading are the beginnings of names of RPCs that change nothing.
-var reading = []string{"Get", "List", "Search", "Resolve", "Count", "Watch", "Subscribe", "Inspect", "Export"}
+var reading = []string{"Get", "List", "Search", "Resolve", "Count", "Watch", "Subscribe", "Inspect", "Export", "Iterate", "Download", "CheckInvite"}
 
 // TestReadsAreDeclared: an RPC that is named like a read is marked NO_SIDE_EFFECTS, and no other,
 // because routers and clients repeat what is marked so.

@@ -174,6 +174,15 @@ func (w witness) InvokeOn(ctx context.Context, dc int, in bin.Encoder, out bin.D
 	return w.saw(in, w.Env.InvokeOn(ctx, dc, in, out))
 }
 
+// LogoutTokens implements telegram.TokenKeeper for an environment that is one: without it a login
+// under a request id would ask for a code that it need not.
+func (w witness) LogoutTokens(ctx context.Context) [][]byte {
+	if keeper, ok := w.Env.(telegram.TokenKeeper); ok {
+		return keeper.LogoutTokens(ctx)
+	}
+	return nil
+}
+
 func (w witness) saw(in bin.Encoder, err error) error {
 	if !telegram.Untouched(in, err) {
 		w.command.touched.Store(true)

@@ -31,7 +31,7 @@ type cli struct{ *fleetcli.CLI }
 // Commands are the top-level commands.
 func Commands(c *fleetcli.CLI) []*cobra.Command {
 	g := &cli{c}
-	return append(g.chatCommands(), newMe(g), newResolve(g), newSend(g), newHistory(g), newUpload(g), newDownload(g), newPhotos(g), newCall(g), newSchema(g))
+	return append(append(g.chatCommands(), g.dialogCommands()...), newMe(g), newResolve(g), newSend(g), newHistory(g), newUpload(g), newDownload(g), newPhotos(g), newCall(g), newSchema(g))
 }
 
 // account makes a command of one account: run gets the account, which the first argument names, and

@@ -23,7 +23,7 @@ func newMe(g *cli) *cobra.Command {
 				return err
 			}
 			if !standing.OK {
-				return fleetcli.Failure(fmt.Errorf("%s is not signed in: %s", a.ID(), standing.Reason), standing.Remedy)
+				return fleetcli.Failure(fmt.Errorf("%s is not signed in: %s", a.ID(), string(standing.Reason)), standing.Remedy)
 			}
 			user, err := a.Me(cmd.Context())
 			if err != nil {

@@ -21,6 +21,9 @@ type Dialog struct {
 	ReadIn, ReadOut int
 	Since           int                  // date on which it appeared
 	Draft           tg.DraftMessageClass // nil: none
+	Pinned          bool
+	Folder          int   // 0: the main list, 1: the archive
+	Mentions        []int // messages that mention the owner and are not read, ascending
 }
 
 // Event is one change of a box: it holds positions (pts-count, pts].
@@ -114,6 +117,9 @@ func (w *World) put(u *User, p *Post, dialog Peer) Event {
 	out := p.From == u.ID
 	if out {
 		d.ReadIn = m.ID // who writes has read
+	}
+	if p.Pings(u.ID) {
+		d.Mentions = append(d.Mentions, m.ID)
 	}
 	return w.Record(u, Event{Count: 1, Kind: KindMessageNew, IDs: []int{m.ID}, Dialog: dialog}, p.From, out)
 }

@@ -23,6 +23,7 @@ func (c *Call) Find(dialog Peer, id int) *Post {
 // without counters may go before it in the same bundles.
 func (w *World) Deliver(p *Post, cause *Key, before ...tg.UpdateClass) (*Bundle, Event) {
 	sender := w.Users[p.From]
+	w.ping(p)
 	mine := w.put(sender, p, p.To)
 	own := w.newLetter(sender, sender.Box.Messages[mine.IDs[0]], mine).Lead(before)
 	w.SendTo(sender, own, cause)

@@ -5,7 +5,11 @@ import "github.com/gotd/td/tg"
 // DialogOf renders a dialog of the caller whose newest message is top; 0 if it has none.
 func (c *Call) DialogOf(of *Dialog, top int) *tg.Dialog {
 	d := &tg.Dialog{
-		Peer: of.Peer.TL(), TopMessage: top, ReadInboxMaxID: of.ReadIn, ReadOutboxMaxID: of.ReadOut,
+		Peer: of.Peer.TL(), TopMessage: top, ReadInboxMaxID: of.ReadIn, ReadOutboxMaxID: of.ReadOut, Pinned: of.Pinned,
+		UnreadMentionsCount: len(c.Mentions(of)),
+	}
+	if of.Folder != 0 {
+		d.SetFolderID(of.Folder)
 	}
 	if of.Draft != nil {
 		d.SetDraft(of.Draft)
@@ -21,6 +25,16 @@ func (c *Call) DialogOf(of *Dialog, top int) *tg.Dialog {
 		d.ReadInboxMaxID, d.UnreadCount = m.ReadIn, ch.Unread(c.User.ID, m)
 	}
 	return d
+}
+
+// Mentions are the unread messages of a dialog that mention the caller and still exist.
+func (c *Call) Mentions(d *Dialog) (ids []int) {
+	for _, id := range d.Mentions {
+		if c.Find(d.Peer, id) != nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // ReadBundle is what an account is told of a change of its read marks.

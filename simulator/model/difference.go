@@ -63,7 +63,7 @@ func merge(events []Event, pts, limit int) merged {
 		case KindMessagesDeleted:
 			m.erased.IDs = append(m.erased.IDs, e.IDs...)
 			m.erased.Pts, m.erased.Count = e.Pts, m.erased.Count+e.Count
-		case KindPinned, KindUnpinned:
+		case KindPinned, KindUnpinned, KindContents:
 			m.pins = append(m.pins, e)
 		default:
 			m.reads[readKey{e.Dialog, e.Kind}] = e

@@ -12,6 +12,7 @@ const (
 	KindReaction        = "reaction"
 	KindReadInbox       = "read_inbox"
 	KindReadOutbox      = "read_outbox"
+	KindContents        = "contents_read"
 	KindParticipant     = "participant_changed"
 )
 

@@ -53,6 +53,9 @@ func pinKind(pinned bool) string {
 }
 
 func pinUpdate(e Event) tg.UpdateClass {
+	if e.Kind == KindContents {
+		return &tg.UpdateReadMessagesContents{Messages: e.IDs, Pts: e.Pts, PtsCount: e.Count}
+	}
 	if e.Dialog.Kind == PeerChannel {
 		return &tg.UpdatePinnedChannelMessages{
 			Pinned: e.Kind == KindPinned, ChannelID: e.Dialog.ID, Messages: e.IDs, Pts: e.Pts, PtsCount: e.Count,

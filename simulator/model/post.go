@@ -21,6 +21,7 @@ type Post struct {
 	Options
 	Action    tg.MessageActionClass // of a service message
 	Named     []int64               // users that entities and action name
+	pinged    []int64               // users whom it mentions
 	Reply     *Reply                // nil: it answers none
 	TopicID   int                   // of a forum, or the thread's first message; 0: none
 	Forward   *Forward              // nil: it is no forward

@@ -46,6 +46,13 @@ func (w *World) Publish(ch *Channel, p *Post, by *User, cause *Key) *Bundle {
 	p.ID = ch.LastID
 	ch.Posts[p.ID] = p
 	ch.IDs = append(ch.IDs, p.ID)
+	w.ping(p)
+	for _, id := range p.pinged {
+		if ch.Members[id] != nil {
+			d := w.Dialog(w.Users[id], ch.Peer())
+			d.Mentions = append(d.Mentions, p.ID)
+		}
+	}
 	if m := ch.Members[by.ID]; m != nil {
 		m.ReadIn = p.ID
 	}

@@ -106,7 +106,7 @@ func (w *World) render(p *Post, v view) tg.MessageClass {
 	}
 	m := &tg.Message{
 		ID: v.id, Out: p.From == v.viewer && p.From != 0, PeerID: v.dialog.TL(), Date: p.Date, Message: p.Text, Pinned: v.pinned,
-		Entities: p.Entities, Silent: p.Silent, ReplyMarkup: p.Markup, EditDate: p.EditDate,
+		Mentioned: p.Pings(v.viewer), Entities: p.Entities, Silent: p.Silent, ReplyMarkup: p.Markup, EditDate: p.EditDate,
 		Noforwards: p.Noforwards || w.Protected(p.To), InvertMedia: p.InvertMedia, FromScheduled: p.Scheduled,
 	}
 	switch {

@@ -10,6 +10,7 @@ type Topic struct {
 	Creator int64
 	Date    int
 	Closed  bool
+	ReadIn  map[int64]int // by member; nil: nobody has read any
 }
 
 // Protected says whether nothing may be forwarded out of a chat.

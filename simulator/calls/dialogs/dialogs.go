@@ -10,6 +10,9 @@ import (
 	"github.com/telefleet/orchestrator/simulator/model"
 )
 
+// chanceShortPage is how often a page has fewer rows than asked for though more follow.
+const chanceShortPage = 0.3
+
 // row is a dialog as it stands in the list.
 type row struct {
 	d    *model.Dialog
@@ -36,15 +39,24 @@ func rowOf(c *model.Call, d *model.Dialog) (row, bool) {
 	return row{d, top, c.User.Box.Messages[top].Post.Date}, true
 }
 
-// compareRows puts the newest first.
+// compareRows puts the pinned first, then the newest.
 func compareRows(a, b row) int {
+	if a.d.Pinned != b.d.Pinned {
+		if a.d.Pinned {
+			return -1
+		}
+		return 1
+	}
 	return cmp.Or(cmp.Compare(b.date, a.date), cmp.Compare(b.top, a.top),
 		cmp.Compare(b.d.Peer.Kind, a.d.Peer.Kind), cmp.Compare(b.d.Peer.ID, a.d.Peer.ID))
 }
 
-func rows(c *model.Call) []row {
+func rows(c *model.Call, folder int, pinned bool) []row {
 	var rows []row
 	for _, d := range c.User.Dialogs {
+		if d.Folder != folder || d.Pinned && !pinned {
+			continue
+		}
 		if r, ok := rowOf(c, d); ok {
 			rows = append(rows, r)
 		}
@@ -54,10 +66,7 @@ func rows(c *model.Call) []row {
 }
 
 func getDialogs(c *model.Call, q *tg.MessagesGetDialogsRequest) (bin.Encoder, error) {
-	rows := rows(c)
-	if q.FolderID == 1 {
-		rows = nil // nobody archives here
-	}
+	rows := rows(c, q.FolderID, !q.ExcludePinned)
 	total := len(rows)
 	if q.OffsetDate > 0 || q.OffsetID > 0 {
 		last := row{d: &model.Dialog{}, top: q.OffsetID, date: q.OffsetDate}
@@ -69,12 +78,16 @@ func getDialogs(c *model.Call, q *tg.MessagesGetDialogsRequest) (bin.Encoder, er
 			last.d.Peer = p
 		}
 		at := 0
-		for at < len(rows) && (compareRows(rows[at], last) <= 0 || rows[at].d.Peer == last.d.Peer) {
+		for at < len(rows) && (rows[at].d.Pinned || compareRows(rows[at], last) <= 0 || rows[at].d.Peer == last.d.Peer) {
 			at++
 		}
 		rows = rows[at:]
 	}
-	rows = rows[:min(len(rows), max(min(q.Limit, model.MaxRequestIDs), 1))]
+	limit := max(min(q.Limit, model.MaxRequestIDs), 1)
+	if limit > 1 && c.World.Chance(chanceShortPage) {
+		limit -= 1 + c.World.Rand.IntN(limit/2)
+	}
+	rows = rows[:min(len(rows), limit)]
 	out := render(c, rows)
 	if len(rows) == total {
 		return &tg.MessagesDialogs{Dialogs: out.Dialogs, Messages: out.Messages, Chats: out.Chats, Users: out.Users}, nil

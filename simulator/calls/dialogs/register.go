@@ -21,6 +21,10 @@ func Register(w *model.World) {
 	model.On(w, model.UserOnly, getPeerDialogs)
 	model.On(w, model.UserOnly, getHistory)
 	model.On(w, model.UserOnly, search)
+	model.On(w, model.UserOnly, searchGlobal)
 	model.On(w, model.UserOnly, readHistory)
+	model.On(w, model.UserOnly, readDiscussion)
+	model.On(w, model.UserOnly, readMentions)
+	model.On(w, model.UserOnly, deleteHistory)
 	model.On(w, model.UserOnly, readChannelHistory)
 }
