@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -77,7 +78,7 @@ func (d *dispatcher) feed(ctx context.Context, m methods.Method, stream *connect
 	}
 	f := &feeding{ctx: ctx, stream: stream, m: m}
 	in, first, err := f.next()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil, fleet.Errorf(fleet.CodeInvalidArgument, "REQUEST_INVALID", "request: the stream has no message").
 			WithRemedy("send the first message, which names the account")
 	}

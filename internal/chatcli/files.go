@@ -82,7 +82,7 @@ func (f *attachments) flags(cmd *cobra.Command) {
 func (f *attachments) send(g *cli, cmd *cobra.Command, a *client.Account, peer string, caption client.Content, opts []client.SendOption) error {
 	kind, known := kinds[f.as]
 	if f.as != "" && !known {
-		return fmt.Errorf("--as: is no kind of file (got %q)", f.as)
+		return fleetcli.Failure(fmt.Errorf("--as: is no kind of file (got %q)", f.as), "give photo, document, video, audio, voice, animation or video-note")
 	}
 	var files []client.OutgoingFile
 	for _, path := range f.paths {
@@ -152,13 +152,13 @@ func fileRef(peer, what string) (client.FileRef, error) {
 			id, err = strconv.ParseInt(strings.TrimPrefix(photo, ":"), 10, 64)
 		}
 		if err != nil {
-			return client.FileRef{}, fmt.Errorf("MESSAGE: must be photo:ID with a number (got %q)", what)
+			return client.FileRef{}, fleetcli.Failure(fmt.Errorf("MESSAGE: must be photo:ID with a number (got %q)", what), "list them with `orchestrator photos`")
 		}
 		return client.ProfilePhotoOf(peer, id), nil
 	}
 	id, err := strconv.ParseInt(what, 10, 32)
 	if err != nil {
-		return client.FileRef{}, fmt.Errorf("MESSAGE: must be the id of a message, or photo (got %q)", what)
+		return client.FileRef{}, fleetcli.Failure(fmt.Errorf("MESSAGE: must be the id of a message, or photo (got %q)", what), "read ids with `orchestrator history`")
 	}
 	return client.FileOf(peer, int32(id)), nil
 }
@@ -183,7 +183,7 @@ func (g *cli) download(cmd *cobra.Command, a *client.Account, ref client.FileRef
 		}
 	}
 	if _, err := os.Lstat(path); err == nil && !force {
-		return fmt.Errorf("FILE: %s is there already; give another name, or --force", path)
+		return fleetcli.Failure(fmt.Errorf("FILE: %s is there already", path), "give another name, or --force")
 	}
 	d, err := a.DownloadToFile(cmd.Context(), ref, path, o)
 	if err != nil {

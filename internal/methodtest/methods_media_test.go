@@ -442,3 +442,69 @@ func TestMethod50_GoesOnAfterBreaks(t *testing.T) {
 		t.Errorf("%d of %d bytes", len(got), len(data))
 	}
 }
+
+// TestMethod48_PhotosOfChats: the present photo and former ones, of a basic group and of a channel.
+func TestMethod48_PhotosOfChats(t *testing.T) {
+	t.Parallel()
+	anna, boris := account(t), account(t)
+	call := func(format string, args ...any) map[string]any {
+		t.Helper()
+		var answer map[string]any
+		if err := json.Unmarshal(must(anna.InvokeJSON(deadline(t), json.RawMessage(fmt.Sprintf(format, args...))))(t), &answer); err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	var known int64
+	inside(func(w *model.World) { known = w.AccessHash(anna.UserID, model.UserPeer(boris.UserID)) })
+	call(`{"_":"messages.createChat","users":[{"_":"inputUser","user_id":%d,"access_hash":%d}],"title":"photo group"}`, boris.UserID, known)
+	call(`{"_":"channels.createChannel","title":"photo channel","about":"","broadcast":true}`)
+	var chats []model.Peer
+	var hash int64
+	inside(func(w *model.World) {
+		for _, g := range w.Groups {
+			if g.Title == "photo group" {
+				chats = append(chats, g.Peer())
+			}
+		}
+		for _, ch := range w.Channels {
+			if ch.Title == "photo channel" {
+				chats, hash = append(chats, ch.Peer()), w.AccessHash(anna.UserID, ch.Peer())
+			}
+		}
+	})
+	if len(chats) != 2 {
+		t.Fatalf("chats %v", chats)
+	}
+	for _, chat := range chats {
+		ref := fmt.Sprint(-chat.ID)
+		if chat.Kind == model.PeerChannel {
+			ref = fmt.Sprint(-1_000_000_000_000 - chat.ID)
+		}
+		if got, total, err := anna.ProfilePhotos(deadline(t), ref, 0, 0); err != nil || len(got) != 0 || total != 0 {
+			t.Errorf("%s without photos: %v of %d, %v", chat.Kind, got, total, err)
+		}
+		for i := range 3 {
+			up := must(anna.Upload(deadline(t), bytes.NewReader(picture(t, 200+i, 200)), client.UploadOptions{Name: "c.jpg", Photo: true}))(t)
+			photo := fmt.Sprintf(`{"_":"inputChatUploadedPhoto","file":{"_":"inputFile","id":%d,"parts":1,"name":"c.jpg","md5_checksum":""}}`, up.GetId())
+			if chat.Kind == model.PeerChannel {
+				call(`{"_":"channels.editPhoto","channel":{"_":"inputChannel","channel_id":%d,"access_hash":%d},"photo":%s}`, chat.ID, hash, photo)
+			} else {
+				call(`{"_":"messages.editChatPhoto","chat_id":%d,"photo":%s}`, chat.ID, photo)
+			}
+		}
+		got, total, err := anna.ProfilePhotos(deadline(t), ref, 0, 0)
+		if err != nil || total != 3 || len(got) != 3 || got[0].GetWidth() != 202 || got[2].GetWidth() != 200 {
+			t.Fatalf("%s: %v of %d, %v", chat.Kind, got, total, err)
+		}
+		got, _, err = anna.ProfilePhotos(deadline(t), ref, 1, 1)
+		if err != nil || len(got) != 1 || got[0].GetWidth() != 201 {
+			t.Errorf("%s, the second: %v, %v", chat.Kind, got, err)
+		}
+		path := filepath.Join(t.TempDir(), "c.jpg")
+		must(anna.DownloadToFile(deadline(t), client.ProfilePhotoOf(ref, got[0].GetId()), path, client.DownloadOptions{}))(t)
+		if _, data := kept(t, got[0].GetId()); !bytes.Equal(must(os.ReadFile(path))(t), data) {
+			t.Errorf("%s: the photo came as other bytes", chat.Kind)
+		}
+	}
+}

@@ -176,6 +176,20 @@ func (s *Store) Photo(f *File, viewer int64) *tg.Photo {
 	return out
 }
 
+// Photograph makes a photo of an uploaded file.
+func (s *Store) Photograph(who Who, in tg.InputFileClass) (*File, error) {
+	return s.uploadedPhoto(who, in)
+}
+
+// Known finds a photo that a caller names.
+func (s *Store) Known(who Who, in tg.InputPhotoClass) (*File, error) {
+	id, ok := in.(*tg.InputPhoto)
+	if !ok {
+		return nil, refuse("PHOTO_ID_INVALID")
+	}
+	return s.known(who, id.ID, id.AccessHash, id.FileReference, true)
+}
+
 // SetProfilePhoto makes an uploaded photo the newest profile photo of the caller.
 func (s *Store) SetProfilePhoto(who Who, in tg.InputFileClass) (*File, error) {
 	f, err := s.uploadedPhoto(who, in)

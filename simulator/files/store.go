@@ -148,6 +148,9 @@ func (s *Store) Uploads() int { return len(s.uploads) }
 // ExpireReferences makes every file reference given so far expired.
 func (s *Store) ExpireReferences() { s.epoch++ }
 
+// Anybody as a viewer makes a file reference that is good for all.
+const Anybody = 0
+
 const referenceSize = 1 + 4 + 8 + 8
 
 // reference makes a file reference for one viewer.
@@ -171,7 +174,7 @@ func (s *Store) checkReference(f *File, viewer int64, ref []byte) error {
 	switch {
 	case len(ref) == 0:
 		return refuse("FILE_REFERENCE_EMPTY")
-	case len(ref) != referenceSize || !hmac.Equal(ref[signed:], s.sign(f, viewer, ref[:signed])):
+	case len(ref) != referenceSize || !hmac.Equal(ref[signed:], s.sign(f, viewer, ref[:signed])) && !hmac.Equal(ref[signed:], s.sign(f, Anybody, ref[:signed])):
 		return refuse("FILE_REFERENCE_INVALID")
 	case binary.BigEndian.Uint32(ref[1:]) != s.epoch, s.cfg.Now().Unix() >= int64(binary.BigEndian.Uint64(ref[5:])):
 		return refuse("FILE_REFERENCE_EXPIRED")

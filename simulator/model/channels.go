@@ -10,6 +10,7 @@ import (
 type Channel struct {
 	ID, Creator  int64
 	Title, About string
+	Photo        Picture // nil: none
 	Username     string
 	Broadcast    bool
 	Forum        bool
@@ -37,7 +38,7 @@ func (ch *Channel) Peer() Peer { return ChannelPeer(ch.ID) }
 func (w *World) ViewChannel(viewer *User, ch *Channel, min bool) tg.ChatClass {
 	m := ch.Members[viewer.ID]
 	c := &tg.Channel{
-		ID: ch.ID, Title: ch.Title, Username: ch.Username, Photo: &tg.ChatPhotoEmpty{}, Date: ch.Date,
+		ID: ch.ID, Title: ch.Title, Username: ch.Username, Photo: chatPhoto(ch.Photo), Date: ch.Date,
 		Broadcast: ch.Broadcast, Megagroup: !ch.Broadcast, Forum: ch.Forum, Noforwards: ch.Noforwards,
 	}
 	if min {

@@ -6,6 +6,7 @@ import "github.com/gotd/td/tg"
 type Group struct {
 	ID, Creator int64
 	Title       string
+	Photo       Picture // nil: none
 	Noforwards  bool
 	Date        int
 	Version     int
@@ -33,7 +34,7 @@ func (g *Group) Peer() Peer { return GroupPeer(g.ID) }
 // ViewGroup is the group as the viewer sees it.
 func (w *World) ViewGroup(viewer *User, g *Group) tg.ChatClass {
 	c := &tg.Chat{
-		ID: g.ID, Title: g.Title, Photo: &tg.ChatPhotoEmpty{}, ParticipantsCount: len(g.Members),
+		ID: g.ID, Title: g.Title, Photo: chatPhoto(g.Photo), ParticipantsCount: len(g.Members),
 		Date: g.Date, Version: g.Version, Creator: g.Creator == viewer.ID, Noforwards: g.Noforwards,
 		Left: g.Members[viewer.ID] == nil,
 	}
@@ -89,4 +90,25 @@ func (c *Call) InputGroup(id int64) (*Group, error) {
 		return nil, RPCError(400, "CHAT_ID_INVALID")
 	}
 	return g, nil
+}
+
+// Picture is the photo of a group or channel. Its file reference differs from viewer to viewer.
+type Picture interface {
+	Photo(viewer int64) *tg.Photo
+}
+
+func chatPhoto(p Picture) tg.ChatPhotoClass {
+	if p == nil {
+		return &tg.ChatPhotoEmpty{}
+	}
+	photo := p.Photo(0)
+	return &tg.ChatPhoto{PhotoID: photo.ID, DCID: photo.DCID}
+}
+
+// FullPhoto is a chat's photo as its full form has it.
+func FullPhoto(p Picture, viewer int64) tg.PhotoClass {
+	if p == nil {
+		return &tg.PhotoEmpty{}
+	}
+	return p.Photo(viewer)
 }

@@ -226,7 +226,7 @@ func getFullChannel(c *model.Call, q *tg.ChannelsGetFullChannelRequest) (bin.Enc
 	}
 	m := ch.Members[c.User.ID]
 	full := &tg.ChannelFull{
-		ID: ch.ID, About: ch.About, ChatPhoto: &tg.PhotoEmpty{}, Pts: ch.Pts,
+		ID: ch.ID, About: ch.About, ChatPhoto: model.FullPhoto(ch.Photo, c.User.ID), Pts: ch.Pts,
 		CanViewParticipants: !ch.Broadcast || m != nil && m.Admin, ReadOutboxMaxID: ch.ReadOut[c.User.ID],
 	}
 	full.SetParticipantsCount(len(ch.Members))

@@ -135,6 +135,9 @@ func getFullChat(c *model.Call, q *tg.MessagesGetFullChatRequest) (bin.Encoder, 
 		return nil, err
 	}
 	full := &tg.ChatFull{ID: g.ID, Participants: &tg.ChatParticipantsForbidden{ChatID: g.ID}}
+	if g.Photo != nil {
+		full.SetChatPhoto(model.FullPhoto(g.Photo, c.User.ID))
+	}
 	r := model.NewRefs(c.World, c.User)
 	r.Peer(model.GroupPeer(g.ID))
 	if g.Members[c.User.ID] != nil {

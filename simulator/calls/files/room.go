@@ -43,6 +43,8 @@ func New(w *model.World) *Room {
 	model.On(w, 0, r.sendMultiMedia)
 	model.On(w, 0, r.uploadProfilePhoto)
 	model.On(w, 0, r.getUserPhotos)
+	model.On(w, 0, r.editChatPhoto)
+	model.On(w, 0, r.editChannelPhoto)
 	return r
 }
 
