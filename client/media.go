@@ -2,7 +2,11 @@ package client
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -48,6 +52,8 @@ type OutgoingFile struct {
 	in      *v1.InputMedia
 	path    string // to be uploaded
 	caption *v1.InputMessage
+
+	progress func(sent, size int64)
 }
 
 // Uploaded sends what Upload returned.
@@ -117,12 +123,31 @@ func (f OutgoingFile) Caption(caption Content) OutgoingFile {
 	return f
 }
 
-// upload makes it one that Telegram has.
-func (f OutgoingFile) upload(ctx context.Context, a *Account) (OutgoingFile, error) {
+// Progress tells how many bytes of how many of a Local file are uploaded.
+func (f OutgoingFile) Progress(tell func(sent, size int64)) OutgoingFile {
+	f.progress = tell
+	return f
+}
+
+// upload makes it one that Telegram has. Under a request id of the caller's choice the n-th file has a
+// number of its own, so that a repetition of the command is the same request.
+func (f OutgoingFile) upload(ctx context.Context, a *Account, n int) (OutgoingFile, error) {
 	if f.path == "" {
 		return f, nil
 	}
-	file, err := a.UploadFile(ctx, f.path, UploadOptions{Photo: f.in.GetKind() == AsPhoto})
+	o := UploadOptions{Photo: f.in.GetKind() == AsPhoto}
+	if id, given := requestID(ctx); given {
+		sum := sha256.Sum256(fmt.Appendf(nil, "file %d of %s", n, id))
+		o.FileID = int64(binary.BigEndian.Uint64(sum[:])>>1 | 1)
+	}
+	if f.progress != nil {
+		size := int64(0)
+		if info, err := os.Stat(f.path); err == nil {
+			size = info.Size()
+		}
+		o.Progress = func(sent int64) { f.progress(sent, size) }
+	}
+	file, err := a.UploadFile(ctx, f.path, o)
 	if err != nil {
 		return f, err
 	}
@@ -151,7 +176,7 @@ func partsGone(err error) bool {
 // SendMessage, a random request id is drawn unless WithRequestID gives one.
 func (a *Account) SendFile(ctx context.Context, peer string, file OutgoingFile, caption Content, opts ...SendOption) (*Sent, error) {
 	for again := file.path != ""; ; again = false {
-		ready, err := file.upload(ctx, a)
+		ready, err := file.upload(ctx, a, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -183,8 +208,8 @@ type SentAlbum struct {
 // music, or other documents. The caption is the first file's where that has none of its own.
 func (a *Account) SendAlbum(ctx context.Context, peer string, files []OutgoingFile, caption Content, opts ...SendOption) (*SentAlbum, error) {
 	req := &v1.SendAlbumRequest{Account: a.id, Peer: peer, Message: captioned(caption, opts)}
-	for _, file := range files {
-		ready, err := file.upload(ctx, a)
+	for i, file := range files {
+		ready, err := file.upload(ctx, a, i)
 		if err != nil {
 			return nil, err
 		}

@@ -26,6 +26,8 @@ type UploadOptions struct {
 	// Size is its length in bytes; 0 when it is not known. With a size, limits are checked before
 	// anything is sent.
 	Size int64
+	// FileID is the number of the file at Telegram, positive; 0 = drawn.
+	FileID int64
 	// Photo has format and dimensions checked before anything is sent.
 	Photo bool
 	// Progress is told how many bytes the node has taken; they are a little ahead of Telegram's. It is
@@ -108,7 +110,7 @@ func (u *uploading) attempt(ctx context.Context, n *node) (*UploadedFile, error)
 	if err != nil {
 		return nil, err
 	}
-	start := &v1.UploadStart{Name: u.options.Name, Upload: u.name, Offset: offset}
+	start := &v1.UploadStart{Name: u.options.Name, Upload: u.name, Offset: offset, FileId: u.options.FileID}
 	if u.options.Size != 0 {
 		start.Size = &u.options.Size
 	}

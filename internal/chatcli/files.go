@@ -86,11 +86,13 @@ func (f *attachments) send(g *cli, cmd *cobra.Command, a *client.Account, peer s
 	}
 	var files []client.OutgoingFile
 	for _, path := range f.paths {
-		up, err := upload(cmd, a, path, "")
-		if err != nil {
-			return err
-		}
-		file := client.Uploaded(up).As(kind)
+		b := newBar(cmd.ErrOrStderr(), filepath.Base(path))
+		defer b.end()
+		file := client.Local(path).As(kind).Progress(func(sent, size int64) {
+			if b.show(sent, size); sent == size {
+				b.end()
+			}
+		})
 		if f.spoiler {
 			file = file.Spoiler()
 		}

@@ -170,6 +170,12 @@ func TestMethod51_SendFile(t *testing.T) {
 	if !second.Repeated || second.Message.GetId() != first.Message.GetId() || len(posts(boris.UserID, model.UserPeer(anna.UserID))) != 3 {
 		t.Errorf("sent again under one request id: %v", second)
 	}
+	ctx = client.WithRequestID(deadline(t), "file-local") // also where the command uploads it each time
+	first = must(anna.SendFile(ctx, "me", client.Local(path), nil))(t)
+	second = must(anna.SendFile(ctx, "me", client.Local(path), nil))(t)
+	if !second.Repeated || second.Message.GetId() != first.Message.GetId() || len(posts(anna.UserID, model.UserPeer(anna.UserID))) != 1 {
+		t.Errorf("uploaded and sent again under one request id: %v", second)
+	}
 	gone := must(anna.Upload(deadline(t), strings.NewReader("gone"), client.UploadOptions{Name: "gone.txt"}))(t)
 	sim.Files(func(s *files.Store) { s.Forget(files.Who{User: anna.UserID, DC: 1}, gone.GetId(), 0) })
 	if _, err := anna.SendFile(deadline(t), boris.Ref(), client.Uploaded(gone), nil); reason(err) != "FILE_PART_MISSING" && reason(err) != "FILE_PART_0_MISSING" {

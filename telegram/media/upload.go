@@ -54,6 +54,9 @@ type UploadOptions struct {
 	Name string
 	// Size is how many bytes follow, or SizeUnknown. A stream of another length is refused.
 	Size int64
+	// ID is Telegram's number of the file, positive; 0 = drawn. Of two files with one number the later
+	// one takes the place of the other.
+	ID int64
 	// Photo says that it is to be sent as a photo: its format and dimensions are then checked
 	// before anything is sent.
 	Photo bool
@@ -86,7 +89,7 @@ func NewUpload(o UploadOptions) *Upload {
 	if o.Parallel <= 0 {
 		o.Parallel = DefaultParallel
 	}
-	return &Upload{opts: o}
+	return &Upload{opts: o, id: o.ID}
 }
 
 // Saved is where a further Send must begin to read: a multiple of PartSize. Files below 10 MiB

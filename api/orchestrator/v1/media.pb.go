@@ -207,7 +207,10 @@ type UploadStart struct {
 	// its stream breaks: kept by the account's node for an hour. Empty: it cannot.
 	Upload string `protobuf:"bytes,4,opt,name=upload,proto3" json:"upload,omitempty"`
 	// Where the stream begins, in bytes: 0, or what GetUpload says.
-	Offset        int64 `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"`
+	Offset int64 `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"`
+	// The id of the file at Telegram, positive; 0 = drawn. A command that is repeated under its request id
+	// names the same file by giving the same one.
+	FileId        int64 `protobuf:"varint,6,opt,name=file_id,json=fileId,proto3" json:"file_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -273,6 +276,13 @@ func (x *UploadStart) GetUpload() string {
 func (x *UploadStart) GetOffset() int64 {
 	if x != nil {
 		return x.Offset
+	}
+	return 0
+}
+
+func (x *UploadStart) GetFileId() int64 {
+	if x != nil {
+		return x.FileId
 	}
 	return 0
 }
@@ -1719,13 +1729,14 @@ const file_orchestrator_v1_media_proto_rawDesc = "" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x124\n" +
 	"\x05start\x18\x02 \x01(\v2\x1c.orchestrator.v1.UploadStartH\x00R\x05start\x12\x16\n" +
 	"\x05chunk\x18\x03 \x01(\fH\x00R\x05chunkB\t\n" +
-	"\acontent\"\xa3\x01\n" +
+	"\acontent\"\xbc\x01\n" +
 	"\vUploadStart\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x17\n" +
 	"\x04size\x18\x02 \x01(\x03H\x00R\x04size\x88\x01\x01\x12.\n" +
 	"\x04kind\x18\x03 \x01(\x0e2\x1a.orchestrator.v1.MediaKindR\x04kind\x12\x16\n" +
 	"\x06upload\x18\x04 \x01(\tR\x06upload\x12\x16\n" +
-	"\x06offset\x18\x05 \x01(\x03R\x06offsetB\a\n" +
+	"\x06offset\x18\x05 \x01(\x03R\x06offset\x12\x17\n" +
+	"\afile_id\x18\x06 \x01(\x03R\x06fileIdB\a\n" +
 	"\x05_size\"@\n" +
 	"\vUploadReply\x121\n" +
 	"\x04file\x18\x01 \x01(\v2\x1d.orchestrator.v1.UploadedFileR\x04file\"\xd5\x01\n" +

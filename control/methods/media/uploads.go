@@ -97,6 +97,8 @@ func checkStart(start *v1.UploadStart) error {
 		return convert.Invalid("start.upload", "shorten it", "must have at most %d bytes (got %d)", maxUpload, len(start.GetUpload()))
 	case start.Size != nil && start.GetSize() < 0:
 		return convert.Invalid("start.size", "leave it out when it is not known", "must not be negative (got %d)", start.GetSize())
+	case start.GetFileId() < 0:
+		return convert.Invalid("start.file_id", "leave it out to have one drawn", "must not be negative (got %d)", start.GetFileId())
 	case start.GetOffset() != 0 && start.GetUpload() == "":
 		return convert.Invalid("start.offset", "begin at 0: an upload without a name cannot go on", "must be 0 without start.upload (got %d)", start.GetOffset())
 	}
@@ -138,7 +140,7 @@ func (u *uploads) take(ctx context.Context, key uploadKey, start *v1.UploadStart
 }
 
 func optionsOf(start *v1.UploadStart) media.UploadOptions {
-	o := media.UploadOptions{Name: start.GetName(), Size: media.SizeUnknown, Photo: start.GetKind() == v1.MediaKind_MEDIA_KIND_PHOTO}
+	o := media.UploadOptions{ID: start.GetFileId(), Name: start.GetName(), Size: media.SizeUnknown, Photo: start.GetKind() == v1.MediaKind_MEDIA_KIND_PHOTO}
 	if start.Size != nil {
 		o.Size = start.GetSize()
 	}
@@ -146,7 +148,7 @@ func optionsOf(start *v1.UploadStart) media.UploadOptions {
 }
 
 func sameFile(a, b *v1.UploadStart) bool {
-	return a.GetName() == b.GetName() && a.GetSize() == b.GetSize() && (a.Size == nil) == (b.Size == nil) && a.GetKind() == b.GetKind()
+	return a.GetName() == b.GetName() && a.GetSize() == b.GetSize() && (a.Size == nil) == (b.Size == nil) && a.GetKind() == b.GetKind() && a.GetFileId() == b.GetFileId()
 }
 
 // rest notes the end of an upload's stream.
