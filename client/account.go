@@ -42,9 +42,7 @@ func (a *Account) ID() string { return a.id }
 
 // Me reads the account's own user (users.getUsers).
 func (a *Account) Me(ctx context.Context) (*User, error) {
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.GetMeRequest) (*v1.GetMeReply, error) {
-		return n.users.GetMe
-	}, &v1.GetMeRequest{Account: a.id})
+	reply, err := call(ctx, a.client, repeatable, on(userService.GetMe), &v1.GetMeRequest{Account: a.id})
 	return reply.GetUser(), err
 }
 
@@ -52,18 +50,14 @@ func (a *Account) Me(ctx context.Context) (*User, error) {
 // contacts.resolvePhone). The node caches the answer. Reasons: PEER_UNKNOWN,
 // USERNAME_NOT_OCCUPIED, USERNAME_INVALID, PHONE_NOT_OCCUPIED.
 func (a *Account) ResolvePeer(ctx context.Context, peer string) (*Peer, error) {
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.ResolvePeerRequest) (*v1.ResolvePeerReply, error) {
-		return n.peers.ResolvePeer
-	}, &v1.ResolvePeerRequest{Account: a.id, Peer: peer})
+	reply, err := call(ctx, a.client, repeatable, on(peerService.ResolvePeer), &v1.ResolvePeerRequest{Account: a.id, Peer: peer})
 	return reply.GetPeer(), err
 }
 
 // Sync brings the account's update state level with Telegram's (updates.getState and, unless skip,
 // updates.getDifference). With skip it jumps to the server's state and tells what was left out.
 func (a *Account) Sync(ctx context.Context, skip bool) ([]*v1.SkippedUpdates, error) {
-	reply, err := call(ctx, a.client, repetition(!skip), func(n *node) func(context.Context, *v1.SyncUpdatesRequest) (*v1.SyncUpdatesReply, error) {
-		return n.sessions.SyncUpdates
-	}, &v1.SyncUpdatesRequest{Account: a.id, Skip: skip})
+	reply, err := call(ctx, a.client, repetition(!skip), on(sessionService.SyncUpdates), &v1.SyncUpdatesRequest{Account: a.id, Skip: skip})
 	return reply.GetSkipped(), err
 }
 
@@ -75,8 +69,6 @@ func (a *Account) SyncChannel(ctx context.Context, channel string, keep time.Dur
 	if keep > 0 {
 		req.PollFor = durationpb.New(keep)
 	}
-	_, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.SyncUpdatesRequest) (*v1.SyncUpdatesReply, error) {
-		return n.sessions.SyncUpdates
-	}, req)
+	_, err := call(ctx, a.client, repeatable, on(sessionService.SyncUpdates), req)
 	return err
 }

@@ -133,9 +133,7 @@ func (a *Account) ParticipantsPage(ctx context.Context, peer string, offset, lim
 	for _, opt := range opts {
 		opt(&chosen)
 	}
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.GetParticipantsRequest) (*v1.GetParticipantsReply, error) {
-		return n.chats.GetParticipants
-	}, &v1.GetParticipantsRequest{Account: a.id, Peer: peer, Filter: chosen.Filter, Query: chosen.Query, Offset: int32(offset), Limit: int32(limit)})
+	reply, err := call(ctx, a.client, repeatable, on(chatService.GetParticipants), &v1.GetParticipantsRequest{Account: a.id, Peer: peer, Filter: chosen.Filter, Query: chosen.Query, Offset: int32(offset), Limit: int32(limit)})
 	if err != nil {
 		return nil, err
 	}
@@ -145,17 +143,13 @@ func (a *Account) ParticipantsPage(ctx context.Context, peer string, offset, lim
 // Permissions tells what a user may do in a chat, empty = the account itself: role, own restrictions
 // and the chat's defaults together.
 func (a *Account) Permissions(ctx context.Context, peer, user string) (*Permissions, error) {
-	return call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.GetPermissionsRequest) (*v1.GetPermissionsReply, error) {
-		return n.chats.GetPermissions
-	}, &v1.GetPermissionsRequest{Account: a.id, Peer: peer, User: user})
+	return call(ctx, a.client, repeatable, on(chatService.GetPermissions), &v1.GetPermissionsRequest{Account: a.id, Peer: peer, User: user})
 }
 
 // SetAdminRights makes a user an admin with these rights and a title of at most 16 characters, empty =
 // none; nil rights end it. See FullAdmin.
 func (a *Account) SetAdminRights(ctx context.Context, peer, user string, rights *AdminRights, rank string) error {
-	_, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.SetAdminRightsRequest) (*v1.SetAdminRightsReply, error) {
-		return n.chats.SetAdminRights
-	}, &v1.SetAdminRightsRequest{Account: a.id, Peer: peer, User: user, Rights: rights, Rank: rank})
+	_, err := call(ctx, a.client, repeatable, on(chatService.SetAdminRights), &v1.SetAdminRightsRequest{Account: a.id, Peer: peer, User: user, Rights: rights, Rank: rank})
 	return err
 }
 
@@ -175,9 +169,7 @@ func FullAdmin() *AdminRights {
 // See Ban, Unban and Until. The user may be a channel that sends in a group. A basic group knows only
 // the full ban, which removes the user.
 func (a *Account) SetBannedRights(ctx context.Context, peer, user string, rights *BannedRights) error {
-	_, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.SetBannedRightsRequest) (*v1.SetBannedRightsReply, error) {
-		return n.chats.SetBannedRights
-	}, &v1.SetBannedRightsRequest{Account: a.id, Peer: peer, User: user, Rights: rights})
+	_, err := call(ctx, a.client, repeatable, on(chatService.SetBannedRights), &v1.SetBannedRightsRequest{Account: a.id, Peer: peer, User: user, Rights: rights})
 	return err
 }
 
@@ -212,9 +204,7 @@ type JoinResult struct {
 // JoinChat joins a public group or channel (channels.joinChannel). That the account is in it already,
 // that an admin has to approve and that it is in too many channels are outcomes.
 func (a *Account) JoinChat(ctx context.Context, peer string) (*JoinResult, error) {
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.JoinChatRequest) (*v1.JoinChatReply, error) {
-		return n.chats.JoinChat
-	}, &v1.JoinChatRequest{Account: a.id, Peer: peer})
+	reply, err := call(ctx, a.client, repeatable, on(chatService.JoinChat), &v1.JoinChatRequest{Account: a.id, Peer: peer})
 	if err != nil {
 		return nil, err
 	}
@@ -224,16 +214,12 @@ func (a *Account) JoinChat(ctx context.Context, peer string) (*JoinResult, error
 // CheckInvite tells what an invite link leads to: t.me/+hash, t.me/joinchat/hash,
 // tg://join?invite=hash, or the hash alone. Reasons: INVITE_HASH_EXPIRED, INVITE_HASH_INVALID.
 func (a *Account) CheckInvite(ctx context.Context, link string) (*Invite, error) {
-	return call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.CheckInviteRequest) (*v1.CheckInviteReply, error) {
-		return n.chats.CheckInvite
-	}, &v1.CheckInviteRequest{Account: a.id, Link: link})
+	return call(ctx, a.client, repeatable, on(chatService.CheckInvite), &v1.CheckInviteRequest{Account: a.id, Link: link})
 }
 
 // AcceptInvite joins by an invite link (messages.importChatInvite). What may come of it is an outcome.
 func (a *Account) AcceptInvite(ctx context.Context, link string) (*JoinResult, error) {
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.AcceptInviteRequest) (*v1.AcceptInviteReply, error) {
-		return n.chats.AcceptInvite
-	}, &v1.AcceptInviteRequest{Account: a.id, Link: link})
+	reply, err := call(ctx, a.client, repeatable, on(chatService.AcceptInvite), &v1.AcceptInviteRequest{Account: a.id, Link: link})
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"github.com/telefleet/orchestrator/client/internal/conns"
 )
 
 // Client calls the control API.
@@ -12,7 +14,7 @@ type Client struct {
 	pool    pool
 	retry   time.Duration
 	http    *http.Client
-	sockets *sockets
+	sockets *conns.Sockets
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelCauseFunc
@@ -29,12 +31,12 @@ func New(addresses []string, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{retry: o.retry, sockets: &sockets{open: map[*socket]bool{}}}
+	c := &Client{retry: o.retry, sockets: &conns.Sockets{}}
 	if o.transport == nil {
-		o.transport = newTransport(o.tls, c.sockets)
+		o.transport = conns.NewTransport(o.tls, c.sockets)
 	}
 	c.http = &http.Client{
-		Transport: bearer{o.transport, o.token},
+		Transport: conns.Bearer{Next: o.transport, Token: o.token},
 		// A redirect would carry the token to whoever it names.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -64,7 +66,7 @@ func Dial(ctx context.Context, addresses []string, opts ...Option) (*Client, err
 // called more than once.
 func (c *Client) Close() {
 	c.cancel(errClosed)
-	c.sockets.close()
+	c.sockets.Close()
 	c.http.CloseIdleConnections()
 }
 

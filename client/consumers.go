@@ -16,42 +16,32 @@ import (
 // CreateConsumer adds a durable consumer of events; it begins where spec.from says. Reason:
 // CONSUMER_EXISTS.
 func (c *Client) CreateConsumer(ctx context.Context, name string, spec *v1.ConsumerSpec) (*v1.Consumer, error) {
-	reply, err := call(ctx, c, once, func(n *node) func(context.Context, *v1.CreateConsumerRequest) (*v1.CreateConsumerReply, error) {
-		return n.consumers.CreateConsumer
-	}, &v1.CreateConsumerRequest{Name: name, Spec: spec})
+	reply, err := call(ctx, c, once, on(consumerService.CreateConsumer), &v1.CreateConsumerRequest{Name: name, Spec: spec})
 	return reply.GetConsumer(), err
 }
 
 // GetConsumer reads a consumer. Reason: CONSUMER_UNKNOWN.
 func (c *Client) GetConsumer(ctx context.Context, name string) (*v1.Consumer, error) {
-	reply, err := call(ctx, c, repeatable, func(n *node) func(context.Context, *v1.GetConsumerRequest) (*v1.GetConsumerReply, error) {
-		return n.consumers.GetConsumer
-	}, &v1.GetConsumerRequest{Name: name})
+	reply, err := call(ctx, c, repeatable, on(consumerService.GetConsumer), &v1.GetConsumerRequest{Name: name})
 	return reply.GetConsumer(), err
 }
 
 // Consumers reads all consumers, ordered by name.
 func (c *Client) Consumers(ctx context.Context) ([]*v1.Consumer, error) {
-	reply, err := call(ctx, c, repeatable, func(n *node) func(context.Context, *v1.ListConsumersRequest) (*v1.ListConsumersReply, error) {
-		return n.consumers.ListConsumers
-	}, &v1.ListConsumersRequest{})
+	reply, err := call(ctx, c, repeatable, on(consumerService.ListConsumers), &v1.ListConsumersRequest{})
 	return reply.GetConsumers(), err
 }
 
 // UpdateConsumer replaces the spec of a consumer as it was read: its resource version must still
 // hold, else reason CONFLICT. The place is kept.
 func (c *Client) UpdateConsumer(ctx context.Context, consumer *v1.Consumer) (*v1.Consumer, error) {
-	reply, err := call(ctx, c, once, func(n *node) func(context.Context, *v1.UpdateConsumerRequest) (*v1.UpdateConsumerReply, error) {
-		return n.consumers.UpdateConsumer
-	}, &v1.UpdateConsumerRequest{Resource: consumer})
+	reply, err := call(ctx, c, once, on(consumerService.UpdateConsumer), &v1.UpdateConsumerRequest{Resource: consumer})
 	return reply.GetConsumer(), err
 }
 
 // DeleteConsumer removes a consumer with its place and its dead letters.
 func (c *Client) DeleteConsumer(ctx context.Context, name string) error {
-	_, err := call(ctx, c, once, func(n *node) func(context.Context, *v1.DeleteConsumerRequest) (*v1.DeleteConsumerReply, error) {
-		return n.consumers.DeleteConsumer
-	}, &v1.DeleteConsumerRequest{Name: name})
+	_, err := call(ctx, c, once, on(consumerService.DeleteConsumer), &v1.DeleteConsumerRequest{Name: name})
 	return err
 }
 
@@ -68,18 +58,14 @@ func ReplayTime(t time.Time) *v1.ReplayPoint {
 // ReplayConsumer moves a consumer's place and returns it: events behind it come, whatever was
 // settled.
 func (c *Client) ReplayConsumer(ctx context.Context, name string, from *v1.ReplayPoint) (cursor string, err error) {
-	reply, err := call(ctx, c, repeatable, func(n *node) func(context.Context, *v1.ReplayConsumerRequest) (*v1.ReplayConsumerReply, error) {
-		return n.consumers.ReplayConsumer
-	}, &v1.ReplayConsumerRequest{Consumer: name, From: from})
+	reply, err := call(ctx, c, repeatable, on(consumerService.ReplayConsumer), &v1.ReplayConsumerRequest{Consumer: name, From: from})
 	return reply.GetCursor(), err
 }
 
 // DeadLetters reads the oldest events that a consumer, or the webhook of that name, gave up; limit
 // 0 = 100.
 func (c *Client) DeadLetters(ctx context.Context, name string, webhook bool, limit int) ([]*Event, error) {
-	reply, err := call(ctx, c, repeatable, func(n *node) func(context.Context, *v1.ListDeadLettersRequest) (*v1.ListDeadLettersReply, error) {
-		return n.consumers.ListDeadLetters
-	}, &v1.ListDeadLettersRequest{Name: name, Webhook: webhook, Limit: int32(limit)})
+	reply, err := call(ctx, c, repeatable, on(consumerService.ListDeadLetters), &v1.ListDeadLettersRequest{Name: name, Webhook: webhook, Limit: int32(limit)})
 	return reply.GetEvents(), err
 }
 
@@ -87,9 +73,7 @@ func (c *Client) DeadLetters(ctx context.Context, name string, webhook bool, lim
 // empty account of all; limit 0 = 100. They come before what is left of their account, in their order, but
 // behind what was settled meanwhile. It returns how many. Reason: TOO_MANY_HELD.
 func (c *Client) RedeliverDeadLetters(ctx context.Context, consumer, account string, limit int) (int, error) {
-	reply, err := call(ctx, c, repeatable, func(n *node) func(context.Context, *v1.RedeliverDeadLettersRequest) (*v1.RedeliverDeadLettersReply, error) {
-		return n.consumers.RedeliverDeadLetters
-	}, &v1.RedeliverDeadLettersRequest{Consumer: consumer, OfAccount: account, Limit: int32(limit)})
+	reply, err := call(ctx, c, repeatable, on(consumerService.RedeliverDeadLetters), &v1.RedeliverDeadLettersRequest{Consumer: consumer, OfAccount: account, Limit: int32(limit)})
 	return int(reply.GetRedelivered()), err
 }
 
@@ -108,25 +92,19 @@ type Delivery struct {
 // Ack settles the event. It is no error when it was settled before, or is out no longer: then it
 // comes again.
 func (d *Delivery) Ack(ctx context.Context) error {
-	_, err := call(ctx, d.client, repeatable, func(n *node) func(context.Context, *v1.AckEventsRequest) (*v1.AckEventsReply, error) {
-		return n.consumers.AckEvents
-	}, &v1.AckEventsRequest{Consumer: d.consumer, AckIds: []string{d.id}})
+	_, err := call(ctx, d.client, repeatable, on(consumerService.AckEvents), &v1.AckEventsRequest{Consumer: d.consumer, AckIds: []string{d.id}})
 	return err
 }
 
 // Nak gives the event back: it comes again after the delay, and its account's next ones after it.
 func (d *Delivery) Nak(ctx context.Context, delay time.Duration) error {
-	_, err := call(ctx, d.client, repeatable, func(n *node) func(context.Context, *v1.NakEventsRequest) (*v1.NakEventsReply, error) {
-		return n.consumers.NakEvents
-	}, &v1.NakEventsRequest{Consumer: d.consumer, AckIds: []string{d.id}, Delay: durationpb.New(delay)})
+	_, err := call(ctx, d.client, repeatable, on(consumerService.NakEvents), &v1.NakEventsRequest{Consumer: d.consumer, AckIds: []string{d.id}, Delay: durationpb.New(delay)})
 	return err
 }
 
 // Keep gives the event ack_wait more time, from now on.
 func (d *Delivery) Keep(ctx context.Context) error {
-	_, err := call(ctx, d.client, repeatable, func(n *node) func(context.Context, *v1.KeepEventsRequest) (*v1.KeepEventsReply, error) {
-		return n.consumers.KeepEvents
-	}, &v1.KeepEventsRequest{Consumer: d.consumer, AckIds: []string{d.id}})
+	_, err := call(ctx, d.client, repeatable, on(consumerService.KeepEvents), &v1.KeepEventsRequest{Consumer: d.consumer, AckIds: []string{d.id}})
 	return err
 }
 
@@ -154,9 +132,7 @@ func (c *Client) FetchEvents(ctx context.Context, consumer string, o ConsumeOpti
 	if o.Wait > 0 {
 		req.Wait = durationpb.New(o.Wait)
 	}
-	reply, err := call(ctx, c, repeatable, func(n *node) func(context.Context, *v1.FetchEventsRequest) (*v1.FetchEventsReply, error) {
-		return n.consumers.FetchEvents
-	}, req)
+	reply, err := call(ctx, c, repeatable, on(consumerService.FetchEvents), req)
 	out := make([]*Delivery, 0, len(reply.GetDeliveries()))
 	for _, d := range reply.GetDeliveries() {
 		out = append(out, &Delivery{Event: d.GetEvent(), Attempt: int(d.GetAttempt()), client: c, consumer: consumer, id: d.GetAckId()})

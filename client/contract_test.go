@@ -58,6 +58,14 @@ var sdk = map[string]string{
 	"ProxyService/CreateProxy": "Client.CreateProxy", "ProxyService/GetProxy": "Client.GetProxy",
 	"ProxyService/ListProxies": "Client.Proxies", "ProxyService/UpdateProxy": "Client.UpdateProxy",
 	"ProxyService/DeleteProxy": "Client.DeleteProxy", "ProxyService/TestProxy": "Client.TestProxy",
+	"MessageService/EditMessage": "Account.EditMessage", "MessageService/ForwardMessages": "Account.ForwardMessages",
+	"MessageService/DeleteMessages": "Account.DeleteMessages", "MessageService/GetMessages": "Account.Messages",
+	"MessageService/PinMessage": "Account.PinMessage", "MessageService/UnpinMessage": "Account.UnpinMessage",
+	"MessageService/UnpinAllMessages": "Account.UnpinAllMessages", "MessageService/GetPinnedMessage": "Account.PinnedMessage",
+	"ReactionService/SendReaction": "Account.SendReaction", "ReactionService/SendChatAction": "Account.SendChatAction",
+	"ScheduledService/GetScheduledMessages":    "Account.ScheduledMessages",
+	"ScheduledService/DeleteScheduledMessages": "Account.DeleteScheduledMessages",
+	"ScheduledService/SendScheduledMessages":   "Account.SendScheduledMessages",
 	// Calls of this package share one connection as they are; Exchange is for callers that have
 	// one stream only.
 	"ControlService/Exchange": "",

@@ -73,9 +73,7 @@ type DialogsPage struct {
 // DialogsPage reads up to limit chats of a folder, 0 = 100, at most 10,000, from where a former page
 // ended; empty = the top.
 func (a *Account) DialogsPage(ctx context.Context, folder Folder, limit int, next string) (*DialogsPage, error) {
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.GetDialogsRequest) (*v1.GetDialogsReply, error) {
-		return n.dialogs.GetDialogs
-	}, &v1.GetDialogsRequest{Account: a.id, FolderId: int32(folder), Limit: int32(limit), PageToken: next})
+	reply, err := call(ctx, a.client, repeatable, on(dialogService.GetDialogs), &v1.GetDialogsRequest{Account: a.id, FolderId: int32(folder), Limit: int32(limit), PageToken: next})
 	if err != nil {
 		return nil, err
 	}
@@ -85,26 +83,20 @@ func (a *Account) DialogsPage(ctx context.Context, folder Folder, limit int, nex
 // MarkRead marks the messages of a chat up to an id as read; 0 = all. With a topic, a forum topic's top
 // message, only of that topic.
 func (a *Account) MarkRead(ctx context.Context, peer string, upTo, topic int32) error {
-	_, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.MarkReadRequest) (*v1.MarkReadReply, error) {
-		return n.dialogs.MarkRead
-	}, &v1.MarkReadRequest{Account: a.id, Peer: peer, MaxId: upTo, TopicId: topic})
+	_, err := call(ctx, a.client, repeatable, on(dialogService.MarkRead), &v1.MarkReadRequest{Account: a.id, Peer: peer, MaxId: upTo, TopicId: topic})
 	return err
 }
 
 // ClearMentions marks all mentions of the account in a chat as read, with a topic only of that topic.
 func (a *Account) ClearMentions(ctx context.Context, peer string, topic int32) error {
-	_, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.ClearMentionsRequest) (*v1.ClearMentionsReply, error) {
-		return n.dialogs.ClearMentions
-	}, &v1.ClearMentionsRequest{Account: a.id, Peer: peer, TopicId: topic})
+	_, err := call(ctx, a.client, repeatable, on(dialogService.ClearMentions), &v1.ClearMentionsRequest{Account: a.id, Peer: peer, TopicId: topic})
 	return err
 }
 
 // DeleteDialog removes a chat from the account's list, leaving a group or channel. Nothing is deleted
 // for others.
 func (a *Account) DeleteDialog(ctx context.Context, peer string) error {
-	_, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.DeleteDialogRequest) (*v1.DeleteDialogReply, error) {
-		return n.dialogs.DeleteDialog
-	}, &v1.DeleteDialogRequest{Account: a.id, Peer: peer})
+	_, err := call(ctx, a.client, repeatable, on(dialogService.DeleteDialog), &v1.DeleteDialogRequest{Account: a.id, Peer: peer})
 	return err
 }
 
@@ -212,9 +204,7 @@ func hits(limit int, read func(limit int) (page *HitsPage, more bool, err error)
 
 // SearchPage reads up to o.Limit messages of a chat that fit, 0 = 100, at most 10,000.
 func (a *Account) SearchPage(ctx context.Context, peer, query string, o SearchOptions) (*HitsPage, error) {
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.SearchMessagesRequest) (*v1.SearchMessagesReply, error) {
-		return n.search.SearchMessages
-	}, &v1.SearchMessagesRequest{
+	reply, err := call(ctx, a.client, repeatable, on(searchService.SearchMessages), &v1.SearchMessagesRequest{
 		Account: a.id, Peer: peer, Query: query, Filter: o.Filter, Sender: o.Sender, MinDate: stamp(o.Since), MaxDate: stamp(o.Before),
 		MinId: o.MinID, MaxId: o.MaxID, OffsetId: o.OffsetID, TopicId: o.Topic, Limit: int32(o.Limit),
 	})
@@ -234,9 +224,7 @@ func (a *Account) SearchGlobalPage(ctx context.Context, query string, o SearchOp
 		folder := int32(*o.Folder)
 		req.FolderId = &folder
 	}
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.SearchGlobalRequest) (*v1.SearchGlobalReply, error) {
-		return n.search.SearchGlobal
-	}, req)
+	reply, err := call(ctx, a.client, repeatable, on(searchService.SearchGlobal), req)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,8 @@ type EventOptions struct {
 	// does; empty = all.
 	Selector string
 	// Kinds that are wanted, such as message_new; a trailing * matches the rest (message_*);
-	// empty = all.
+	// empty = all that are stored. Those that are told once and not stored come where they are named:
+	// typing, user_status.
 	Kinds []string
 	// From is Event.Cursor of the last event that was handled, Begin, or empty for what happens
 	// from now on, which is when the first stream was opened.

@@ -14,17 +14,13 @@ import (
 // CreateAccount adds an account to the fleet, by its id, labels and spec. Reasons:
 // ACCOUNT_EXISTS, ACCOUNT_ID_INVALID.
 func (c *Client) CreateAccount(ctx context.Context, account *v1.Account) (*v1.Account, error) {
-	reply, err := call(ctx, c, once, func(n *node) func(context.Context, *v1.CreateAccountRequest) (*v1.CreateAccountReply, error) {
-		return n.fleet.CreateAccount
-	}, &v1.CreateAccountRequest{Id: account.GetId(), Labels: account.GetLabels(), Spec: account.GetSpec()})
+	reply, err := call(ctx, c, once, on(fleetService.CreateAccount), &v1.CreateAccountRequest{Id: account.GetId(), Labels: account.GetLabels(), Spec: account.GetSpec()})
 	return reply.GetAccount(), err
 }
 
 // GetAccount reads an account. Reason: ACCOUNT_UNKNOWN.
 func (c *Client) GetAccount(ctx context.Context, id string) (*v1.Account, error) {
-	reply, err := call(ctx, c, repeatable, func(n *node) func(context.Context, *v1.GetAccountRequest) (*v1.GetAccountReply, error) {
-		return n.fleet.GetAccount
-	}, &v1.GetAccountRequest{Id: id})
+	reply, err := call(ctx, c, repeatable, on(fleetService.GetAccount), &v1.GetAccountRequest{Id: id})
 	return reply.GetAccount(), err
 }
 
@@ -35,9 +31,7 @@ func (c *Client) GetAccount(ctx context.Context, id string) (*v1.Account, error)
 func (c *Client) Accounts(ctx context.Context, selector string) iter.Seq2[*v1.Account, error] {
 	return func(yield func(*v1.Account, error) bool) {
 		for token := ""; ; {
-			page, err := call(ctx, c, repeatable, func(n *node) func(context.Context, *v1.ListAccountsRequest) (*v1.ListAccountsReply, error) {
-				return n.fleet.ListAccounts
-			}, &v1.ListAccountsRequest{Selector: selector, PageSize: accountsPage, PageToken: token})
+			page, err := call(ctx, c, repeatable, on(fleetService.ListAccounts), &v1.ListAccountsRequest{Selector: selector, PageSize: accountsPage, PageToken: token})
 			if err != nil {
 				yield(nil, err)
 				return
@@ -65,9 +59,7 @@ func (c *Client) UpdateAccount(ctx context.Context, account *v1.Account, paths .
 	if len(paths) > 0 {
 		req.UpdateMask = &fieldmaskpb.FieldMask{Paths: paths}
 	}
-	reply, err := call(ctx, c, once, func(n *node) func(context.Context, *v1.UpdateAccountRequest) (*v1.UpdateAccountReply, error) {
-		return n.fleet.UpdateAccount
-	}, req)
+	reply, err := call(ctx, c, once, on(fleetService.UpdateAccount), req)
 	return reply.GetAccount(), err
 }
 
@@ -119,26 +111,20 @@ func (a *Account) PauseAndWait(ctx context.Context) (account *v1.Account, done b
 }
 
 func (a *Account) pause(ctx context.Context, wait bool) (*v1.Account, bool, error) {
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.PauseAccountRequest) (*v1.PauseAccountReply, error) {
-		return n.fleet.PauseAccount
-	}, &v1.PauseAccountRequest{Id: a.id, Wait: wait})
+	reply, err := call(ctx, a.client, repeatable, on(fleetService.PauseAccount), &v1.PauseAccountRequest{Id: a.id, Wait: wait})
 	return reply.GetAccount(), reply.GetDone(), err
 }
 
 // Disconnect pauses the account at once: its sockets are closed, and calls that wait fail with
 // DISCONNECTED. Otherwise as PauseAndWait; Resume connects it again.
 func (a *Account) Disconnect(ctx context.Context) (account *v1.Account, done bool, err error) {
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.DisconnectAccountRequest) (*v1.DisconnectAccountReply, error) {
-		return n.fleet.DisconnectAccount
-	}, &v1.DisconnectAccountRequest{Id: a.id})
+	reply, err := call(ctx, a.client, repeatable, on(fleetService.DisconnectAccount), &v1.DisconnectAccountRequest{Id: a.id})
 	return reply.GetAccount(), reply.GetDone(), err
 }
 
 // Resume ends a pause: the account connects and catches up.
 func (a *Account) Resume(ctx context.Context) (*v1.Account, error) {
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.ResumeAccountRequest) (*v1.ResumeAccountReply, error) {
-		return n.fleet.ResumeAccount
-	}, &v1.ResumeAccountRequest{Id: a.id})
+	reply, err := call(ctx, a.client, repeatable, on(fleetService.ResumeAccount), &v1.ResumeAccountRequest{Id: a.id})
 	return reply.GetAccount(), err
 }
 
@@ -146,9 +132,7 @@ func (a *Account) Resume(ctx context.Context) (*v1.Account, error) {
 // nothing of it is left; its owner goes on cleaning up otherwise. The login stays valid at
 // Telegram: LogOut first to end it.
 func (a *Account) Delete(ctx context.Context) (done bool, err error) {
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.DeleteAccountRequest) (*v1.DeleteAccountReply, error) {
-		return n.fleet.DeleteAccount
-	}, &v1.DeleteAccountRequest{Id: a.id})
+	reply, err := call(ctx, a.client, repeatable, on(fleetService.DeleteAccount), &v1.DeleteAccountRequest{Id: a.id})
 	return reply.GetDone(), err
 }
 
@@ -166,36 +150,28 @@ func moveAccount(n *node) func(context.Context, *v1.MoveAccountRequest) (*v1.Mov
 
 // Nodes reads the nodes that are alive, in the order of their ids.
 func (c *Client) Nodes(ctx context.Context) ([]*v1.Node, error) {
-	reply, err := call(ctx, c, repeatable, func(n *node) func(context.Context, *v1.ListNodesRequest) (*v1.ListNodesReply, error) {
-		return n.fleet.ListNodes
-	}, &v1.ListNodesRequest{})
+	reply, err := call(ctx, c, repeatable, on(fleetService.ListNodes), &v1.ListNodesRequest{})
 	return reply.GetNodes(), err
 }
 
 // CordonNode keeps new accounts away from a node; it keeps those that it has. Reason:
 // NODE_NOT_FOUND.
 func (c *Client) CordonNode(ctx context.Context, id string) (*v1.Node, error) {
-	reply, err := call(ctx, c, repeatable, func(n *node) func(context.Context, *v1.CordonNodeRequest) (*v1.CordonNodeReply, error) {
-		return n.fleet.CordonNode
-	}, &v1.CordonNodeRequest{Node: id})
+	reply, err := call(ctx, c, repeatable, on(fleetService.CordonNode), &v1.CordonNodeRequest{Node: id})
 	return reply.GetNode(), err
 }
 
 // UncordonNode lets a node take accounts again, after CordonNode or DrainNode. Reason:
 // NODE_NOT_FOUND.
 func (c *Client) UncordonNode(ctx context.Context, id string) (*v1.Node, error) {
-	reply, err := call(ctx, c, repeatable, func(n *node) func(context.Context, *v1.UncordonNodeRequest) (*v1.UncordonNodeReply, error) {
-		return n.fleet.UncordonNode
-	}, &v1.UncordonNodeRequest{Node: id})
+	reply, err := call(ctx, c, repeatable, on(fleetService.UncordonNode), &v1.UncordonNodeRequest{Node: id})
 	return reply.GetNode(), err
 }
 
 // DrainNode hands all accounts of a node over to the others and keeps new ones away. It does not
 // wait for them: watch Node.accounts. Reason: NODE_NOT_FOUND.
 func (c *Client) DrainNode(ctx context.Context, id string) (*v1.Node, error) {
-	reply, err := call(ctx, c, repeatable, func(n *node) func(context.Context, *v1.DrainNodeRequest) (*v1.DrainNodeReply, error) {
-		return n.fleet.DrainNode
-	}, &v1.DrainNodeRequest{Node: id})
+	reply, err := call(ctx, c, repeatable, on(fleetService.DrainNode), &v1.DrainNodeRequest{Node: id})
 	return reply.GetNode(), err
 }
 
@@ -229,8 +205,6 @@ func (c *Client) NetworkRestored(ctx context.Context, whose Target) (accounts in
 	if whose.request == nil {
 		return 0, invalid("use WholeFleet, OfAccount, OfSelector or OfNode", "target: is missing")
 	}
-	reply, err := call(ctx, c, repeatable, func(n *node) func(context.Context, *v1.NetworkRestoredRequest) (*v1.NetworkRestoredReply, error) {
-		return n.fleet.NetworkRestored
-	}, whose.request)
+	reply, err := call(ctx, c, repeatable, on(fleetService.NetworkRestored), whose.request)
 	return int(reply.GetAccounts()), err
 }

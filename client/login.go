@@ -79,9 +79,7 @@ func (c *CodeSent) SignIn(ctx context.Context, code string) (LoginStep, error) {
 // Resend asks for the code by the next delivery type (auth.resendCode): *CodeSent with a token of
 // its own, or *SignedIn.
 func (c *CodeSent) Resend(ctx context.Context) (LoginStep, error) {
-	reply, err := call(ctx, c.account.client, once, func(n *node) func(context.Context, *v1.ResendCodeRequest) (*v1.ResendCodeReply, error) {
-		return n.auth.ResendCode
-	}, &v1.ResendCodeRequest{Account: c.account.id, Token: c.token})
+	reply, err := call(ctx, c.account.client, once, on(authService.ResendCode), &v1.ResendCodeRequest{Account: c.account.id, Token: c.token})
 	if err != nil {
 		return nil, err
 	}
@@ -90,9 +88,7 @@ func (c *CodeSent) Resend(ctx context.Context) (LoginStep, error) {
 
 // Cancel drops the code (auth.cancelCode).
 func (c *CodeSent) Cancel(ctx context.Context) error {
-	_, err := call(ctx, c.account.client, once, func(n *node) func(context.Context, *v1.CancelCodeRequest) (*v1.CancelCodeReply, error) {
-		return n.auth.CancelCode
-	}, &v1.CancelCodeRequest{Account: c.account.id, Token: c.token})
+	_, err := call(ctx, c.account.client, once, on(authService.CancelCode), &v1.CancelCodeRequest{Account: c.account.id, Token: c.token})
 	return err
 }
 
@@ -109,9 +105,7 @@ func (p *PasswordRequired) Check(ctx context.Context, password string) (*SignedI
 // none is needed. Reasons: PHONE_NUMBER_INVALID, PHONE_NUMBER_BANNED, PHONE_NUMBER_FLOOD,
 // FLOOD_WAIT.
 func (a *Account) RequestCode(ctx context.Context, phone string) (LoginStep, error) {
-	reply, err := call(ctx, a.client, once, func(n *node) func(context.Context, *v1.RequestCodeRequest) (*v1.RequestCodeReply, error) {
-		return n.auth.RequestCode
-	}, &v1.RequestCodeRequest{Account: a.id, PhoneNumber: phone})
+	reply, err := call(ctx, a.client, once, on(authService.RequestCode), &v1.RequestCodeRequest{Account: a.id, PhoneNumber: phone})
 	if err != nil {
 		return nil, err
 	}
@@ -135,9 +129,7 @@ func (a *Account) codeStep(code *v1.LoginCode, user *User) (LoginStep, error) {
 // *PasswordRequired or *SignUpRequired. Reasons: PHONE_CODE_INVALID, PHONE_CODE_EXPIRED,
 // PHONE_CODE_EMPTY.
 func (a *Account) SignIn(ctx context.Context, token, code string) (LoginStep, error) {
-	reply, err := call(ctx, a.client, once, func(n *node) func(context.Context, *v1.SignInRequest) (*v1.SignInReply, error) {
-		return n.auth.SignIn
-	}, &v1.SignInRequest{Account: a.id, Token: token, Code: code})
+	reply, err := call(ctx, a.client, once, on(authService.SignIn), &v1.SignInRequest{Account: a.id, Token: token, Code: code})
 	if err != nil {
 		return nil, err
 	}
@@ -157,9 +149,7 @@ func (a *Account) SignIn(ctx context.Context, token, code string) (LoginStep, er
 // auth.checkPassword). The node proves it to Telegram and never sends it there. Reason
 // PASSWORD_HASH_INVALID: it is wrong and may be tried again.
 func (a *Account) CheckPassword(ctx context.Context, password string) (*User, error) {
-	reply, err := call(ctx, a.client, once, func(n *node) func(context.Context, *v1.CheckPasswordRequest) (*v1.CheckPasswordReply, error) {
-		return n.auth.CheckPassword
-	}, &v1.CheckPasswordRequest{Account: a.id, Password: password})
+	reply, err := call(ctx, a.client, once, on(authService.CheckPassword), &v1.CheckPasswordRequest{Account: a.id, Password: password})
 	return reply.GetUser(), err
 }
 
@@ -242,9 +232,7 @@ func insist[S any](
 // BotSignIn logs a bot in by the token from @BotFather (auth.importBotAuthorization). Reasons:
 // ACCESS_TOKEN_INVALID, ACCESS_TOKEN_EXPIRED.
 func (a *Account) BotSignIn(ctx context.Context, token string) (*User, error) {
-	reply, err := call(ctx, a.client, once, func(n *node) func(context.Context, *v1.BotSignInRequest) (*v1.BotSignInReply, error) {
-		return n.auth.BotSignIn
-	}, &v1.BotSignInRequest{Account: a.id, BotToken: token})
+	reply, err := call(ctx, a.client, once, on(authService.BotSignIn), &v1.BotSignInRequest{Account: a.id, BotToken: token})
 	return reply.GetUser(), err
 }
 
@@ -315,9 +303,7 @@ type Authorization struct {
 
 // Authorization asks Telegram whether the account is logged in, and why not.
 func (a *Account) Authorization(ctx context.Context) (Authorization, error) {
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.GetAuthorizationRequest) (*v1.GetAuthorizationReply, error) {
-		return n.auth.GetAuthorization
-	}, &v1.GetAuthorizationRequest{Account: a.id})
+	reply, err := call(ctx, a.client, repeatable, on(authService.GetAuthorization), &v1.GetAuthorizationRequest{Account: a.id})
 	return Authorization{OK: reply.GetAuthorized(), Reason: Reason(reply.GetReason()), Remedy: reply.GetRemedy()}, err
 }
 
@@ -336,9 +322,7 @@ type LoggedOut struct {
 // With force it deletes that even if Telegram does not confirm within 5 s, the account is paused or
 // its session cannot be read. Reason ERASE_UNFINISHED: a store failed; it goes on by itself.
 func (a *Account) LogOut(ctx context.Context, force bool) (LoggedOut, error) {
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.LogOutRequest) (*v1.LogOutReply, error) {
-		return n.auth.LogOut
-	}, &v1.LogOutRequest{Account: a.id, Force: force})
+	reply, err := call(ctx, a.client, repeatable, on(authService.LogOut), &v1.LogOutRequest{Account: a.id, Force: force})
 	return LoggedOut{
 		Confirmed: reply.GetConfirmed(), KeysDestroyed: int(reply.GetKeysDestroyed()), KeysLeft: int(reply.GetKeysLeft()), Remedy: reply.GetRemedy(),
 	}, err

@@ -181,9 +181,7 @@ func (a *Account) SendFile(ctx context.Context, peer string, file OutgoingFile, 
 			return nil, err
 		}
 		req := &v1.SendFileRequest{Account: a.id, Peer: peer, Media: ready.in, Message: captioned(caption, opts)}
-		reply, repeated, id, err := command(ctx, a.client, func(n *node) func(context.Context, *v1.SendFileRequest) (*v1.SendFileReply, error) {
-			return n.media.SendFile
-		}, req)
+		reply, repeated, id, err := command(ctx, a.client, on(mediaService.SendFile), req)
 		if again && partsGone(err) {
 			continue
 		}
@@ -215,9 +213,7 @@ func (a *Account) SendAlbum(ctx context.Context, peer string, files []OutgoingFi
 		}
 		req.Items = append(req.Items, &v1.AlbumItem{Media: ready.in, Caption: file.caption})
 	}
-	reply, repeated, id, err := command(ctx, a.client, func(n *node) func(context.Context, *v1.SendAlbumRequest) (*v1.SendAlbumReply, error) {
-		return n.media.SendAlbum
-	}, req)
+	reply, repeated, id, err := command(ctx, a.client, on(mediaService.SendAlbum), req)
 	if err != nil {
 		return nil, err
 	}
@@ -227,9 +223,7 @@ func (a *Account) SendAlbum(ctx context.Context, peer string, files []OutgoingFi
 // ProfilePhotos reads photos of a user or chat, newest first: limit of them, 0 = all, behind the offset
 // newest, and how many there are (photos.getUserPhotos, messages.search).
 func (a *Account) ProfilePhotos(ctx context.Context, peer string, offset, limit int) ([]*ProfilePhoto, int, error) {
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.GetProfilePhotosRequest) (*v1.GetProfilePhotosReply, error) {
-		return n.media.GetProfilePhotos
-	}, &v1.GetProfilePhotosRequest{Account: a.id, Peer: peer, Offset: int32(offset), Limit: int32(limit)})
+	reply, err := call(ctx, a.client, repeatable, on(mediaService.GetProfilePhotos), &v1.GetProfilePhotosRequest{Account: a.id, Peer: peer, Offset: int32(offset), Limit: int32(limit)})
 	if err != nil {
 		return nil, 0, err
 	}

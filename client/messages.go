@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client/keyboard"
 )
 
 // Content is what a message holds: Text, Markdown, HTML.
@@ -17,6 +18,25 @@ type Content interface{ fill(*v1.InputMessage) }
 type Text string
 
 func (t Text) fill(m *v1.InputMessage) { m.Text = string(t) }
+
+// Markdown is a text in Markdown: *bold*, _italic_, __underline__, ~strike~, ||spoiler||, `code`,
+// ```language, newline, block```, [link](https://example.org), [mention](tg://user?id=1),
+// ![👍](tg://emoji?id=2), lines that begin with >. A backslash takes its meaning from the character
+// behind it. Reason MARKUP_INVALID, with line and column.
+type Markdown string
+
+func (t Markdown) fill(m *v1.InputMessage) {
+	m.Text, m.ParseMode = string(t), v1.ParseMode_PARSE_MODE_MARKDOWN
+}
+
+// HTML is a text in Telegram's HTML: <b>, <i>, <u>, <s>, <code>, <pre>, <blockquote expandable>,
+// <tg-spoiler>, <a href="…">, <tg-emoji emoji-id="…">; &lt; &gt; &amp; for < > &. Reason
+// MARKUP_INVALID, with line and column.
+type HTML string
+
+func (t HTML) fill(m *v1.InputMessage) {
+	m.Text, m.ParseMode = string(t), v1.ParseMode_PARSE_MODE_HTML
+}
 
 // SendOption changes how a message is sent.
 type SendOption func(*v1.SendMessageRequest)
@@ -31,9 +51,24 @@ func ReplyTo(id int32) SendOption {
 	return func(r *v1.SendMessageRequest) { reply(r).MessageId = id }
 }
 
-// Quote quotes a part of the message named by ReplyTo.
-func Quote(text string) SendOption {
-	return func(r *v1.SendMessageRequest) { reply(r).Quote = text }
+// ReplyIn answers a message of another chat.
+func ReplyIn(peer string, id int32) SendOption {
+	return func(r *v1.SendMessageRequest) { reply(r).Peer, reply(r).MessageId = peer, id }
+}
+
+// Quote quotes a part of the message named by ReplyTo or ReplyIn, word for word; entities are those of
+// the part.
+func Quote(text string, entities ...*Entity) SendOption {
+	return func(r *v1.SendMessageRequest) { reply(r).Quote, reply(r).QuoteEntities = text, entities }
+}
+
+// QuoteAt is Quote for a part that is there several times: offset is about where it begins, in UTF-16
+// code units.
+func QuoteAt(offset int32, text string, entities ...*Entity) SendOption {
+	return func(r *v1.SendMessageRequest) {
+		Quote(text, entities...)(r)
+		reply(r).QuoteOffset = offset
+	}
 }
 
 // Topic sends into a forum topic, named by its top message.
@@ -69,6 +104,22 @@ func Noforwards() SendOption { return func(r *v1.SendMessageRequest) { r.Message
 // Schedule lets Telegram send the message later, at most 365 days ahead.
 func Schedule(at time.Time) SendOption {
 	return func(r *v1.SendMessageRequest) { r.Message.ScheduleDate = timestamppb.New(at) }
+}
+
+// WhenOnline lets Telegram send the message once the user is online.
+func WhenOnline() SendOption { return func(r *v1.SendMessageRequest) { r.Message.WhenOnline = true } }
+
+// SendAs writes in the name of a channel of the account's own, or of the supergroup itself.
+func SendAs(peer string) SendOption {
+	return func(r *v1.SendMessageRequest) { r.Message.SendAs = peer }
+}
+
+// Effect shows the recipient an animation, one of messages.getAvailableEffects. In private chats.
+func Effect(id int64) SendOption { return func(r *v1.SendMessageRequest) { r.Message.Effect = id } }
+
+// WithKeyboard puts a keyboard under the message. Only bots have keyboards.
+func WithKeyboard(k keyboard.Keyboard) SendOption {
+	return func(r *v1.SendMessageRequest) { r.Message.Keyboard = k.Input() }
 }
 
 // Sent is the outcome of a sent message.
@@ -162,9 +213,7 @@ type HistoryPage struct {
 
 // HistoryPage reads up to limit messages of a chat that are older than before, 0 = the newest.
 func (a *Account) HistoryPage(ctx context.Context, peer string, before int32, limit int) (*HistoryPage, error) {
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.GetHistoryRequest) (*v1.GetHistoryReply, error) {
-		return n.messages.GetHistory
-	}, &v1.GetHistoryRequest{Account: a.id, Peer: peer, OffsetId: before, Limit: int32(min(limit, 1<<30))})
+	reply, err := call(ctx, a.client, repeatable, on(messageService.GetHistory), &v1.GetHistoryRequest{Account: a.id, Peer: peer, OffsetId: before, Limit: int32(min(limit, 1<<30))})
 	if err != nil {
 		return nil, err
 	}

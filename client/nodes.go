@@ -16,29 +16,52 @@ import (
 // node is one address with the services behind it.
 type node struct {
 	address  string
+	services []any // one client for each service; on finds them
 	fleet    orchestratorv1connect.FleetServiceClient
 	auth     orchestratorv1connect.AuthServiceClient
-	users    orchestratorv1connect.UserServiceClient
-	peers    orchestratorv1connect.PeerServiceClient
 	messages orchestratorv1connect.MessageServiceClient
 	chats    orchestratorv1connect.ChatServiceClient
 	media    orchestratorv1connect.MediaServiceClient
 	dialogs  orchestratorv1connect.DialogServiceClient
-	search   orchestratorv1connect.SearchServiceClient
-	raw      orchestratorv1connect.RawServiceClient
 	events   orchestratorv1connect.EventServiceClient
-	sessions orchestratorv1connect.SessionServiceClient
-	security orchestratorv1connect.SecurityServiceClient
-
-	consumers orchestratorv1connect.ConsumerServiceClient
-	webhooks  orchestratorv1connect.WebhookServiceClient
-	proxies   orchestratorv1connect.ProxyServiceClient
-
-	health *connect.Client[wrapperspb.StringValue, wrapperspb.Int32Value]
+	health   *connect.Client[wrapperspb.StringValue, wrapperspb.Int32Value]
 
 	// Guarded by pool.mu.
 	failures int       // in a row
 	rest     time.Time // until when it is left alone
+}
+
+// The services by short names, for on.
+type (
+	authService      = orchestratorv1connect.AuthServiceClient
+	chatService      = orchestratorv1connect.ChatServiceClient
+	consumerService  = orchestratorv1connect.ConsumerServiceClient
+	dialogService    = orchestratorv1connect.DialogServiceClient
+	fleetService     = orchestratorv1connect.FleetServiceClient
+	mediaService     = orchestratorv1connect.MediaServiceClient
+	messageService   = orchestratorv1connect.MessageServiceClient
+	peerService      = orchestratorv1connect.PeerServiceClient
+	proxyService     = orchestratorv1connect.ProxyServiceClient
+	rawService       = orchestratorv1connect.RawServiceClient
+	reactionService  = orchestratorv1connect.ReactionServiceClient
+	scheduledService = orchestratorv1connect.ScheduledServiceClient
+	searchService    = orchestratorv1connect.SearchServiceClient
+	securityService  = orchestratorv1connect.SecurityServiceClient
+	sessionService   = orchestratorv1connect.SessionServiceClient
+	userService      = orchestratorv1connect.UserServiceClient
+	webhookService   = orchestratorv1connect.WebhookServiceClient
+)
+
+// on is a method of a service, to be called at a node: on(messageService.SendMessage).
+func on[S, Req, Rep any](method func(S, context.Context, *Req) (*Rep, error)) func(*node) func(context.Context, *Req) (*Rep, error) {
+	return func(n *node) func(context.Context, *Req) (*Rep, error) {
+		for _, s := range n.services {
+			if s, ok := s.(S); ok {
+				return func(ctx context.Context, req *Req) (*Rep, error) { return method(s, ctx, req) }
+			}
+		}
+		panic("a node without this service") // for mistakes of this package
+	}
 }
 
 // maxReply is the largest answer that is taken: the nodes' own limit.
@@ -46,30 +69,34 @@ const maxReply = 64 << 20
 
 func newNode(h connect.HTTPClient, address string) *node {
 	opts := connect.WithClientOptions(connect.WithReadMaxBytes(maxReply), connect.WithInterceptors(naming{}))
-	return &node{
-		address: address,
-		fleet:   orchestratorv1connect.NewFleetServiceClient(h, address, opts),
-		auth:    orchestratorv1connect.NewAuthServiceClient(h, address, opts),
-		users:   orchestratorv1connect.NewUserServiceClient(h, address, opts),
-		peers:   orchestratorv1connect.NewPeerServiceClient(h, address, opts),
-
+	n := &node{
+		address:  address,
+		fleet:    orchestratorv1connect.NewFleetServiceClient(h, address, opts),
+		auth:     orchestratorv1connect.NewAuthServiceClient(h, address, opts),
 		messages: orchestratorv1connect.NewMessageServiceClient(h, address, opts),
 		chats:    orchestratorv1connect.NewChatServiceClient(h, address, opts),
 		media:    orchestratorv1connect.NewMediaServiceClient(h, address, opts),
 		dialogs:  orchestratorv1connect.NewDialogServiceClient(h, address, opts),
-		search:   orchestratorv1connect.NewSearchServiceClient(h, address, opts),
-		raw:      orchestratorv1connect.NewRawServiceClient(h, address, opts),
 		events:   orchestratorv1connect.NewEventServiceClient(h, address, opts),
-		sessions: orchestratorv1connect.NewSessionServiceClient(h, address, opts),
-		security: orchestratorv1connect.NewSecurityServiceClient(h, address, opts),
-
-		consumers: orchestratorv1connect.NewConsumerServiceClient(h, address, opts),
-		webhooks:  orchestratorv1connect.NewWebhookServiceClient(h, address, opts),
-		proxies:   orchestratorv1connect.NewProxyServiceClient(h, address, opts),
 		// HealthCheckRequest{string service = 1} and HealthCheckResponse{ServingStatus status = 1}
 		// of grpc.health.v1 have the wire form of these two.
 		health: connect.NewClient[wrapperspb.StringValue, wrapperspb.Int32Value](h, address+"/grpc.health.v1.Health/Check", opts),
 	}
+	n.services = []any{
+		n.fleet, n.auth, n.messages, n.chats, n.media, n.dialogs, n.events,
+		orchestratorv1connect.NewUserServiceClient(h, address, opts),
+		orchestratorv1connect.NewPeerServiceClient(h, address, opts),
+		orchestratorv1connect.NewSearchServiceClient(h, address, opts),
+		orchestratorv1connect.NewRawServiceClient(h, address, opts),
+		orchestratorv1connect.NewSessionServiceClient(h, address, opts),
+		orchestratorv1connect.NewSecurityServiceClient(h, address, opts),
+		orchestratorv1connect.NewReactionServiceClient(h, address, opts),
+		orchestratorv1connect.NewScheduledServiceClient(h, address, opts),
+		orchestratorv1connect.NewConsumerServiceClient(h, address, opts),
+		orchestratorv1connect.NewWebhookServiceClient(h, address, opts),
+		orchestratorv1connect.NewProxyServiceClient(h, address, opts),
+	}
+	return n
 }
 
 // serving is ServingStatus.SERVING of grpc.health.v1.

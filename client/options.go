@@ -1,13 +1,11 @@
 package client
 
 import (
-	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -78,102 +76,4 @@ func redact(address string) string {
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// A connection on which nothing arrives is asked for a sign of life, and closed without one: so
-// a call at a node that was cut off ends after the sum of both.
-const (
-	silence     = 10 * time.Second
-	pingTimeout = 5 * time.Second
-	dialTimeout = 5 * time.Second
-	idleTimeout = 90 * time.Second
-)
-
-// newTransport speaks HTTP/2 only, in clear text for http, so that all calls and streams to one
-// node share one connection.
-func newTransport(cfg *tls.Config, s *sockets) *http.Transport {
-	if cfg == nil {
-		cfg = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	cfg = cfg.Clone()
-	if cfg.MinVersion < tls.VersionTLS12 {
-		cfg.MinVersion = tls.VersionTLS12
-	}
-	var protocols http.Protocols
-	protocols.SetHTTP2(true)
-	protocols.SetUnencryptedHTTP2(true)
-	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: s.dial, TLSClientConfig: cfg, Protocols: &protocols,
-		HTTP2:               &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: pingTimeout},
-		TLSHandshakeTimeout: dialTimeout, IdleConnTimeout: idleTimeout,
-	}
-}
-
-// bearer adds the token to every request.
-type bearer struct {
-	next  http.RoundTripper
-	token string
-}
-
-// RoundTrip implements http.RoundTripper.
-func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	if b.token != "" {
-		r = r.Clone(r.Context())
-		r.Header.Set("Authorization", "Bearer "+b.token)
-	}
-	return b.next.RoundTrip(r)
-}
-
-// CloseIdleConnections is found by http.Client.
-func (b bearer) CloseIdleConnections() {
-	if t, ok := b.next.(interface{ CloseIdleConnections() }); ok {
-		t.CloseIdleConnections()
-	}
-}
-
-// sockets are the open connections of a client, to close them with it.
-type sockets struct {
-	mu     sync.Mutex
-	open   map[*socket]bool
-	closed bool
-}
-
-type socket struct {
-	net.Conn
-	owner *sockets
-}
-
-func (s *sockets) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	d := net.Dialer{Timeout: dialTimeout}
-	raw, err := d.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	c := &socket{Conn: raw, owner: s}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		_ = raw.Close()
-		return nil, net.ErrClosed
-	}
-	s.open[c] = true
-	return c, nil
-}
-
-// Close implements net.Conn.
-func (c *socket) Close() error {
-	c.owner.mu.Lock()
-	delete(c.owner.open, c)
-	c.owner.mu.Unlock()
-	return c.Conn.Close()
-}
-
-func (s *sockets) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	for c := range s.open {
-		_ = c.Conn.Close()
-	}
-	clear(s.open)
 }

@@ -53,7 +53,5 @@ func (a *Account) invoke(ctx context.Context, req *v1.InvokeRequest, opts []Invo
 		opt(&i)
 	}
 	req.Dc = i.dc
-	return call(ctx, a.client, i.repeat, func(n *node) func(context.Context, *v1.InvokeRequest) (*v1.InvokeReply, error) {
-		return n.raw.Invoke
-	}, req)
+	return call(ctx, a.client, i.repeat, on(rawService.Invoke), req)
 }

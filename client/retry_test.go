@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/telefleet/orchestrator/client/internal/conns"
 )
 
 // answers is a transport without a network.
@@ -188,7 +190,7 @@ func TestTokenGoesToTheNodeOnly(t *testing.T) {
 
 func TestFrozenNodeIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		frozen := newTransport(nil, &sockets{open: map[*socket]bool{}})
+		frozen := conns.NewTransport(nil, &conns.Sockets{})
 		ended := make(chan error, 1)
 		frozen.DialContext = func(context.Context, string, string) (net.Conn, error) {
 			ours, theirs := net.Pipe()
@@ -205,7 +207,7 @@ func TestFrozenNodeIsGivenUp(t *testing.T) {
 		defer c.Close()
 		start := time.Now()
 		_, err = c.Account("a").Me(t.Context())
-		if !errors.Is(err, ReasonUnreachable) || time.Since(start) != silence+pingTimeout {
+		if !errors.Is(err, ReasonUnreachable) || time.Since(start) != conns.Silence+conns.PingTimeout {
 			t.Errorf("got %v after %s", err, time.Since(start))
 		}
 		<-ended

@@ -52,9 +52,7 @@ func (s Session) GoString() string { return s.String() }
 // and Telegram is not asked. A tdata folder may hold several. Reasons: SESSION_INVALID,
 // SESSION_FORMAT_UNKNOWN, TDATA_PASSCODE_WRONG.
 func (c *Client) InspectSession(ctx context.Context, s Session) ([]*SessionInfo, error) {
-	reply, err := call(ctx, c, repeatable, func(n *node) func(context.Context, *v1.InspectSessionRequest) (*v1.InspectSessionReply, error) {
-		return n.sessions.InspectSession
-	}, &v1.InspectSessionRequest{Session: s.Data, Format: s.Format, Passcode: s.Passcode})
+	reply, err := call(ctx, c, repeatable, on(sessionService.InspectSession), &v1.InspectSessionRequest{Session: s.Data, Format: s.Format, Passcode: s.Passcode})
 	return reply.GetSessions(), err
 }
 
@@ -63,9 +61,7 @@ func (c *Client) InspectSession(ctx context.Context, s Session) ([]*SessionInfo,
 // SESSION_EXISTS when the account is signed in by another session, AUTH_KEY_IN_USE when another
 // account has this one, SESSION_NETWORK.
 func (a *Account) ImportSession(ctx context.Context, s Session) (*SessionInfo, error) {
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.ImportSessionRequest) (*v1.ImportSessionReply, error) {
-		return n.sessions.ImportSession
-	}, &v1.ImportSessionRequest{Account: a.id, Session: s.Data, Format: s.Format, Passcode: s.Passcode, Number: int32(s.Number)})
+	reply, err := call(ctx, a.client, repeatable, on(sessionService.ImportSession), &v1.ImportSessionRequest{Account: a.id, Session: s.Data, Format: s.Format, Passcode: s.Passcode, Number: int32(s.Number)})
 	return reply.GetSession(), err
 }
 
@@ -83,17 +79,20 @@ type ExportOptions struct {
 // ExportSession gives the account's session out, with notes on what its format does not carry.
 // Reasons: ACCOUNT_ONLINE, SESSION_NOT_EXPORTABLE, SESSION_FORMAT_UNKNOWN.
 func (a *Account) ExportSession(ctx context.Context, o ExportOptions) (Session, []*SessionNote, error) {
-	reply, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.ExportSessionRequest) (*v1.ExportSessionReply, error) {
-		return n.sessions.ExportSession
-	}, &v1.ExportSessionRequest{Account: a.id, Format: o.Format, WhileOnline: o.WhileOnline, Passcode: o.Passcode})
+	reply, err := call(ctx, a.client, repeatable, on(sessionService.ExportSession), &v1.ExportSessionRequest{Account: a.id, Format: o.Format, WhileOnline: o.WhileOnline, Passcode: o.Passcode})
 	return Session{Data: reply.GetSession(), Format: reply.GetFormat(), Passcode: o.Passcode}, reply.GetNotes(), err
 }
 
 // SaveSession stores the account's session and peers at once; they save themselves within half a
 // minute otherwise.
 func (a *Account) SaveSession(ctx context.Context) error {
-	_, err := call(ctx, a.client, repeatable, func(n *node) func(context.Context, *v1.SaveSessionRequest) (*v1.SaveSessionReply, error) {
-		return n.sessions.SaveSession
-	}, &v1.SaveSessionRequest{Account: a.id})
+	_, err := call(ctx, a.client, repeatable, on(sessionService.SaveSession), &v1.SaveSessionRequest{Account: a.id})
 	return err
+}
+
+// RotateMasterKey lets the node that this client reaches read its master keys again, and makes the
+// new one current once every live node has it: WaitingFor names those that do not. Use a client of
+// one node for each of them, one after the other. Reasons: MASTER_KEY_WRONG, CONFLICT.
+func (c *Client) RotateMasterKey(ctx context.Context) (*v1.RotateMasterKeyReply, error) {
+	return call(ctx, c, repeatable, on(securityService.RotateMasterKey), &v1.RotateMasterKeyRequest{})
 }

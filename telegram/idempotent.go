@@ -21,6 +21,8 @@ var repeatable = map[string]bool{
 	"messages.sendScreenshotNotification": true, "messages.sendEncrypted": true,
 	"messages.sendEncryptedFile": true, "messages.sendEncryptedService": true, "stories.sendStory": true,
 	// they set what they say
+	"messages.editMessage": true, "messages.deleteMessages": true, "channels.deleteMessages": true,
+	"messages.updatePinnedMessage": true, "messages.unpinAllMessages": true, "messages.sendReaction": true,
 	"account.updateStatus": true, "messages.setTyping": true, "messages.readHistory": true,
 	"channels.readHistory": true, "messages.receivedMessages": true, "upload.saveFilePart": true,
 	"upload.saveBigFilePart": true, "upload.reuploadCdnFile": true, "auth.bindTempAuthKey": true,

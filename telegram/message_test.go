@@ -120,8 +120,16 @@ func TestMessageSentBeforeIsNeverGuessed(t *testing.T) {
 	}
 	_, err = SendMessage(context.Background(), script(t, pages(10, func(int) int { return 2000 })...), bobPeer(), Outgoing{Text: "hi", Since: time.Unix(1000, 0)})
 	wantReason(t, err, "MESSAGE_UNKNOWN")
-	// Scheduled ones are not in the history; a broken connection is no answer.
-	_, err = SendMessage(context.Background(), script(t, duplicate), bobPeer(), Outgoing{Text: "hi", Schedule: time.Unix(5, 0)})
+	// Scheduled ones are not in the history, but among those that wait; a broken connection is no answer.
+	waiting := func(ms ...tg.MessageClass) step {
+		return step{"messages.getScheduledHistory", &tg.MessagesMessages{Messages: ms}}
+	}
+	later := Outgoing{Text: "hi", Schedule: time.Unix(5, 0)}
+	got, err = SendMessage(context.Background(), script(t, duplicate, waiting(at(3, 6, "hi"), at(2, 5, "hi"), at(1, 5, "x"))), bobPeer(), later)
+	if err != nil || got.ID != 2 {
+		t.Errorf("scheduled: got %v, %v", got, err)
+	}
+	_, err = SendMessage(context.Background(), script(t, duplicate, waiting(at(2, 5, "hi"), at(1, 5, "hi"))), bobPeer(), later)
 	wantReason(t, err, "MESSAGE_UNKNOWN")
 	_, err = SendMessage(context.Background(), script(t, duplicate, step{"messages.getHistory", rpc(500, "INTERNAL")}), bobPeer(), Outgoing{Text: "hi"})
 	wantReason(t, err, "INTERNAL")
@@ -219,7 +227,7 @@ func TestIdempotent(t *testing.T) {
 		&tg.HelpGetConfigRequest{}: true, &tg.AuthLogOutRequest{}: true, &tg.MessagesCheckChatInviteRequest{}: true,
 		&tg.AuthSendCodeRequest{}: false, &tg.AuthSignInRequest{}: false, &tg.AuthCheckPasswordRequest{}: false,
 		&tg.MessagesGetBotCallbackAnswerRequest{}: false, &tg.ChannelsCreateChannelRequest{}: false,
-		&tg.MessagesEditMessageRequest{}: false, &tg.User{}: false,
+		&tg.MessagesEditMessageRequest{}: true, &tg.MessagesSendScheduledMessagesRequest{}: false, &tg.User{}: false,
 	} {
 		if got := IdempotentID(call.TypeID()); got != want {
 			t.Errorf("%T: got %t", call, got)

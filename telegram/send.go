@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 	"unicode/utf16"
 
@@ -18,25 +16,18 @@ import (
 // maxText is the longest text of a message, in UTF-16 code units (message_length_max).
 const maxText = 4096
 
-// How many recent messages are searched for one that was sent already: those of one call where
-// nobody knows when it was sent, else all since then, as long as they are not too many.
-const (
-	duplicateSearch      = 50
-	duplicateSearchSince = 1000
-)
-
-// clockSkew is how far this machine's clock and Telegram's are believed to be apart at most.
-// Where it is more, a message is not found, but no other one is taken for it.
-const clockSkew = time.Minute
-
 // Outgoing is a message to send.
 type Outgoing struct {
 	// Text is 1 to 4096 UTF-16 code units long; a caption, which may be empty, if there is Media.
 	Text     string
 	Entities []tg.MessageEntityClass
-	// ReplyTo is the message to answer; 0 = none. Quote is a part of it.
-	ReplyTo int
-	Quote   string
+	// ReplyTo is the message to answer; 0 = none. ReplyPeer is its chat; nil = the same. Quote is a part
+	// of it, QuoteOffset where about that begins, in UTF-16 code units.
+	ReplyTo       int
+	ReplyPeer     *Peer
+	Quote         string
+	QuoteEntities []tg.MessageEntityClass
+	QuoteOffset   int
 	// TopID is the top message of a forum topic; 0 = that of ReplyTo.
 	TopID       int
 	Silent      bool
@@ -45,8 +36,15 @@ type Outgoing struct {
 	NoWebpage   bool
 	InvertMedia bool
 	Noforwards  bool
-	// Schedule is when to send; zero = now.
-	Schedule time.Time
+	// Schedule is when to send; zero = now. WhenOnline sends once the user is online instead.
+	Schedule   time.Time
+	WhenOnline bool
+	// SendAs is in whose name to write; nil = the account or the chat's default.
+	SendAs *Peer
+	// Effect is an animation that the recipient sees; 0 = none.
+	Effect int64
+	// Keyboard is the keyboard under the message; nil = none. Bots only.
+	Keyboard tg.ReplyMarkupClass
 	// RandomID makes repetitions of one command one message; 0 = drawn.
 	RandomID int64
 	// Media is what the message carries; nil = nothing.
@@ -104,9 +102,7 @@ func sendRequest(to Peer, m Outgoing) (*tg.MessagesSendMessageRequest, error) {
 		return nil, fleet.Errorf(fleet.CodeInvalidArgument, "MESSAGE_EMPTY", "message.text: is empty").
 			WithRemedy(verdicts["MESSAGE_EMPTY"].remedy)
 	case n > maxText:
-		return nil, fleet.Errorf(fleet.CodeInvalidArgument, "MESSAGE_TOO_LONG",
-			"message.text: must have at most %d UTF-16 code units (got %d)", maxText, n).
-			WithRemedy(verdicts["MESSAGE_TOO_LONG"].remedy)
+		return nil, tooLong(n)
 	}
 	if m.RandomID == 0 {
 		if m.RandomID, err = randomID(); err != nil {
@@ -120,11 +116,8 @@ func sendRequest(to Peer, m Outgoing) (*tg.MessagesSendMessageRequest, error) {
 	if len(m.Entities) > 0 {
 		req.SetEntities(m.Entities)
 	}
-	if m.ReplyTo != 0 || m.TopID != 0 {
-		req.SetReplyTo(inputReply(m))
-	}
-	if !m.Schedule.IsZero() {
-		req.SetScheduleDate(int(m.Schedule.Unix()))
+	if err := fillSend(req, m); err != nil {
+		return nil, err
 	}
 	return req, nil
 }
@@ -132,7 +125,49 @@ func sendRequest(to Peer, m Outgoing) (*tg.MessagesSendMessageRequest, error) {
 // len16 is how many UTF-16 code units a text has.
 func len16(text string) int { return len(utf16.Encode([]rune(text))) }
 
-func inputReply(m Outgoing) *tg.InputReplyToMessage {
+// fillSend sets the fields that are left out when they are empty.
+func fillSend(req *tg.MessagesSendMessageRequest, m Outgoing) error {
+	if m.ReplyTo != 0 || m.TopID != 0 {
+		reply, err := inputReply(m)
+		if err != nil {
+			return err
+		}
+		req.SetReplyTo(reply)
+	}
+	if date := scheduleDate(m.Schedule, m.WhenOnline); date != 0 {
+		req.SetScheduleDate(date)
+	}
+	if m.SendAs != nil {
+		as, err := m.SendAs.Input()
+		if err != nil {
+			return err
+		}
+		req.SetSendAs(as)
+	}
+	if m.Effect != 0 {
+		req.SetEffect(m.Effect)
+	}
+	if m.Keyboard != nil {
+		req.SetReplyMarkup(m.Keyboard)
+	}
+	return nil
+}
+
+// whenOnline as a date lets Telegram send a message once the user is online.
+const whenOnline = 0x7ffffffe
+
+// scheduleDate is the date of a message as TL has it; 0 = now.
+func scheduleDate(at time.Time, online bool) int {
+	switch {
+	case online:
+		return whenOnline
+	case at.IsZero():
+		return 0
+	}
+	return int(at.Unix())
+}
+
+func inputReply(m Outgoing) (*tg.InputReplyToMessage, error) {
 	reply := &tg.InputReplyToMessage{ReplyToMsgID: m.ReplyTo}
 	if m.ReplyTo == 0 { // a topic is addressed by its top message
 		reply.ReplyToMsgID = m.TopID
@@ -142,8 +177,21 @@ func inputReply(m Outgoing) *tg.InputReplyToMessage {
 	}
 	if m.Quote != "" {
 		reply.SetQuoteText(m.Quote)
+		if m.QuoteOffset != 0 {
+			reply.SetQuoteOffset(m.QuoteOffset)
+		}
+		if len(m.QuoteEntities) > 0 {
+			reply.SetQuoteEntities(m.QuoteEntities)
+		}
 	}
-	return reply
+	if m.ReplyPeer != nil {
+		chat, err := m.ReplyPeer.Input()
+		if err != nil {
+			return nil, err
+		}
+		reply.SetReplyToPeerID(chat)
+	}
+	return reply, nil
 }
 
 func randomID() (int64, error) {
@@ -180,6 +228,9 @@ func fromShort(env Env, to Peer, req *tg.MessagesSendMessageRequest, short *tg.U
 	if short.TTLPeriod != 0 {
 		msg.SetTTLPeriod(short.TTLPeriod)
 	}
+	if req.Effect != 0 {
+		msg.SetEffect(req.Effect)
+	}
 	if reply, ok := req.ReplyTo.(*tg.InputReplyToMessage); ok {
 		header := &tg.MessageReplyHeader{}
 		header.SetReplyToMsgID(reply.ReplyToMsgID)
@@ -205,16 +256,33 @@ func tlPeer(p Peer) tg.PeerClass {
 	return &tg.PeerUser{UserID: p.ID}
 }
 
-// sentMessage finds the message of a random id among the updates of an answer.
+// sentMessage finds the message of a random id among the updates of an answer; where they do not name
+// it, the account's own.
 func sentMessage(u tg.UpdatesClass, random int64) *tg.Message {
-	list := updatesIn(u)
-	id, known := 0, false
-	for _, u := range list {
-		if u, ok := u.(*tg.UpdateMessageID); ok && u.RandomID == random {
-			id, known = u.ID, true
+	id, known := messageIDs(u)[random]
+	for _, m := range messagesIn(u) {
+		if m.ID == id || !known && m.Out {
+			return m
 		}
 	}
-	for _, u := range list {
+	return nil
+}
+
+// messageIDs are the ids of sent messages by their random ids.
+func messageIDs(u tg.UpdatesClass) map[int64]int {
+	ids := map[int64]int{}
+	for _, u := range updatesIn(u) {
+		if u, ok := u.(*tg.UpdateMessageID); ok {
+			ids[u.RandomID] = u.ID
+		}
+	}
+	return ids
+}
+
+// messagesIn are the new and changed messages among the updates of an answer, service messages excepted.
+func messagesIn(u tg.UpdatesClass) []*tg.Message {
+	var out []*tg.Message
+	for _, u := range updatesIn(u) {
 		var m tg.MessageClass
 		switch u := u.(type) {
 		case *tg.UpdateNewMessage:
@@ -223,12 +291,16 @@ func sentMessage(u tg.UpdatesClass, random int64) *tg.Message {
 			m = u.Message
 		case *tg.UpdateNewScheduledMessage:
 			m = u.Message
+		case *tg.UpdateEditMessage:
+			m = u.Message
+		case *tg.UpdateEditChannelMessage:
+			m = u.Message
 		}
-		if msg, ok := m.(*tg.Message); ok && (msg.ID == id || !known && msg.Out) {
-			return msg
+		if msg, ok := m.(*tg.Message); ok {
+			out = append(out, msg)
 		}
 	}
-	return nil
+	return out
 }
 
 func updatesIn(u tg.UpdatesClass) []tg.UpdateClass {
@@ -241,67 +313,4 @@ func updatesIn(u tg.UpdatesClass) []tg.UpdateClass {
 		return []tg.UpdateClass{u.Update}
 	}
 	return nil
-}
-
-// findSent finds the message of a repeated command, which the server has sent before: the only
-// own message with this text among the latest. Of several, nobody can tell which one it is.
-func findSent(ctx context.Context, env Env, to Peer, req *tg.MessagesSendMessageRequest, since time.Time) (*tg.Message, error) {
-	if req.ScheduleDate != 0 {
-		return nil, messageUnknown("it is scheduled, and not in the history yet")
-	}
-	oldest, limit, page := 0, duplicateSearch, duplicateSearch
-	if !since.IsZero() {
-		oldest, limit, page = int(since.Add(-clockSkew).Unix()), duplicateSearchSince, historyPage
-	}
-	var found *tg.Message
-	offset, searched, complete := 0, 0, since.IsZero()
-	for searched < limit {
-		h, err := GetHistory(ctx, env, to, HistoryOptions{Limit: page, OffsetID: offset})
-		if err != nil {
-			if refusedForGood(err) { // bots, for example, may not read the history
-				return nil, messageUnknown("the chat cannot be searched: %w", err)
-			}
-			return nil, err
-		}
-		older := false
-		for _, m := range h.Messages {
-			offset = m.GetID()
-			m, ok := m.(*tg.Message)
-			older = older || ok && m.Date < oldest
-			if !ok || !m.Out || m.Date < oldest || strings.TrimSpace(m.Message) != strings.TrimSpace(req.Message) {
-				continue
-			}
-			if found != nil {
-				return nil, messageUnknown("several of the latest messages have its text")
-			}
-			found = m
-		}
-		searched += len(h.Messages)
-		if older || len(h.Messages) < page {
-			complete = true
-			break
-		}
-	}
-	if found == nil || !complete {
-		return nil, messageUnknown("the latest %d do not tell", searched)
-	}
-	return found, nil
-}
-
-func messageUnknown(format string, args ...any) error {
-	e := *ErrMessageUnknown
-	return fleet.Errorf(e.Code, e.Reason, "message: was sent; which one it is, is not known: "+format, args...).WithRemedy(e.Remedy)
-}
-
-// refusedForGood tells answers of the server that another try will not change.
-func refusedForGood(err error) bool {
-	var own *fleet.Error
-	if !errors.As(err, &own) {
-		return false
-	}
-	switch own.Code {
-	case fleet.CodeInvalidArgument, fleet.CodePermissionDenied, fleet.CodeNotFound:
-		return true
-	}
-	return false
 }

@@ -87,6 +87,17 @@ func Message(m tg.MessageClass, peers Peers) *v1.Message {
 	return nil
 }
 
+// Messages converts messages; what is no message is left out.
+func Messages(list []tg.MessageClass, peers Peers) []*v1.Message {
+	var out []*v1.Message
+	for _, m := range list {
+		if msg := Message(m, peers); msg != nil {
+			out = append(out, msg)
+		}
+	}
+	return out
+}
+
 // senderOf is who sent a message: in private chats Telegram leaves it out where it is plain.
 func senderOf(from, chat tg.PeerClass, out, post bool, peers Peers) *v1.Peer {
 	if from != nil {

@@ -182,7 +182,8 @@ func reactionsOf(list []tg.ReactionClass) []*v1.Reaction {
 	return out
 }
 
-func reactionCounts(list []tg.ReactionCount) []*v1.ReactionCount {
+// ReactionCounts converts how many gave which reaction.
+func ReactionCounts(list []tg.ReactionCount) []*v1.ReactionCount {
 	var out []*v1.ReactionCount
 	for _, c := range list {
 		_, chosen := c.GetChosenOrder()
@@ -198,9 +199,9 @@ func fillReaction(out *v1.Event, u tg.UpdateClass, peers Peers) {
 		r.Peer, r.MessageId, r.Date, r.Actor = TLPeer(u.Peer, peers), int32(u.MsgID), Unix(u.Date), TLPeer(u.Actor, peers)
 		r.Before, r.Now = reactionsOf(u.OldReactions), reactionsOf(u.NewReactions)
 	case *tg.UpdateBotMessageReactions:
-		r.Peer, r.MessageId, r.Date, r.Counts = TLPeer(u.Peer, peers), int32(u.MsgID), Unix(u.Date), reactionCounts(u.Reactions)
+		r.Peer, r.MessageId, r.Date, r.Counts = TLPeer(u.Peer, peers), int32(u.MsgID), Unix(u.Date), ReactionCounts(u.Reactions)
 	case *tg.UpdateMessageReactions:
-		r.Peer, r.MessageId, r.Counts = TLPeer(u.Peer, peers), int32(u.MsgID), reactionCounts(u.Reactions.Results)
+		r.Peer, r.MessageId, r.Counts = TLPeer(u.Peer, peers), int32(u.MsgID), ReactionCounts(u.Reactions.Results)
 	default:
 		return
 	}

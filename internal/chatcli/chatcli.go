@@ -31,7 +31,10 @@ type cli struct{ *fleetcli.CLI }
 // Commands are the top-level commands.
 func Commands(c *fleetcli.CLI) []*cobra.Command {
 	g := &cli{c}
-	return append(append(g.chatCommands(), g.dialogCommands()...), newMe(g), newResolve(g), newSend(g), newHistory(g), newUpload(g), newDownload(g), newPhotos(g), newCall(g), newSchema(g))
+	return append(
+		append(g.chatCommands(), g.dialogCommands()...), newMe(g), newResolve(g), newSend(g), newEdit(g), newForward(g), newDelete(g), newMessages(g), newHistory(g),
+		newUpload(g), newDownload(g), newPhotos(g), newPin(g), newUnpin(g), newPinned(g), newReact(g), newTyping(g), newScheduled(g), newCall(g), newSchema(g),
+	)
 }
 
 // account makes a command of one account: run gets the account, which the first argument names, and

@@ -2,8 +2,6 @@ package chatcli
 
 import (
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -11,50 +9,6 @@ import (
 	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/internal/fleetcli"
 )
-
-func newSend(g *cli) *cobra.Command {
-	var reply int32
-	var silent bool
-	var form markup
-	var files attachments
-	cmd := &cobra.Command{
-		Use:     "send ACCOUNT PEER TEXT",
-		Short:   "Send a text message, a file or an album",
-		Long:    "Send a text message, or files with TEXT as their caption. TEXT may be - to read it from standard input. PEER is me, @name, +phone, a number or a t.me link.",
-		Example: "  orchestrator send support-1 @durov 'hello'\n  echo hello | orchestrator send support-1 me -\n  orchestrator send support-1 me 'the view' --file view.jpg",
-		Args:    g.Args("ACCOUNT", "PEER", "TEXT"),
-		RunE: g.account(func(cmd *cobra.Command, a *client.Account, args []string) error {
-			text := args[1]
-			if text == "-" {
-				b, err := io.ReadAll(cmd.InOrStdin())
-				if err != nil {
-					return fmt.Errorf("read standard input: %w", err)
-				}
-				text = strings.TrimRight(string(b), "\n")
-			}
-			var opts []client.SendOption
-			if reply != 0 {
-				opts = append(opts, client.ReplyTo(reply))
-			}
-			if silent {
-				opts = append(opts, client.Silent())
-			}
-			if len(files.paths) > 0 {
-				return files.send(g, cmd, a, args[0], form.content(text), opts)
-			}
-			sent, err := a.SendMessage(cmd.Context(), args[0], form.content(text), opts...)
-			if err != nil {
-				return err
-			}
-			return g.printSent(cmd, sent)
-		}),
-	}
-	files.flags(cmd)
-	cmd.Flags().Int32Var(&reply, "reply-to", 0, "id of the message to answer")
-	cmd.Flags().BoolVar(&silent, "silent", false, "send without notification")
-	form.flags(cmd)
-	return fleetcli.TakesRequestID(cmd)
-}
 
 func repeatedNote(cmd *cobra.Command, repeated bool) {
 	if repeated {

@@ -12,7 +12,10 @@ import (
 
 // EventOf converts a record; one that cannot be read is a gap of its own.
 func EventOf(r eventlog.Record, unreadable error) methods.Event {
-	e := methods.Event{Cursor: r.Cursor().String(), Account: r.Account, Kind: r.Kind, ID: r.ID, Time: r.Time, Payload: r.Payload}
+	e := methods.Event{Account: r.Account, Kind: r.Kind, ID: r.ID, Time: r.Time, Payload: r.Payload}
+	if r.Seq != 0 { // else it is live: there is no place to go on from
+		e.Cursor = r.Cursor().String()
+	}
 	var gap *updates.Gap
 	switch {
 	case r.Gap != nil:

@@ -38,8 +38,8 @@ func newProxies(g *CLI) *cobra.Command {
 	return TakeRequestIDs(cmd, "list", "get", "delete", "test")
 }
 
-// atLeast wants the named arguments and any number more of the last one.
-func atLeast(names ...string) cobra.PositionalArgs {
+// AtLeast wants the named arguments and any number more of the last one.
+func AtLeast(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < len(names) {
 			return usageError{fmt.Errorf("%s is missing", names[len(args)]), "usage: " + cmd.UseLine()}
@@ -95,7 +95,7 @@ func newProxyAdd(g *CLI) *cobra.Command {
 		Short:   "Add a pool of proxies",
 		Long:    "Add a pool of one proxy or several that are as good as each other." + linkHelp,
 		Example: "  orchestrator proxy add de 'tg://socks?server=proxy.example&port=1080&user=u&pass=p'\n  orchestrator proxy add de @links.txt",
-		Args:    atLeast("NAME", "LINK"),
+		Args:    AtLeast("NAME", "LINK"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.withMembers(cmd, args, func(c *client.Client, members []*v1.ProxyMember) (*v1.Proxy, error) {
 				return c.CreateProxy(cmd.Context(), args[0], members...)
@@ -110,7 +110,7 @@ func newProxySet(g *CLI) *cobra.Command {
 		Short: "Replace the members of a pool",
 		Long: "Replace the members of a pool. A link as `proxy get` shows it stands for the member that is there. Accounts\nwhose member is gone connect again by another one." +
 			linkHelp,
-		Args: atLeast("NAME", "LINK"),
+		Args: AtLeast("NAME", "LINK"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.withMembers(cmd, args, func(c *client.Client, members []*v1.ProxyMember) (*v1.Proxy, error) {
 				return c.UpdateProxy(cmd.Context(), args[0], "", members...)
@@ -197,7 +197,7 @@ func newProxyDelete(g *CLI) *cobra.Command {
 	return &cobra.Command{
 		Use:   "delete NAME...",
 		Short: "Delete pools that no account uses",
-		Args:  atLeast("NAME"),
+		Args:  AtLeast("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := g.Dial()
 			if err != nil {

@@ -276,14 +276,14 @@ func texts(posts []model.Post) []string {
 	return out
 }
 
-// expect listens to a person's events from now on. The function that it returns waits for the first
-// one that match takes.
-func (p *person) expect(t *testing.T, match func(*client.Event) bool) func() *client.Event {
+// expect listens to a person's events from now on, or to those of some kinds, which live ones need. The
+// function that it returns waits for the first one that match takes.
+func (p *person) expect(t *testing.T, match func(*client.Event) bool, kinds ...string) func() *client.Event {
 	t.Helper()
 	ctx := deadline(t)
 	started, found, ended := make(chan struct{}), make(chan *client.Event, 1), make(chan error, 1)
 	go func() {
-		for e, err := range p.Events(ctx, client.EventOptions{Started: func(string) { close(started) }}) {
+		for e, err := range p.Events(ctx, client.EventOptions{Kinds: kinds, Started: func(string) { close(started) }}) {
 			if err != nil {
 				ended <- err
 				return

@@ -11,6 +11,7 @@ import (
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/dispatch"
 	"github.com/telefleet/orchestrator/telegram"
+	"github.com/telefleet/orchestrator/telegram/tlupdates"
 )
 
 // eventLog is the event log as the actors want it.
@@ -67,6 +68,11 @@ func (f localFleet) peers(ctx context.Context, id fleet.AccountID) telegram.Peer
 // feed is the event log as the API wants it.
 type feed struct{ log *eventlog.Log }
 
+// wantsLive reports whether kinds of events are wanted by name that are told and not stored.
+func wantsLive(kinds []string) bool {
+	return len(kinds) > 0 && (methods.KindMatches(tlupdates.KindTyping, kinds) || methods.KindMatches(tlupdates.KindUserStatus, kinds))
+}
+
 // Subscribe implements control.Events.
 func (f feed) Subscribe(ctx context.Context, o control.SubscribeOptions) (control.Subscription, error) {
 	position, from := o.From, eventlog.FromBeginning()
@@ -77,7 +83,7 @@ func (f feed) Subscribe(ctx context.Context, o control.SubscribeOptions) (contro
 		}
 		position, from = cursor.String(), eventlog.FromCursor(cursor)
 	}
-	records := f.log.Subscribe(ctx, eventlog.SubscribeOptions{From: from, Accounts: o.Accounts, Follow: !o.UntilNow})
+	records := f.log.Subscribe(ctx, eventlog.SubscribeOptions{From: from, Accounts: o.Accounts, Follow: !o.UntilNow, Live: wantsLive(o.Kinds)})
 	events := func(yield func(control.Event, error) bool) {
 		for r, err := range records {
 			if err != nil && r.Seq == 0 {

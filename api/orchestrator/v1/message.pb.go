@@ -1075,6 +1075,16 @@ type InputMessage struct {
 	Noforwards bool `protobuf:"varint,9,opt,name=noforwards,proto3" json:"noforwards,omitempty"`
 	// When to send; absent = now. At most 365 days ahead.
 	ScheduleDate *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=schedule_date,json=scheduleDate,proto3" json:"schedule_date,omitempty"`
+	// Send as soon as the user is online, in place of schedule_date. In private chats with users who
+	// show their status.
+	WhenOnline bool `protobuf:"varint,20,opt,name=when_online,json=whenOnline,proto3" json:"when_online,omitempty"`
+	// In whose name to write, in any text form of Peer: a channel of the account's own, or the
+	// supergroup itself (channels.getSendAs lists them); empty = the account, or the default of the chat.
+	SendAs string `protobuf:"bytes,21,opt,name=send_as,json=sendAs,proto3" json:"send_as,omitempty"`
+	// Animation that the recipient sees, one of messages.getAvailableEffects; 0 = none. In private chats.
+	Effect int64 `protobuf:"varint,22,opt,name=effect,proto3" json:"effect,omitempty"`
+	// The keyboard under it; absent = none. Telegram drops those of users without a word: bots only.
+	Keyboard *InputKeyboard `protobuf:"bytes,23,opt,name=keyboard,proto3" json:"keyboard,omitempty"`
 	// How the formatting is written in text; excludes entities.
 	ParseMode     ParseMode `protobuf:"varint,30,opt,name=parse_mode,json=parseMode,proto3,enum=orchestrator.v1.ParseMode" json:"parse_mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1181,6 +1191,34 @@ func (x *InputMessage) GetScheduleDate() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *InputMessage) GetWhenOnline() bool {
+	if x != nil {
+		return x.WhenOnline
+	}
+	return false
+}
+
+func (x *InputMessage) GetSendAs() string {
+	if x != nil {
+		return x.SendAs
+	}
+	return ""
+}
+
+func (x *InputMessage) GetEffect() int64 {
+	if x != nil {
+		return x.Effect
+	}
+	return 0
+}
+
+func (x *InputMessage) GetKeyboard() *InputKeyboard {
+	if x != nil {
+		return x.Keyboard
+	}
+	return nil
+}
+
 func (x *InputMessage) GetParseMode() ParseMode {
 	if x != nil {
 		return x.ParseMode
@@ -1191,12 +1229,19 @@ func (x *InputMessage) GetParseMode() ParseMode {
 // InputReply names the message to answer.
 type InputReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The message, in the same chat.
+	// The message, in the chat `peer`.
 	MessageId int32 `protobuf:"varint,1,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
-	// The part of it to quote; may be empty.
+	// The part of it to quote, word for word; may be empty.
 	Quote string `protobuf:"bytes,2,opt,name=quote,proto3" json:"quote,omitempty"`
 	// The forum topic's top message; 0 = derived from the answered message.
-	TopId         int32 `protobuf:"varint,3,opt,name=top_id,json=topId,proto3" json:"top_id,omitempty"`
+	TopId int32 `protobuf:"varint,3,opt,name=top_id,json=topId,proto3" json:"top_id,omitempty"`
+	// The chat of the answered message, in any text form of Peer; empty = the same chat.
+	Peer string `protobuf:"bytes,4,opt,name=peer,proto3" json:"peer,omitempty"`
+	// Formatting of the quote, as it is in the message.
+	QuoteEntities []*Entity `protobuf:"bytes,5,rep,name=quote_entities,json=quoteEntities,proto3" json:"quote_entities,omitempty"`
+	// About where the quote begins in the message, in UTF-16 code units, to find it where it is there
+	// several times.
+	QuoteOffset   int32 `protobuf:"varint,6,opt,name=quote_offset,json=quoteOffset,proto3" json:"quote_offset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1252,6 +1297,808 @@ func (x *InputReply) GetTopId() int32 {
 	return 0
 }
 
+func (x *InputReply) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *InputReply) GetQuoteEntities() []*Entity {
+	if x != nil {
+		return x.QuoteEntities
+	}
+	return nil
+}
+
+func (x *InputReply) GetQuoteOffset() int32 {
+	if x != nil {
+		return x.QuoteOffset
+	}
+	return 0
+}
+
+// InputKeyboard is a keyboard to send (TL type ReplyMarkup). At most 100 buttons.
+type InputKeyboard struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which one.
+	//
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*InputKeyboard_Inline
+	//	*InputKeyboard_Reply
+	//	*InputKeyboard_Hide
+	//	*InputKeyboard_ForceReply
+	Kind          isInputKeyboard_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InputKeyboard) Reset() {
+	*x = InputKeyboard{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InputKeyboard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InputKeyboard) ProtoMessage() {}
+
+func (x *InputKeyboard) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InputKeyboard.ProtoReflect.Descriptor instead.
+func (*InputKeyboard) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *InputKeyboard) GetKind() isInputKeyboard_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *InputKeyboard) GetInline() *InlineKeyboard {
+	if x != nil {
+		if x, ok := x.Kind.(*InputKeyboard_Inline); ok {
+			return x.Inline
+		}
+	}
+	return nil
+}
+
+func (x *InputKeyboard) GetReply() *ReplyKeyboard {
+	if x != nil {
+		if x, ok := x.Kind.(*InputKeyboard_Reply); ok {
+			return x.Reply
+		}
+	}
+	return nil
+}
+
+func (x *InputKeyboard) GetHide() *HideKeyboard {
+	if x != nil {
+		if x, ok := x.Kind.(*InputKeyboard_Hide); ok {
+			return x.Hide
+		}
+	}
+	return nil
+}
+
+func (x *InputKeyboard) GetForceReply() *ForceReply {
+	if x != nil {
+		if x, ok := x.Kind.(*InputKeyboard_ForceReply); ok {
+			return x.ForceReply
+		}
+	}
+	return nil
+}
+
+type isInputKeyboard_Kind interface {
+	isInputKeyboard_Kind()
+}
+
+type InputKeyboard_Inline struct {
+	// Buttons under the message.
+	Inline *InlineKeyboard `protobuf:"bytes,1,opt,name=inline,proto3,oneof"`
+}
+
+type InputKeyboard_Reply struct {
+	// Buttons in place of the recipient's keyboard.
+	Reply *ReplyKeyboard `protobuf:"bytes,2,opt,name=reply,proto3,oneof"`
+}
+
+type InputKeyboard_Hide struct {
+	// Takes a former reply keyboard away.
+	Hide *HideKeyboard `protobuf:"bytes,3,opt,name=hide,proto3,oneof"`
+}
+
+type InputKeyboard_ForceReply struct {
+	// Makes the recipient answer the message.
+	ForceReply *ForceReply `protobuf:"bytes,4,opt,name=force_reply,json=forceReply,proto3,oneof"`
+}
+
+func (*InputKeyboard_Inline) isInputKeyboard_Kind() {}
+
+func (*InputKeyboard_Reply) isInputKeyboard_Kind() {}
+
+func (*InputKeyboard_Hide) isInputKeyboard_Kind() {}
+
+func (*InputKeyboard_ForceReply) isInputKeyboard_Kind() {}
+
+// InlineKeyboard is rows of buttons under a message (TL replyInlineMarkup). Without rows it takes
+// away what an edited message has.
+type InlineKeyboard struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rows, from above.
+	Rows          []*InlineRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InlineKeyboard) Reset() {
+	*x = InlineKeyboard{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InlineKeyboard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InlineKeyboard) ProtoMessage() {}
+
+func (x *InlineKeyboard) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InlineKeyboard.ProtoReflect.Descriptor instead.
+func (*InlineKeyboard) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *InlineKeyboard) GetRows() []*InlineRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+// InlineRow is one row of an inline keyboard.
+type InlineRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The buttons, from the left; at least one.
+	Buttons       []*InlineButton `protobuf:"bytes,1,rep,name=buttons,proto3" json:"buttons,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InlineRow) Reset() {
+	*x = InlineRow{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InlineRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InlineRow) ProtoMessage() {}
+
+func (x *InlineRow) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InlineRow.ProtoReflect.Descriptor instead.
+func (*InlineRow) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *InlineRow) GetButtons() []*InlineButton {
+	if x != nil {
+		return x.Buttons
+	}
+	return nil
+}
+
+// InlineButton is a button under a message.
+type InlineButton struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it shows; not empty.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// What it does.
+	//
+	// Types that are valid to be assigned to Action:
+	//
+	//	*InlineButton_Callback
+	//	*InlineButton_Url
+	//	*InlineButton_SwitchInline
+	//	*InlineButton_SwitchInlineHere
+	//	*InlineButton_CopyText
+	//	*InlineButton_WebApp
+	//	*InlineButton_LoginUrl
+	//	*InlineButton_User
+	Action        isInlineButton_Action `protobuf_oneof:"action"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InlineButton) Reset() {
+	*x = InlineButton{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InlineButton) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InlineButton) ProtoMessage() {}
+
+func (x *InlineButton) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InlineButton.ProtoReflect.Descriptor instead.
+func (*InlineButton) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *InlineButton) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *InlineButton) GetAction() isInlineButton_Action {
+	if x != nil {
+		return x.Action
+	}
+	return nil
+}
+
+func (x *InlineButton) GetCallback() []byte {
+	if x != nil {
+		if x, ok := x.Action.(*InlineButton_Callback); ok {
+			return x.Callback
+		}
+	}
+	return nil
+}
+
+func (x *InlineButton) GetUrl() string {
+	if x != nil {
+		if x, ok := x.Action.(*InlineButton_Url); ok {
+			return x.Url
+		}
+	}
+	return ""
+}
+
+func (x *InlineButton) GetSwitchInline() string {
+	if x != nil {
+		if x, ok := x.Action.(*InlineButton_SwitchInline); ok {
+			return x.SwitchInline
+		}
+	}
+	return ""
+}
+
+func (x *InlineButton) GetSwitchInlineHere() string {
+	if x != nil {
+		if x, ok := x.Action.(*InlineButton_SwitchInlineHere); ok {
+			return x.SwitchInlineHere
+		}
+	}
+	return ""
+}
+
+func (x *InlineButton) GetCopyText() string {
+	if x != nil {
+		if x, ok := x.Action.(*InlineButton_CopyText); ok {
+			return x.CopyText
+		}
+	}
+	return ""
+}
+
+func (x *InlineButton) GetWebApp() string {
+	if x != nil {
+		if x, ok := x.Action.(*InlineButton_WebApp); ok {
+			return x.WebApp
+		}
+	}
+	return ""
+}
+
+func (x *InlineButton) GetLoginUrl() string {
+	if x != nil {
+		if x, ok := x.Action.(*InlineButton_LoginUrl); ok {
+			return x.LoginUrl
+		}
+	}
+	return ""
+}
+
+func (x *InlineButton) GetUser() string {
+	if x != nil {
+		if x, ok := x.Action.(*InlineButton_User); ok {
+			return x.User
+		}
+	}
+	return ""
+}
+
+type isInlineButton_Action interface {
+	isInlineButton_Action()
+}
+
+type InlineButton_Callback struct {
+	// Sends this to the bot, 1 to 64 bytes (TL keyboardButtonCallback).
+	Callback []byte `protobuf:"bytes,2,opt,name=callback,proto3,oneof"`
+}
+
+type InlineButton_Url struct {
+	// Opens a link (TL keyboardButtonUrl).
+	Url string `protobuf:"bytes,3,opt,name=url,proto3,oneof"`
+}
+
+type InlineButton_SwitchInline struct {
+	// Asks for a chat and begins an inline query with this there; may be empty (TL
+	// keyboardButtonSwitchInline).
+	SwitchInline string `protobuf:"bytes,4,opt,name=switch_inline,json=switchInline,proto3,oneof"`
+}
+
+type InlineButton_SwitchInlineHere struct {
+	// Begins an inline query with this in the same chat; may be empty (TL keyboardButtonSwitchInline).
+	SwitchInlineHere string `protobuf:"bytes,5,opt,name=switch_inline_here,json=switchInlineHere,proto3,oneof"`
+}
+
+type InlineButton_CopyText struct {
+	// Copies a text of 1 to 256 characters (TL keyboardButtonCopy).
+	CopyText string `protobuf:"bytes,6,opt,name=copy_text,json=copyText,proto3,oneof"`
+}
+
+type InlineButton_WebApp struct {
+	// Opens a Mini App by its HTTPS link (TL keyboardButtonWebView).
+	WebApp string `protobuf:"bytes,7,opt,name=web_app,json=webApp,proto3,oneof"`
+}
+
+type InlineButton_LoginUrl struct {
+	// Signs the user in at a site by its HTTPS link (TL inputKeyboardButtonUrlAuth).
+	LoginUrl string `protobuf:"bytes,8,opt,name=login_url,json=loginUrl,proto3,oneof"`
+}
+
+type InlineButton_User struct {
+	// Shows a user, in any text form of Peer (TL inputKeyboardButtonUserProfile).
+	User string `protobuf:"bytes,9,opt,name=user,proto3,oneof"`
+}
+
+func (*InlineButton_Callback) isInlineButton_Action() {}
+
+func (*InlineButton_Url) isInlineButton_Action() {}
+
+func (*InlineButton_SwitchInline) isInlineButton_Action() {}
+
+func (*InlineButton_SwitchInlineHere) isInlineButton_Action() {}
+
+func (*InlineButton_CopyText) isInlineButton_Action() {}
+
+func (*InlineButton_WebApp) isInlineButton_Action() {}
+
+func (*InlineButton_LoginUrl) isInlineButton_Action() {}
+
+func (*InlineButton_User) isInlineButton_Action() {}
+
+// ReplyKeyboard is rows of buttons in place of the recipient's keyboard (TL replyKeyboardMarkup).
+type ReplyKeyboard struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rows, from above; at least one.
+	Rows []*ReplyRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	// Make it as low as its buttons allow.
+	Resize bool `protobuf:"varint,2,opt,name=resize,proto3" json:"resize,omitempty"`
+	// Hide it after the first press.
+	SingleUse bool `protobuf:"varint,3,opt,name=single_use,json=singleUse,proto3" json:"single_use,omitempty"`
+	// Show it only to users who are mentioned or answered.
+	Selective bool `protobuf:"varint,4,opt,name=selective,proto3" json:"selective,omitempty"`
+	// Keep it shown while the ordinary keyboard is hidden.
+	Persistent bool `protobuf:"varint,5,opt,name=persistent,proto3" json:"persistent,omitempty"`
+	// Text in the empty input field; at most 64 characters.
+	Placeholder   string `protobuf:"bytes,6,opt,name=placeholder,proto3" json:"placeholder,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplyKeyboard) Reset() {
+	*x = ReplyKeyboard{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplyKeyboard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplyKeyboard) ProtoMessage() {}
+
+func (x *ReplyKeyboard) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplyKeyboard.ProtoReflect.Descriptor instead.
+func (*ReplyKeyboard) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ReplyKeyboard) GetRows() []*ReplyRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *ReplyKeyboard) GetResize() bool {
+	if x != nil {
+		return x.Resize
+	}
+	return false
+}
+
+func (x *ReplyKeyboard) GetSingleUse() bool {
+	if x != nil {
+		return x.SingleUse
+	}
+	return false
+}
+
+func (x *ReplyKeyboard) GetSelective() bool {
+	if x != nil {
+		return x.Selective
+	}
+	return false
+}
+
+func (x *ReplyKeyboard) GetPersistent() bool {
+	if x != nil {
+		return x.Persistent
+	}
+	return false
+}
+
+func (x *ReplyKeyboard) GetPlaceholder() string {
+	if x != nil {
+		return x.Placeholder
+	}
+	return ""
+}
+
+// ReplyRow is one row of a reply keyboard.
+type ReplyRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The buttons, from the left; at least one.
+	Buttons       []*ReplyButton `protobuf:"bytes,1,rep,name=buttons,proto3" json:"buttons,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplyRow) Reset() {
+	*x = ReplyRow{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplyRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplyRow) ProtoMessage() {}
+
+func (x *ReplyRow) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplyRow.ProtoReflect.Descriptor instead.
+func (*ReplyRow) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ReplyRow) GetButtons() []*ReplyButton {
+	if x != nil {
+		return x.Buttons
+	}
+	return nil
+}
+
+// ReplyButton is a button in place of a keyboard.
+type ReplyButton struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it shows, and sends when it does nothing else; not empty.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// What it does; absent = it sends its text (TL keyboardButton).
+	//
+	// Types that are valid to be assigned to Action:
+	//
+	//	*ReplyButton_Phone
+	//	*ReplyButton_Location
+	//	*ReplyButton_Poll
+	//	*ReplyButton_WebApp
+	Action        isReplyButton_Action `protobuf_oneof:"action"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplyButton) Reset() {
+	*x = ReplyButton{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplyButton) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplyButton) ProtoMessage() {}
+
+func (x *ReplyButton) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplyButton.ProtoReflect.Descriptor instead.
+func (*ReplyButton) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ReplyButton) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ReplyButton) GetAction() isReplyButton_Action {
+	if x != nil {
+		return x.Action
+	}
+	return nil
+}
+
+func (x *ReplyButton) GetPhone() bool {
+	if x != nil {
+		if x, ok := x.Action.(*ReplyButton_Phone); ok {
+			return x.Phone
+		}
+	}
+	return false
+}
+
+func (x *ReplyButton) GetLocation() bool {
+	if x != nil {
+		if x, ok := x.Action.(*ReplyButton_Location); ok {
+			return x.Location
+		}
+	}
+	return false
+}
+
+func (x *ReplyButton) GetPoll() bool {
+	if x != nil {
+		if x, ok := x.Action.(*ReplyButton_Poll); ok {
+			return x.Poll
+		}
+	}
+	return false
+}
+
+func (x *ReplyButton) GetWebApp() string {
+	if x != nil {
+		if x, ok := x.Action.(*ReplyButton_WebApp); ok {
+			return x.WebApp
+		}
+	}
+	return ""
+}
+
+type isReplyButton_Action interface {
+	isReplyButton_Action()
+}
+
+type ReplyButton_Phone struct {
+	// Sends the user's phone number; true (TL keyboardButtonRequestPhone).
+	Phone bool `protobuf:"varint,2,opt,name=phone,proto3,oneof"`
+}
+
+type ReplyButton_Location struct {
+	// Sends the user's place; true (TL keyboardButtonRequestGeoLocation).
+	Location bool `protobuf:"varint,3,opt,name=location,proto3,oneof"`
+}
+
+type ReplyButton_Poll struct {
+	// Lets the user make a poll; true = a quiz (TL keyboardButtonRequestPoll).
+	Poll bool `protobuf:"varint,4,opt,name=poll,proto3,oneof"`
+}
+
+type ReplyButton_WebApp struct {
+	// Opens a Mini App by its HTTPS link (TL keyboardButtonSimpleWebView).
+	WebApp string `protobuf:"bytes,5,opt,name=web_app,json=webApp,proto3,oneof"`
+}
+
+func (*ReplyButton_Phone) isReplyButton_Action() {}
+
+func (*ReplyButton_Location) isReplyButton_Action() {}
+
+func (*ReplyButton_Poll) isReplyButton_Action() {}
+
+func (*ReplyButton_WebApp) isReplyButton_Action() {}
+
+// HideKeyboard takes a reply keyboard away (TL replyKeyboardHide).
+type HideKeyboard struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only for users who are mentioned or answered.
+	Selective     bool `protobuf:"varint,1,opt,name=selective,proto3" json:"selective,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HideKeyboard) Reset() {
+	*x = HideKeyboard{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HideKeyboard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HideKeyboard) ProtoMessage() {}
+
+func (x *HideKeyboard) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HideKeyboard.ProtoReflect.Descriptor instead.
+func (*HideKeyboard) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *HideKeyboard) GetSelective() bool {
+	if x != nil {
+		return x.Selective
+	}
+	return false
+}
+
+// ForceReply makes the recipient answer (TL replyKeyboardForceReply).
+type ForceReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only for users who are mentioned or answered.
+	Selective bool `protobuf:"varint,1,opt,name=selective,proto3" json:"selective,omitempty"`
+	// Text in the empty input field; at most 64 characters.
+	Placeholder   string `protobuf:"bytes,2,opt,name=placeholder,proto3" json:"placeholder,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForceReply) Reset() {
+	*x = ForceReply{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForceReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForceReply) ProtoMessage() {}
+
+func (x *ForceReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForceReply.ProtoReflect.Descriptor instead.
+func (*ForceReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ForceReply) GetSelective() bool {
+	if x != nil {
+		return x.Selective
+	}
+	return false
+}
+
+func (x *ForceReply) GetPlaceholder() string {
+	if x != nil {
+		return x.Placeholder
+	}
+	return ""
+}
+
 // SendMessageRequest sends one message.
 type SendMessageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1267,7 +2114,7 @@ type SendMessageRequest struct {
 
 func (x *SendMessageRequest) Reset() {
 	*x = SendMessageRequest{}
-	mi := &file_orchestrator_v1_message_proto_msgTypes[11]
+	mi := &file_orchestrator_v1_message_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +2126,7 @@ func (x *SendMessageRequest) String() string {
 func (*SendMessageRequest) ProtoMessage() {}
 
 func (x *SendMessageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_message_proto_msgTypes[11]
+	mi := &file_orchestrator_v1_message_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +2139,7 @@ func (x *SendMessageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendMessageRequest.ProtoReflect.Descriptor instead.
 func (*SendMessageRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{11}
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SendMessageRequest) GetAccount() string {
@@ -1329,7 +2176,7 @@ type SendMessageReply struct {
 
 func (x *SendMessageReply) Reset() {
 	*x = SendMessageReply{}
-	mi := &file_orchestrator_v1_message_proto_msgTypes[12]
+	mi := &file_orchestrator_v1_message_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1341,7 +2188,7 @@ func (x *SendMessageReply) String() string {
 func (*SendMessageReply) ProtoMessage() {}
 
 func (x *SendMessageReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_message_proto_msgTypes[12]
+	mi := &file_orchestrator_v1_message_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1354,7 +2201,7 @@ func (x *SendMessageReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendMessageReply.ProtoReflect.Descriptor instead.
 func (*SendMessageReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{12}
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SendMessageReply) GetMessage() *Message {
@@ -1388,7 +2235,7 @@ type GetHistoryRequest struct {
 
 func (x *GetHistoryRequest) Reset() {
 	*x = GetHistoryRequest{}
-	mi := &file_orchestrator_v1_message_proto_msgTypes[13]
+	mi := &file_orchestrator_v1_message_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +2247,7 @@ func (x *GetHistoryRequest) String() string {
 func (*GetHistoryRequest) ProtoMessage() {}
 
 func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_message_proto_msgTypes[13]
+	mi := &file_orchestrator_v1_message_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +2260,7 @@ func (x *GetHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{13}
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetHistoryRequest) GetAccount() string {
@@ -1457,7 +2304,7 @@ type GetHistoryReply struct {
 
 func (x *GetHistoryReply) Reset() {
 	*x = GetHistoryReply{}
-	mi := &file_orchestrator_v1_message_proto_msgTypes[14]
+	mi := &file_orchestrator_v1_message_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1469,7 +2316,7 @@ func (x *GetHistoryReply) String() string {
 func (*GetHistoryReply) ProtoMessage() {}
 
 func (x *GetHistoryReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_message_proto_msgTypes[14]
+	mi := &file_orchestrator_v1_message_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1482,7 +2329,7 @@ func (x *GetHistoryReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHistoryReply.ProtoReflect.Descriptor instead.
 func (*GetHistoryReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{14}
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetHistoryReply) GetMessages() []*Message {
@@ -1493,6 +2340,1164 @@ func (x *GetHistoryReply) GetMessages() []*Message {
 }
 
 func (x *GetHistoryReply) GetTotal() int32 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+// EditMessageRequest changes a message.
+type EditMessageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account that edits.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The chat, in any text form of Peer.
+	Peer string `protobuf:"bytes,2,opt,name=peer,proto3" json:"peer,omitempty"`
+	// The message.
+	MessageId int32 `protobuf:"varint,3,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	// The new content: text with formatting, no_webpage, invert_media, keyboard. An empty text stays as
+	// it is; so does an absent keyboard, of bots' messages excepted, which lose it. Of a scheduled
+	// message also schedule_date or when_online, which are to be given again. Other fields cannot be
+	// edited and must be absent.
+	Message *InputMessage `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	// True when message_id is that of a scheduled message.
+	Scheduled     bool `protobuf:"varint,5,opt,name=scheduled,proto3" json:"scheduled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EditMessageRequest) Reset() {
+	*x = EditMessageRequest{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EditMessageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EditMessageRequest) ProtoMessage() {}
+
+func (x *EditMessageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EditMessageRequest.ProtoReflect.Descriptor instead.
+func (*EditMessageRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *EditMessageRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *EditMessageRequest) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *EditMessageRequest) GetMessageId() int32 {
+	if x != nil {
+		return x.MessageId
+	}
+	return 0
+}
+
+func (x *EditMessageRequest) GetMessage() *InputMessage {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *EditMessageRequest) GetScheduled() bool {
+	if x != nil {
+		return x.Scheduled
+	}
+	return false
+}
+
+// EditMessageReply holds the changed message.
+type EditMessageReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The message; absent when it has not changed.
+	Message *Message `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
+	// True when it was so already (MESSAGE_NOT_MODIFIED).
+	NotModified   bool `protobuf:"varint,2,opt,name=not_modified,json=notModified,proto3" json:"not_modified,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EditMessageReply) Reset() {
+	*x = EditMessageReply{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EditMessageReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EditMessageReply) ProtoMessage() {}
+
+func (x *EditMessageReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EditMessageReply.ProtoReflect.Descriptor instead.
+func (*EditMessageReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *EditMessageReply) GetMessage() *Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *EditMessageReply) GetNotModified() bool {
+	if x != nil {
+		return x.NotModified
+	}
+	return false
+}
+
+// ForwardMessagesRequest copies messages.
+type ForwardMessagesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account that forwards.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The chat of the messages, in any text form of Peer.
+	FromPeer string `protobuf:"bytes,2,opt,name=from_peer,json=fromPeer,proto3" json:"from_peer,omitempty"`
+	// Where to, in any text form of Peer.
+	ToPeer string `protobuf:"bytes,3,opt,name=to_peer,json=toPeer,proto3" json:"to_peer,omitempty"`
+	// The messages, 1 to 10000, in the order in which they are to come.
+	MessageIds []int32 `protobuf:"varint,4,rep,packed,name=message_ids,json=messageIds,proto3" json:"message_ids,omitempty"`
+	// Do not tell who wrote them.
+	DropAuthor bool `protobuf:"varint,5,opt,name=drop_author,json=dropAuthor,proto3" json:"drop_author,omitempty"`
+	// Leave captions of media out.
+	DropCaptions bool `protobuf:"varint,6,opt,name=drop_captions,json=dropCaptions,proto3" json:"drop_captions,omitempty"`
+	// Send without notification.
+	Silent bool `protobuf:"varint,7,opt,name=silent,proto3" json:"silent,omitempty"`
+	// Send as background messages.
+	Background bool `protobuf:"varint,8,opt,name=background,proto3" json:"background,omitempty"`
+	// Forbid forwarding and saving of the copies.
+	Noforwards bool `protobuf:"varint,9,opt,name=noforwards,proto3" json:"noforwards,omitempty"`
+	// When to send; absent = now. At most 365 days ahead.
+	ScheduleDate *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=schedule_date,json=scheduleDate,proto3" json:"schedule_date,omitempty"`
+	// Send as soon as the user is online, in place of schedule_date.
+	WhenOnline bool `protobuf:"varint,11,opt,name=when_online,json=whenOnline,proto3" json:"when_online,omitempty"`
+	// The forum topic to forward to, by its top message; 0 = none.
+	TopId int32 `protobuf:"varint,12,opt,name=top_id,json=topId,proto3" json:"top_id,omitempty"`
+	// In whose name to forward, see InputMessage.
+	SendAs        string `protobuf:"bytes,13,opt,name=send_as,json=sendAs,proto3" json:"send_as,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForwardMessagesRequest) Reset() {
+	*x = ForwardMessagesRequest{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForwardMessagesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForwardMessagesRequest) ProtoMessage() {}
+
+func (x *ForwardMessagesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForwardMessagesRequest.ProtoReflect.Descriptor instead.
+func (*ForwardMessagesRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ForwardMessagesRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *ForwardMessagesRequest) GetFromPeer() string {
+	if x != nil {
+		return x.FromPeer
+	}
+	return ""
+}
+
+func (x *ForwardMessagesRequest) GetToPeer() string {
+	if x != nil {
+		return x.ToPeer
+	}
+	return ""
+}
+
+func (x *ForwardMessagesRequest) GetMessageIds() []int32 {
+	if x != nil {
+		return x.MessageIds
+	}
+	return nil
+}
+
+func (x *ForwardMessagesRequest) GetDropAuthor() bool {
+	if x != nil {
+		return x.DropAuthor
+	}
+	return false
+}
+
+func (x *ForwardMessagesRequest) GetDropCaptions() bool {
+	if x != nil {
+		return x.DropCaptions
+	}
+	return false
+}
+
+func (x *ForwardMessagesRequest) GetSilent() bool {
+	if x != nil {
+		return x.Silent
+	}
+	return false
+}
+
+func (x *ForwardMessagesRequest) GetBackground() bool {
+	if x != nil {
+		return x.Background
+	}
+	return false
+}
+
+func (x *ForwardMessagesRequest) GetNoforwards() bool {
+	if x != nil {
+		return x.Noforwards
+	}
+	return false
+}
+
+func (x *ForwardMessagesRequest) GetScheduleDate() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ScheduleDate
+	}
+	return nil
+}
+
+func (x *ForwardMessagesRequest) GetWhenOnline() bool {
+	if x != nil {
+		return x.WhenOnline
+	}
+	return false
+}
+
+func (x *ForwardMessagesRequest) GetTopId() int32 {
+	if x != nil {
+		return x.TopId
+	}
+	return 0
+}
+
+func (x *ForwardMessagesRequest) GetSendAs() string {
+	if x != nil {
+		return x.SendAs
+	}
+	return ""
+}
+
+// ForwardedMessage is what became of one message.
+type ForwardedMessage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the original.
+	OriginalId int32 `protobuf:"varint,1,opt,name=original_id,json=originalId,proto3" json:"original_id,omitempty"`
+	// The copy; absent when there is none or it is not known.
+	Message *Message `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// What is known: UNSPECIFIED when the original is not there or cannot be forwarded.
+	Outcome       SendOutcome `protobuf:"varint,3,opt,name=outcome,proto3,enum=orchestrator.v1.SendOutcome" json:"outcome,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForwardedMessage) Reset() {
+	*x = ForwardedMessage{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForwardedMessage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForwardedMessage) ProtoMessage() {}
+
+func (x *ForwardedMessage) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForwardedMessage.ProtoReflect.Descriptor instead.
+func (*ForwardedMessage) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ForwardedMessage) GetOriginalId() int32 {
+	if x != nil {
+		return x.OriginalId
+	}
+	return 0
+}
+
+func (x *ForwardedMessage) GetMessage() *Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *ForwardedMessage) GetOutcome() SendOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return SendOutcome_SEND_OUTCOME_UNSPECIFIED
+}
+
+// ForwardMessagesReply tells of each message, in the order of the request.
+type ForwardMessagesReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each id.
+	Messages      []*ForwardedMessage `protobuf:"bytes,1,rep,name=messages,proto3" json:"messages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForwardMessagesReply) Reset() {
+	*x = ForwardMessagesReply{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForwardMessagesReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForwardMessagesReply) ProtoMessage() {}
+
+func (x *ForwardMessagesReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForwardMessagesReply.ProtoReflect.Descriptor instead.
+func (*ForwardMessagesReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ForwardMessagesReply) GetMessages() []*ForwardedMessage {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+// DeleteMessagesRequest names messages to delete.
+type DeleteMessagesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account that deletes.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The chat, in any text form of Peer. May be empty for messages of private chats and basic groups:
+	// their ids are the account's own. Without it an id that is not known to be such a message is
+	// refused, because messages of channels have the same numbers.
+	Peer string `protobuf:"bytes,2,opt,name=peer,proto3" json:"peer,omitempty"`
+	// The messages, 1 to 10000.
+	MessageIds []int32 `protobuf:"varint,3,rep,packed,name=message_ids,json=messageIds,proto3" json:"message_ids,omitempty"`
+	// Delete them for all, not only for the account. In channels and supergroups, and by bots, they always
+	// are.
+	Revoke        bool `protobuf:"varint,4,opt,name=revoke,proto3" json:"revoke,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteMessagesRequest) Reset() {
+	*x = DeleteMessagesRequest{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteMessagesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteMessagesRequest) ProtoMessage() {}
+
+func (x *DeleteMessagesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteMessagesRequest.ProtoReflect.Descriptor instead.
+func (*DeleteMessagesRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *DeleteMessagesRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *DeleteMessagesRequest) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *DeleteMessagesRequest) GetMessageIds() []int32 {
+	if x != nil {
+		return x.MessageIds
+	}
+	return nil
+}
+
+func (x *DeleteMessagesRequest) GetRevoke() bool {
+	if x != nil {
+		return x.Revoke
+	}
+	return false
+}
+
+// DeleteMessagesReply tells what was deleted.
+type DeleteMessagesReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many messages are gone, as Telegram counts them.
+	Deleted       int32 `protobuf:"varint,1,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteMessagesReply) Reset() {
+	*x = DeleteMessagesReply{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteMessagesReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteMessagesReply) ProtoMessage() {}
+
+func (x *DeleteMessagesReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteMessagesReply.ProtoReflect.Descriptor instead.
+func (*DeleteMessagesReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *DeleteMessagesReply) GetDeleted() int32 {
+	if x != nil {
+		return x.Deleted
+	}
+	return 0
+}
+
+// GetMessagesRequest names messages to read.
+type GetMessagesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account that reads.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The chat, in any text form of Peer. A message of another chat counts as missing.
+	Peer string `protobuf:"bytes,2,opt,name=peer,proto3" json:"peer,omitempty"`
+	// The messages, 1 to 10000; an id may be there several times.
+	MessageIds    []int32 `protobuf:"varint,3,rep,packed,name=message_ids,json=messageIds,proto3" json:"message_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetMessagesRequest) Reset() {
+	*x = GetMessagesRequest{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetMessagesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetMessagesRequest) ProtoMessage() {}
+
+func (x *GetMessagesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetMessagesRequest.ProtoReflect.Descriptor instead.
+func (*GetMessagesRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *GetMessagesRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *GetMessagesRequest) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *GetMessagesRequest) GetMessageIds() []int32 {
+	if x != nil {
+		return x.MessageIds
+	}
+	return nil
+}
+
+// FoundMessage is the answer for one id.
+type FoundMessage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id that was asked for.
+	Id int32 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The message; absent when the chat has none of this id.
+	Message       *Message `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FoundMessage) Reset() {
+	*x = FoundMessage{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FoundMessage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FoundMessage) ProtoMessage() {}
+
+func (x *FoundMessage) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FoundMessage.ProtoReflect.Descriptor instead.
+func (*FoundMessage) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *FoundMessage) GetId() int32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *FoundMessage) GetMessage() *Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+// GetMessagesReply has an answer for each id, in the order of the request.
+type GetMessagesReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each id.
+	Messages      []*FoundMessage `protobuf:"bytes,1,rep,name=messages,proto3" json:"messages,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetMessagesReply) Reset() {
+	*x = GetMessagesReply{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetMessagesReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetMessagesReply) ProtoMessage() {}
+
+func (x *GetMessagesReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetMessagesReply.ProtoReflect.Descriptor instead.
+func (*GetMessagesReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *GetMessagesReply) GetMessages() []*FoundMessage {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+// PinMessageRequest pins a message.
+type PinMessageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account that pins.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The chat, in any text form of Peer.
+	Peer string `protobuf:"bytes,2,opt,name=peer,proto3" json:"peer,omitempty"`
+	// The message.
+	MessageId int32 `protobuf:"varint,3,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	// Do not notify the members.
+	Silent bool `protobuf:"varint,4,opt,name=silent,proto3" json:"silent,omitempty"`
+	// In a private chat, pin it for the account alone.
+	OneSide       bool `protobuf:"varint,5,opt,name=one_side,json=oneSide,proto3" json:"one_side,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PinMessageRequest) Reset() {
+	*x = PinMessageRequest{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PinMessageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PinMessageRequest) ProtoMessage() {}
+
+func (x *PinMessageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PinMessageRequest.ProtoReflect.Descriptor instead.
+func (*PinMessageRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *PinMessageRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *PinMessageRequest) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *PinMessageRequest) GetMessageId() int32 {
+	if x != nil {
+		return x.MessageId
+	}
+	return 0
+}
+
+func (x *PinMessageRequest) GetSilent() bool {
+	if x != nil {
+		return x.Silent
+	}
+	return false
+}
+
+func (x *PinMessageRequest) GetOneSide() bool {
+	if x != nil {
+		return x.OneSide
+	}
+	return false
+}
+
+// PinMessageReply tells whether something changed.
+type PinMessageReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// False when it was pinned already (CHAT_NOT_MODIFIED).
+	Changed       bool `protobuf:"varint,1,opt,name=changed,proto3" json:"changed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PinMessageReply) Reset() {
+	*x = PinMessageReply{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PinMessageReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PinMessageReply) ProtoMessage() {}
+
+func (x *PinMessageReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PinMessageReply.ProtoReflect.Descriptor instead.
+func (*PinMessageReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *PinMessageReply) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
+// UnpinMessageRequest unpins a message.
+type UnpinMessageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account that unpins.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The chat, in any text form of Peer.
+	Peer string `protobuf:"bytes,2,opt,name=peer,proto3" json:"peer,omitempty"`
+	// The message.
+	MessageId     int32 `protobuf:"varint,3,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnpinMessageRequest) Reset() {
+	*x = UnpinMessageRequest{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnpinMessageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnpinMessageRequest) ProtoMessage() {}
+
+func (x *UnpinMessageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnpinMessageRequest.ProtoReflect.Descriptor instead.
+func (*UnpinMessageRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *UnpinMessageRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *UnpinMessageRequest) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *UnpinMessageRequest) GetMessageId() int32 {
+	if x != nil {
+		return x.MessageId
+	}
+	return 0
+}
+
+// UnpinMessageReply tells whether something changed.
+type UnpinMessageReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// False when it was not pinned (CHAT_NOT_MODIFIED).
+	Changed       bool `protobuf:"varint,1,opt,name=changed,proto3" json:"changed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnpinMessageReply) Reset() {
+	*x = UnpinMessageReply{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnpinMessageReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnpinMessageReply) ProtoMessage() {}
+
+func (x *UnpinMessageReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnpinMessageReply.ProtoReflect.Descriptor instead.
+func (*UnpinMessageReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *UnpinMessageReply) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
+// UnpinAllMessagesRequest unpins all messages of a chat.
+type UnpinAllMessagesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account that unpins.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The chat, in any text form of Peer.
+	Peer string `protobuf:"bytes,2,opt,name=peer,proto3" json:"peer,omitempty"`
+	// Only those of a forum topic, by its top message; 0 = of all.
+	TopId         int32 `protobuf:"varint,3,opt,name=top_id,json=topId,proto3" json:"top_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnpinAllMessagesRequest) Reset() {
+	*x = UnpinAllMessagesRequest{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnpinAllMessagesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnpinAllMessagesRequest) ProtoMessage() {}
+
+func (x *UnpinAllMessagesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnpinAllMessagesRequest.ProtoReflect.Descriptor instead.
+func (*UnpinAllMessagesRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *UnpinAllMessagesRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *UnpinAllMessagesRequest) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *UnpinAllMessagesRequest) GetTopId() int32 {
+	if x != nil {
+		return x.TopId
+	}
+	return 0
+}
+
+// UnpinAllMessagesReply tells how many there were.
+type UnpinAllMessagesReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many messages were unpinned, as Telegram counts them.
+	Unpinned      int32 `protobuf:"varint,1,opt,name=unpinned,proto3" json:"unpinned,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnpinAllMessagesReply) Reset() {
+	*x = UnpinAllMessagesReply{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnpinAllMessagesReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnpinAllMessagesReply) ProtoMessage() {}
+
+func (x *UnpinAllMessagesReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnpinAllMessagesReply.ProtoReflect.Descriptor instead.
+func (*UnpinAllMessagesReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *UnpinAllMessagesReply) GetUnpinned() int32 {
+	if x != nil {
+		return x.Unpinned
+	}
+	return 0
+}
+
+// GetPinnedMessageRequest asks for what is pinned.
+type GetPinnedMessageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account that reads.
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// The chat, in any text form of Peer.
+	Peer string `protobuf:"bytes,2,opt,name=peer,proto3" json:"peer,omitempty"`
+	// Only in a forum topic, by its top message; 0 = in the whole chat.
+	TopId         int32 `protobuf:"varint,3,opt,name=top_id,json=topId,proto3" json:"top_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPinnedMessageRequest) Reset() {
+	*x = GetPinnedMessageRequest{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPinnedMessageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPinnedMessageRequest) ProtoMessage() {}
+
+func (x *GetPinnedMessageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPinnedMessageRequest.ProtoReflect.Descriptor instead.
+func (*GetPinnedMessageRequest) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *GetPinnedMessageRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *GetPinnedMessageRequest) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *GetPinnedMessageRequest) GetTopId() int32 {
+	if x != nil {
+		return x.TopId
+	}
+	return 0
+}
+
+// GetPinnedMessageReply holds the newest pinned message.
+type GetPinnedMessageReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The message; absent when none is pinned.
+	Message *Message `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
+	// How many are pinned; at least 1 with a message.
+	Total         int32 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPinnedMessageReply) Reset() {
+	*x = GetPinnedMessageReply{}
+	mi := &file_orchestrator_v1_message_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPinnedMessageReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPinnedMessageReply) ProtoMessage() {}
+
+func (x *GetPinnedMessageReply) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_message_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPinnedMessageReply.ProtoReflect.Descriptor instead.
+func (*GetPinnedMessageReply) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_message_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *GetPinnedMessageReply) GetMessage() *Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *GetPinnedMessageReply) GetTotal() int32 {
 	if x != nil {
 		return x.Total
 	}
@@ -1579,7 +3584,7 @@ const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"\x04data\x18\x03 \x01(\fR\x04data\x12\x10\n" +
 	"\x03url\x18\x04 \x01(\tR\x03url\"#\n" +
 	"\rServiceAction\x12\x12\n" +
-	"\x04kind\x18\x01 \x01(\tR\x04kind\"\xc1\x03\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\"\xcf\x04\n" +
 	"\fInputMessage\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x123\n" +
 	"\bentities\x18\x02 \x03(\v2\x17.orchestrator.v1.EntityR\bentities\x121\n" +
@@ -1597,15 +3602,70 @@ const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"noforwards\x18\t \x01(\bR\n" +
 	"noforwards\x12?\n" +
 	"\rschedule_date\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\fscheduleDate\x129\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\fscheduleDate\x12\x1f\n" +
+	"\vwhen_online\x18\x14 \x01(\bR\n" +
+	"whenOnline\x12\x17\n" +
+	"\asend_as\x18\x15 \x01(\tR\x06sendAs\x12\x16\n" +
+	"\x06effect\x18\x16 \x01(\x03R\x06effect\x12:\n" +
+	"\bkeyboard\x18\x17 \x01(\v2\x1e.orchestrator.v1.InputKeyboardR\bkeyboard\x129\n" +
 	"\n" +
-	"parse_mode\x18\x1e \x01(\x0e2\x1a.orchestrator.v1.ParseModeR\tparseMode\"X\n" +
+	"parse_mode\x18\x1e \x01(\x0e2\x1a.orchestrator.v1.ParseModeR\tparseMode\"\xcf\x01\n" +
 	"\n" +
 	"InputReply\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x01 \x01(\x05R\tmessageId\x12\x14\n" +
 	"\x05quote\x18\x02 \x01(\tR\x05quote\x12\x15\n" +
-	"\x06top_id\x18\x03 \x01(\x05R\x05topId\"{\n" +
+	"\x06top_id\x18\x03 \x01(\x05R\x05topId\x12\x12\n" +
+	"\x04peer\x18\x04 \x01(\tR\x04peer\x12>\n" +
+	"\x0equote_entities\x18\x05 \x03(\v2\x17.orchestrator.v1.EntityR\rquoteEntities\x12!\n" +
+	"\fquote_offset\x18\x06 \x01(\x05R\vquoteOffset\"\xff\x01\n" +
+	"\rInputKeyboard\x129\n" +
+	"\x06inline\x18\x01 \x01(\v2\x1f.orchestrator.v1.InlineKeyboardH\x00R\x06inline\x126\n" +
+	"\x05reply\x18\x02 \x01(\v2\x1e.orchestrator.v1.ReplyKeyboardH\x00R\x05reply\x123\n" +
+	"\x04hide\x18\x03 \x01(\v2\x1d.orchestrator.v1.HideKeyboardH\x00R\x04hide\x12>\n" +
+	"\vforce_reply\x18\x04 \x01(\v2\x1b.orchestrator.v1.ForceReplyH\x00R\n" +
+	"forceReplyB\x06\n" +
+	"\x04kind\"@\n" +
+	"\x0eInlineKeyboard\x12.\n" +
+	"\x04rows\x18\x01 \x03(\v2\x1a.orchestrator.v1.InlineRowR\x04rows\"D\n" +
+	"\tInlineRow\x127\n" +
+	"\abuttons\x18\x01 \x03(\v2\x1d.orchestrator.v1.InlineButtonR\abuttons\"\xa4\x02\n" +
+	"\fInlineButton\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1c\n" +
+	"\bcallback\x18\x02 \x01(\fH\x00R\bcallback\x12\x12\n" +
+	"\x03url\x18\x03 \x01(\tH\x00R\x03url\x12%\n" +
+	"\rswitch_inline\x18\x04 \x01(\tH\x00R\fswitchInline\x12.\n" +
+	"\x12switch_inline_here\x18\x05 \x01(\tH\x00R\x10switchInlineHere\x12\x1d\n" +
+	"\tcopy_text\x18\x06 \x01(\tH\x00R\bcopyText\x12\x19\n" +
+	"\aweb_app\x18\a \x01(\tH\x00R\x06webApp\x12\x1d\n" +
+	"\tlogin_url\x18\b \x01(\tH\x00R\bloginUrl\x12\x14\n" +
+	"\x04user\x18\t \x01(\tH\x00R\x04userB\b\n" +
+	"\x06action\"\xd5\x01\n" +
+	"\rReplyKeyboard\x12-\n" +
+	"\x04rows\x18\x01 \x03(\v2\x19.orchestrator.v1.ReplyRowR\x04rows\x12\x16\n" +
+	"\x06resize\x18\x02 \x01(\bR\x06resize\x12\x1d\n" +
+	"\n" +
+	"single_use\x18\x03 \x01(\bR\tsingleUse\x12\x1c\n" +
+	"\tselective\x18\x04 \x01(\bR\tselective\x12\x1e\n" +
+	"\n" +
+	"persistent\x18\x05 \x01(\bR\n" +
+	"persistent\x12 \n" +
+	"\vplaceholder\x18\x06 \x01(\tR\vplaceholder\"B\n" +
+	"\bReplyRow\x126\n" +
+	"\abuttons\x18\x01 \x03(\v2\x1c.orchestrator.v1.ReplyButtonR\abuttons\"\x92\x01\n" +
+	"\vReplyButton\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x16\n" +
+	"\x05phone\x18\x02 \x01(\bH\x00R\x05phone\x12\x1c\n" +
+	"\blocation\x18\x03 \x01(\bH\x00R\blocation\x12\x14\n" +
+	"\x04poll\x18\x04 \x01(\bH\x00R\x04poll\x12\x19\n" +
+	"\aweb_app\x18\x05 \x01(\tH\x00R\x06webAppB\b\n" +
+	"\x06action\",\n" +
+	"\fHideKeyboard\x12\x1c\n" +
+	"\tselective\x18\x01 \x01(\bR\tselective\"L\n" +
+	"\n" +
+	"ForceReply\x12\x1c\n" +
+	"\tselective\x18\x01 \x01(\bR\tselective\x12 \n" +
+	"\vplaceholder\x18\x02 \x01(\tR\vplaceholder\"{\n" +
 	"\x12SendMessageRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\tR\x04peer\x127\n" +
@@ -1620,6 +3680,92 @@ const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"\toffset_id\x18\x04 \x01(\x05R\boffsetId\"]\n" +
 	"\x0fGetHistoryReply\x124\n" +
 	"\bmessages\x18\x01 \x03(\v2\x18.orchestrator.v1.MessageR\bmessages\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\x05R\x05total\"\xb8\x01\n" +
+	"\x12EditMessageRequest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
+	"\x04peer\x18\x02 \x01(\tR\x04peer\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\x03 \x01(\x05R\tmessageId\x127\n" +
+	"\amessage\x18\x04 \x01(\v2\x1d.orchestrator.v1.InputMessageR\amessage\x12\x1c\n" +
+	"\tscheduled\x18\x05 \x01(\bR\tscheduled\"i\n" +
+	"\x10EditMessageReply\x122\n" +
+	"\amessage\x18\x01 \x01(\v2\x18.orchestrator.v1.MessageR\amessage\x12!\n" +
+	"\fnot_modified\x18\x02 \x01(\bR\vnotModified\"\xb9\x03\n" +
+	"\x16ForwardMessagesRequest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x1b\n" +
+	"\tfrom_peer\x18\x02 \x01(\tR\bfromPeer\x12\x17\n" +
+	"\ato_peer\x18\x03 \x01(\tR\x06toPeer\x12\x1f\n" +
+	"\vmessage_ids\x18\x04 \x03(\x05R\n" +
+	"messageIds\x12\x1f\n" +
+	"\vdrop_author\x18\x05 \x01(\bR\n" +
+	"dropAuthor\x12#\n" +
+	"\rdrop_captions\x18\x06 \x01(\bR\fdropCaptions\x12\x16\n" +
+	"\x06silent\x18\a \x01(\bR\x06silent\x12\x1e\n" +
+	"\n" +
+	"background\x18\b \x01(\bR\n" +
+	"background\x12\x1e\n" +
+	"\n" +
+	"noforwards\x18\t \x01(\bR\n" +
+	"noforwards\x12?\n" +
+	"\rschedule_date\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\fscheduleDate\x12\x1f\n" +
+	"\vwhen_online\x18\v \x01(\bR\n" +
+	"whenOnline\x12\x15\n" +
+	"\x06top_id\x18\f \x01(\x05R\x05topId\x12\x17\n" +
+	"\asend_as\x18\r \x01(\tR\x06sendAs\"\x9f\x01\n" +
+	"\x10ForwardedMessage\x12\x1f\n" +
+	"\voriginal_id\x18\x01 \x01(\x05R\n" +
+	"originalId\x122\n" +
+	"\amessage\x18\x02 \x01(\v2\x18.orchestrator.v1.MessageR\amessage\x126\n" +
+	"\aoutcome\x18\x03 \x01(\x0e2\x1c.orchestrator.v1.SendOutcomeR\aoutcome\"U\n" +
+	"\x14ForwardMessagesReply\x12=\n" +
+	"\bmessages\x18\x01 \x03(\v2!.orchestrator.v1.ForwardedMessageR\bmessages\"~\n" +
+	"\x15DeleteMessagesRequest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
+	"\x04peer\x18\x02 \x01(\tR\x04peer\x12\x1f\n" +
+	"\vmessage_ids\x18\x03 \x03(\x05R\n" +
+	"messageIds\x12\x16\n" +
+	"\x06revoke\x18\x04 \x01(\bR\x06revoke\"/\n" +
+	"\x13DeleteMessagesReply\x12\x18\n" +
+	"\adeleted\x18\x01 \x01(\x05R\adeleted\"c\n" +
+	"\x12GetMessagesRequest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
+	"\x04peer\x18\x02 \x01(\tR\x04peer\x12\x1f\n" +
+	"\vmessage_ids\x18\x03 \x03(\x05R\n" +
+	"messageIds\"R\n" +
+	"\fFoundMessage\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x05R\x02id\x122\n" +
+	"\amessage\x18\x02 \x01(\v2\x18.orchestrator.v1.MessageR\amessage\"M\n" +
+	"\x10GetMessagesReply\x129\n" +
+	"\bmessages\x18\x01 \x03(\v2\x1d.orchestrator.v1.FoundMessageR\bmessages\"\x93\x01\n" +
+	"\x11PinMessageRequest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
+	"\x04peer\x18\x02 \x01(\tR\x04peer\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\x03 \x01(\x05R\tmessageId\x12\x16\n" +
+	"\x06silent\x18\x04 \x01(\bR\x06silent\x12\x19\n" +
+	"\bone_side\x18\x05 \x01(\bR\aoneSide\"+\n" +
+	"\x0fPinMessageReply\x12\x18\n" +
+	"\achanged\x18\x01 \x01(\bR\achanged\"b\n" +
+	"\x13UnpinMessageRequest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
+	"\x04peer\x18\x02 \x01(\tR\x04peer\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\x03 \x01(\x05R\tmessageId\"-\n" +
+	"\x11UnpinMessageReply\x12\x18\n" +
+	"\achanged\x18\x01 \x01(\bR\achanged\"^\n" +
+	"\x17UnpinAllMessagesRequest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
+	"\x04peer\x18\x02 \x01(\tR\x04peer\x12\x15\n" +
+	"\x06top_id\x18\x03 \x01(\x05R\x05topId\"3\n" +
+	"\x15UnpinAllMessagesReply\x12\x1a\n" +
+	"\bunpinned\x18\x01 \x01(\x05R\bunpinned\"^\n" +
+	"\x17GetPinnedMessageRequest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
+	"\x04peer\x18\x02 \x01(\tR\x04peer\x12\x15\n" +
+	"\x06top_id\x18\x03 \x01(\x05R\x05topId\"a\n" +
+	"\x15GetPinnedMessageReply\x122\n" +
+	"\amessage\x18\x01 \x01(\v2\x18.orchestrator.v1.MessageR\amessage\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x05R\x05total*\x86\x04\n" +
 	"\n" +
 	"EntityType\x12\x1b\n" +
@@ -1647,9 +3793,18 @@ const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"\vSendOutcome\x12\x1c\n" +
 	"\x18SEND_OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11SEND_OUTCOME_DONE\x10\x01\x12%\n" +
-	"!SEND_OUTCOME_DONE_MESSAGE_UNKNOWN\x10\x022\xc0\x01\n" +
+	"!SEND_OUTCOME_DONE_MESSAGE_UNKNOWN\x10\x022\xce\a\n" +
 	"\x0eMessageService\x12U\n" +
-	"\vSendMessage\x12#.orchestrator.v1.SendMessageRequest\x1a!.orchestrator.v1.SendMessageReply\x12W\n" +
+	"\vSendMessage\x12#.orchestrator.v1.SendMessageRequest\x1a!.orchestrator.v1.SendMessageReply\x12Z\n" +
+	"\vEditMessage\x12#.orchestrator.v1.EditMessageRequest\x1a!.orchestrator.v1.EditMessageReply\"\x03\x90\x02\x02\x12a\n" +
+	"\x0fForwardMessages\x12'.orchestrator.v1.ForwardMessagesRequest\x1a%.orchestrator.v1.ForwardMessagesReply\x12c\n" +
+	"\x0eDeleteMessages\x12&.orchestrator.v1.DeleteMessagesRequest\x1a$.orchestrator.v1.DeleteMessagesReply\"\x03\x90\x02\x02\x12Z\n" +
+	"\vGetMessages\x12#.orchestrator.v1.GetMessagesRequest\x1a!.orchestrator.v1.GetMessagesReply\"\x03\x90\x02\x01\x12W\n" +
+	"\n" +
+	"PinMessage\x12\".orchestrator.v1.PinMessageRequest\x1a .orchestrator.v1.PinMessageReply\"\x03\x90\x02\x02\x12]\n" +
+	"\fUnpinMessage\x12$.orchestrator.v1.UnpinMessageRequest\x1a\".orchestrator.v1.UnpinMessageReply\"\x03\x90\x02\x02\x12i\n" +
+	"\x10UnpinAllMessages\x12(.orchestrator.v1.UnpinAllMessagesRequest\x1a&.orchestrator.v1.UnpinAllMessagesReply\"\x03\x90\x02\x02\x12i\n" +
+	"\x10GetPinnedMessage\x12(.orchestrator.v1.GetPinnedMessageRequest\x1a&.orchestrator.v1.GetPinnedMessageReply\"\x03\x90\x02\x01\x12W\n" +
 	"\n" +
 	"GetHistory\x12\".orchestrator.v1.GetHistoryRequest\x1a .orchestrator.v1.GetHistoryReply\"\x03\x90\x02\x01BFZDgithub.com/telefleet/orchestrator/api/orchestrator/v1;orchestratorv1b\x06proto3"
 
@@ -1666,34 +3821,61 @@ func file_orchestrator_v1_message_proto_rawDescGZIP() []byte {
 }
 
 var file_orchestrator_v1_message_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_orchestrator_v1_message_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_orchestrator_v1_message_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_orchestrator_v1_message_proto_goTypes = []any{
-	(EntityType)(0),               // 0: orchestrator.v1.EntityType
-	(SendOutcome)(0),              // 1: orchestrator.v1.SendOutcome
-	(*Message)(nil),               // 2: orchestrator.v1.Message
-	(*Entity)(nil),                // 3: orchestrator.v1.Entity
-	(*Media)(nil),                 // 4: orchestrator.v1.Media
-	(*ReplyHeader)(nil),           // 5: orchestrator.v1.ReplyHeader
-	(*ForwardHeader)(nil),         // 6: orchestrator.v1.ForwardHeader
-	(*Keyboard)(nil),              // 7: orchestrator.v1.Keyboard
-	(*KeyboardRow)(nil),           // 8: orchestrator.v1.KeyboardRow
-	(*Button)(nil),                // 9: orchestrator.v1.Button
-	(*ServiceAction)(nil),         // 10: orchestrator.v1.ServiceAction
-	(*InputMessage)(nil),          // 11: orchestrator.v1.InputMessage
-	(*InputReply)(nil),            // 12: orchestrator.v1.InputReply
-	(*SendMessageRequest)(nil),    // 13: orchestrator.v1.SendMessageRequest
-	(*SendMessageReply)(nil),      // 14: orchestrator.v1.SendMessageReply
-	(*GetHistoryRequest)(nil),     // 15: orchestrator.v1.GetHistoryRequest
-	(*GetHistoryReply)(nil),       // 16: orchestrator.v1.GetHistoryReply
-	(*Peer)(nil),                  // 17: orchestrator.v1.Peer
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
-	(ParseMode)(0),                // 19: orchestrator.v1.ParseMode
+	(EntityType)(0),                 // 0: orchestrator.v1.EntityType
+	(SendOutcome)(0),                // 1: orchestrator.v1.SendOutcome
+	(*Message)(nil),                 // 2: orchestrator.v1.Message
+	(*Entity)(nil),                  // 3: orchestrator.v1.Entity
+	(*Media)(nil),                   // 4: orchestrator.v1.Media
+	(*ReplyHeader)(nil),             // 5: orchestrator.v1.ReplyHeader
+	(*ForwardHeader)(nil),           // 6: orchestrator.v1.ForwardHeader
+	(*Keyboard)(nil),                // 7: orchestrator.v1.Keyboard
+	(*KeyboardRow)(nil),             // 8: orchestrator.v1.KeyboardRow
+	(*Button)(nil),                  // 9: orchestrator.v1.Button
+	(*ServiceAction)(nil),           // 10: orchestrator.v1.ServiceAction
+	(*InputMessage)(nil),            // 11: orchestrator.v1.InputMessage
+	(*InputReply)(nil),              // 12: orchestrator.v1.InputReply
+	(*InputKeyboard)(nil),           // 13: orchestrator.v1.InputKeyboard
+	(*InlineKeyboard)(nil),          // 14: orchestrator.v1.InlineKeyboard
+	(*InlineRow)(nil),               // 15: orchestrator.v1.InlineRow
+	(*InlineButton)(nil),            // 16: orchestrator.v1.InlineButton
+	(*ReplyKeyboard)(nil),           // 17: orchestrator.v1.ReplyKeyboard
+	(*ReplyRow)(nil),                // 18: orchestrator.v1.ReplyRow
+	(*ReplyButton)(nil),             // 19: orchestrator.v1.ReplyButton
+	(*HideKeyboard)(nil),            // 20: orchestrator.v1.HideKeyboard
+	(*ForceReply)(nil),              // 21: orchestrator.v1.ForceReply
+	(*SendMessageRequest)(nil),      // 22: orchestrator.v1.SendMessageRequest
+	(*SendMessageReply)(nil),        // 23: orchestrator.v1.SendMessageReply
+	(*GetHistoryRequest)(nil),       // 24: orchestrator.v1.GetHistoryRequest
+	(*GetHistoryReply)(nil),         // 25: orchestrator.v1.GetHistoryReply
+	(*EditMessageRequest)(nil),      // 26: orchestrator.v1.EditMessageRequest
+	(*EditMessageReply)(nil),        // 27: orchestrator.v1.EditMessageReply
+	(*ForwardMessagesRequest)(nil),  // 28: orchestrator.v1.ForwardMessagesRequest
+	(*ForwardedMessage)(nil),        // 29: orchestrator.v1.ForwardedMessage
+	(*ForwardMessagesReply)(nil),    // 30: orchestrator.v1.ForwardMessagesReply
+	(*DeleteMessagesRequest)(nil),   // 31: orchestrator.v1.DeleteMessagesRequest
+	(*DeleteMessagesReply)(nil),     // 32: orchestrator.v1.DeleteMessagesReply
+	(*GetMessagesRequest)(nil),      // 33: orchestrator.v1.GetMessagesRequest
+	(*FoundMessage)(nil),            // 34: orchestrator.v1.FoundMessage
+	(*GetMessagesReply)(nil),        // 35: orchestrator.v1.GetMessagesReply
+	(*PinMessageRequest)(nil),       // 36: orchestrator.v1.PinMessageRequest
+	(*PinMessageReply)(nil),         // 37: orchestrator.v1.PinMessageReply
+	(*UnpinMessageRequest)(nil),     // 38: orchestrator.v1.UnpinMessageRequest
+	(*UnpinMessageReply)(nil),       // 39: orchestrator.v1.UnpinMessageReply
+	(*UnpinAllMessagesRequest)(nil), // 40: orchestrator.v1.UnpinAllMessagesRequest
+	(*UnpinAllMessagesReply)(nil),   // 41: orchestrator.v1.UnpinAllMessagesReply
+	(*GetPinnedMessageRequest)(nil), // 42: orchestrator.v1.GetPinnedMessageRequest
+	(*GetPinnedMessageReply)(nil),   // 43: orchestrator.v1.GetPinnedMessageReply
+	(*Peer)(nil),                    // 44: orchestrator.v1.Peer
+	(*timestamppb.Timestamp)(nil),   // 45: google.protobuf.Timestamp
+	(ParseMode)(0),                  // 46: orchestrator.v1.ParseMode
 }
 var file_orchestrator_v1_message_proto_depIdxs = []int32{
-	17, // 0: orchestrator.v1.Message.peer:type_name -> orchestrator.v1.Peer
-	17, // 1: orchestrator.v1.Message.sender:type_name -> orchestrator.v1.Peer
-	18, // 2: orchestrator.v1.Message.date:type_name -> google.protobuf.Timestamp
-	18, // 3: orchestrator.v1.Message.edit_date:type_name -> google.protobuf.Timestamp
+	44, // 0: orchestrator.v1.Message.peer:type_name -> orchestrator.v1.Peer
+	44, // 1: orchestrator.v1.Message.sender:type_name -> orchestrator.v1.Peer
+	45, // 2: orchestrator.v1.Message.date:type_name -> google.protobuf.Timestamp
+	45, // 3: orchestrator.v1.Message.edit_date:type_name -> google.protobuf.Timestamp
 	3,  // 4: orchestrator.v1.Message.entities:type_name -> orchestrator.v1.Entity
 	4,  // 5: orchestrator.v1.Message.media:type_name -> orchestrator.v1.Media
 	5,  // 6: orchestrator.v1.Message.reply:type_name -> orchestrator.v1.ReplyHeader
@@ -1701,28 +3883,63 @@ var file_orchestrator_v1_message_proto_depIdxs = []int32{
 	7,  // 8: orchestrator.v1.Message.keyboard:type_name -> orchestrator.v1.Keyboard
 	10, // 9: orchestrator.v1.Message.service:type_name -> orchestrator.v1.ServiceAction
 	0,  // 10: orchestrator.v1.Entity.type:type_name -> orchestrator.v1.EntityType
-	17, // 11: orchestrator.v1.ReplyHeader.peer:type_name -> orchestrator.v1.Peer
-	17, // 12: orchestrator.v1.ForwardHeader.from:type_name -> orchestrator.v1.Peer
-	18, // 13: orchestrator.v1.ForwardHeader.date:type_name -> google.protobuf.Timestamp
+	44, // 11: orchestrator.v1.ReplyHeader.peer:type_name -> orchestrator.v1.Peer
+	44, // 12: orchestrator.v1.ForwardHeader.from:type_name -> orchestrator.v1.Peer
+	45, // 13: orchestrator.v1.ForwardHeader.date:type_name -> google.protobuf.Timestamp
 	8,  // 14: orchestrator.v1.Keyboard.rows:type_name -> orchestrator.v1.KeyboardRow
 	9,  // 15: orchestrator.v1.KeyboardRow.buttons:type_name -> orchestrator.v1.Button
 	3,  // 16: orchestrator.v1.InputMessage.entities:type_name -> orchestrator.v1.Entity
 	12, // 17: orchestrator.v1.InputMessage.reply:type_name -> orchestrator.v1.InputReply
-	18, // 18: orchestrator.v1.InputMessage.schedule_date:type_name -> google.protobuf.Timestamp
-	19, // 19: orchestrator.v1.InputMessage.parse_mode:type_name -> orchestrator.v1.ParseMode
-	11, // 20: orchestrator.v1.SendMessageRequest.message:type_name -> orchestrator.v1.InputMessage
-	2,  // 21: orchestrator.v1.SendMessageReply.message:type_name -> orchestrator.v1.Message
-	1,  // 22: orchestrator.v1.SendMessageReply.outcome:type_name -> orchestrator.v1.SendOutcome
-	2,  // 23: orchestrator.v1.GetHistoryReply.messages:type_name -> orchestrator.v1.Message
-	13, // 24: orchestrator.v1.MessageService.SendMessage:input_type -> orchestrator.v1.SendMessageRequest
-	15, // 25: orchestrator.v1.MessageService.GetHistory:input_type -> orchestrator.v1.GetHistoryRequest
-	14, // 26: orchestrator.v1.MessageService.SendMessage:output_type -> orchestrator.v1.SendMessageReply
-	16, // 27: orchestrator.v1.MessageService.GetHistory:output_type -> orchestrator.v1.GetHistoryReply
-	26, // [26:28] is the sub-list for method output_type
-	24, // [24:26] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	45, // 18: orchestrator.v1.InputMessage.schedule_date:type_name -> google.protobuf.Timestamp
+	13, // 19: orchestrator.v1.InputMessage.keyboard:type_name -> orchestrator.v1.InputKeyboard
+	46, // 20: orchestrator.v1.InputMessage.parse_mode:type_name -> orchestrator.v1.ParseMode
+	3,  // 21: orchestrator.v1.InputReply.quote_entities:type_name -> orchestrator.v1.Entity
+	14, // 22: orchestrator.v1.InputKeyboard.inline:type_name -> orchestrator.v1.InlineKeyboard
+	17, // 23: orchestrator.v1.InputKeyboard.reply:type_name -> orchestrator.v1.ReplyKeyboard
+	20, // 24: orchestrator.v1.InputKeyboard.hide:type_name -> orchestrator.v1.HideKeyboard
+	21, // 25: orchestrator.v1.InputKeyboard.force_reply:type_name -> orchestrator.v1.ForceReply
+	15, // 26: orchestrator.v1.InlineKeyboard.rows:type_name -> orchestrator.v1.InlineRow
+	16, // 27: orchestrator.v1.InlineRow.buttons:type_name -> orchestrator.v1.InlineButton
+	18, // 28: orchestrator.v1.ReplyKeyboard.rows:type_name -> orchestrator.v1.ReplyRow
+	19, // 29: orchestrator.v1.ReplyRow.buttons:type_name -> orchestrator.v1.ReplyButton
+	11, // 30: orchestrator.v1.SendMessageRequest.message:type_name -> orchestrator.v1.InputMessage
+	2,  // 31: orchestrator.v1.SendMessageReply.message:type_name -> orchestrator.v1.Message
+	1,  // 32: orchestrator.v1.SendMessageReply.outcome:type_name -> orchestrator.v1.SendOutcome
+	2,  // 33: orchestrator.v1.GetHistoryReply.messages:type_name -> orchestrator.v1.Message
+	11, // 34: orchestrator.v1.EditMessageRequest.message:type_name -> orchestrator.v1.InputMessage
+	2,  // 35: orchestrator.v1.EditMessageReply.message:type_name -> orchestrator.v1.Message
+	45, // 36: orchestrator.v1.ForwardMessagesRequest.schedule_date:type_name -> google.protobuf.Timestamp
+	2,  // 37: orchestrator.v1.ForwardedMessage.message:type_name -> orchestrator.v1.Message
+	1,  // 38: orchestrator.v1.ForwardedMessage.outcome:type_name -> orchestrator.v1.SendOutcome
+	29, // 39: orchestrator.v1.ForwardMessagesReply.messages:type_name -> orchestrator.v1.ForwardedMessage
+	2,  // 40: orchestrator.v1.FoundMessage.message:type_name -> orchestrator.v1.Message
+	34, // 41: orchestrator.v1.GetMessagesReply.messages:type_name -> orchestrator.v1.FoundMessage
+	2,  // 42: orchestrator.v1.GetPinnedMessageReply.message:type_name -> orchestrator.v1.Message
+	22, // 43: orchestrator.v1.MessageService.SendMessage:input_type -> orchestrator.v1.SendMessageRequest
+	26, // 44: orchestrator.v1.MessageService.EditMessage:input_type -> orchestrator.v1.EditMessageRequest
+	28, // 45: orchestrator.v1.MessageService.ForwardMessages:input_type -> orchestrator.v1.ForwardMessagesRequest
+	31, // 46: orchestrator.v1.MessageService.DeleteMessages:input_type -> orchestrator.v1.DeleteMessagesRequest
+	33, // 47: orchestrator.v1.MessageService.GetMessages:input_type -> orchestrator.v1.GetMessagesRequest
+	36, // 48: orchestrator.v1.MessageService.PinMessage:input_type -> orchestrator.v1.PinMessageRequest
+	38, // 49: orchestrator.v1.MessageService.UnpinMessage:input_type -> orchestrator.v1.UnpinMessageRequest
+	40, // 50: orchestrator.v1.MessageService.UnpinAllMessages:input_type -> orchestrator.v1.UnpinAllMessagesRequest
+	42, // 51: orchestrator.v1.MessageService.GetPinnedMessage:input_type -> orchestrator.v1.GetPinnedMessageRequest
+	24, // 52: orchestrator.v1.MessageService.GetHistory:input_type -> orchestrator.v1.GetHistoryRequest
+	23, // 53: orchestrator.v1.MessageService.SendMessage:output_type -> orchestrator.v1.SendMessageReply
+	27, // 54: orchestrator.v1.MessageService.EditMessage:output_type -> orchestrator.v1.EditMessageReply
+	30, // 55: orchestrator.v1.MessageService.ForwardMessages:output_type -> orchestrator.v1.ForwardMessagesReply
+	32, // 56: orchestrator.v1.MessageService.DeleteMessages:output_type -> orchestrator.v1.DeleteMessagesReply
+	35, // 57: orchestrator.v1.MessageService.GetMessages:output_type -> orchestrator.v1.GetMessagesReply
+	37, // 58: orchestrator.v1.MessageService.PinMessage:output_type -> orchestrator.v1.PinMessageReply
+	39, // 59: orchestrator.v1.MessageService.UnpinMessage:output_type -> orchestrator.v1.UnpinMessageReply
+	41, // 60: orchestrator.v1.MessageService.UnpinAllMessages:output_type -> orchestrator.v1.UnpinAllMessagesReply
+	43, // 61: orchestrator.v1.MessageService.GetPinnedMessage:output_type -> orchestrator.v1.GetPinnedMessageReply
+	25, // 62: orchestrator.v1.MessageService.GetHistory:output_type -> orchestrator.v1.GetHistoryReply
+	53, // [53:63] is the sub-list for method output_type
+	43, // [43:53] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_orchestrator_v1_message_proto_init() }
@@ -1732,13 +3949,35 @@ func file_orchestrator_v1_message_proto_init() {
 	}
 	file_orchestrator_v1_peer_proto_init()
 	file_orchestrator_v1_text_proto_init()
+	file_orchestrator_v1_message_proto_msgTypes[11].OneofWrappers = []any{
+		(*InputKeyboard_Inline)(nil),
+		(*InputKeyboard_Reply)(nil),
+		(*InputKeyboard_Hide)(nil),
+		(*InputKeyboard_ForceReply)(nil),
+	}
+	file_orchestrator_v1_message_proto_msgTypes[14].OneofWrappers = []any{
+		(*InlineButton_Callback)(nil),
+		(*InlineButton_Url)(nil),
+		(*InlineButton_SwitchInline)(nil),
+		(*InlineButton_SwitchInlineHere)(nil),
+		(*InlineButton_CopyText)(nil),
+		(*InlineButton_WebApp)(nil),
+		(*InlineButton_LoginUrl)(nil),
+		(*InlineButton_User)(nil),
+	}
+	file_orchestrator_v1_message_proto_msgTypes[17].OneofWrappers = []any{
+		(*ReplyButton_Phone)(nil),
+		(*ReplyButton_Location)(nil),
+		(*ReplyButton_Poll)(nil),
+		(*ReplyButton_WebApp)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_orchestrator_v1_message_proto_rawDesc), len(file_orchestrator_v1_message_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

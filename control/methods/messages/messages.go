@@ -16,7 +16,6 @@ package messages
 
 import (
 	"context"
-	"errors"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/control/convert"
@@ -26,7 +25,13 @@ import (
 
 // All lists the methods.
 func All() []methods.Method {
-	return []methods.Method{methods.Routed(resolvePeer), methods.Sending(sendMessage), methods.Routed(getHistory)}
+	return []methods.Method{
+		methods.Routed(resolvePeer), methods.Routed(getHistory), methods.Routed(getMessages),
+		methods.Sending(sendMessage), methods.Sending(forwardMessages), methods.Routed(editMessage), methods.Routed(deleteMessages),
+		methods.Routed(pinMessage), methods.Routed(unpinMessage), methods.Routed(unpinAllMessages), methods.Routed(getPinnedMessage),
+		methods.Routed(sendReaction), methods.Routed(sendChatAction),
+		methods.Routed(getScheduled), methods.Routed(deleteScheduled), methods.Routed(sendScheduled),
+	}
 }
 
 // maxHistory is the most messages that one GetHistory returns.
@@ -38,44 +43,6 @@ func resolvePeer(ctx context.Context, env telegram.Env, req *v1.ResolvePeerReque
 		return nil, err
 	}
 	return &v1.ResolvePeerReply{Peer: convert.Peer(peer)}, nil
-}
-
-func sendMessage(ctx context.Context, env telegram.Env, req *v1.SendMessageRequest, c *methods.Command) (*v1.SendMessageReply, error) {
-	peer, err := telegram.ResolvePeer(ctx, env, req.GetPeer())
-	if err != nil {
-		return nil, err
-	}
-	out, err := Outgoing(ctx, env, "message", req.GetMessage())
-	if err != nil {
-		return nil, err
-	}
-	out.RandomID, out.Since = c.RandomID(0), c.Since()
-	sent, err := telegram.SendMessage(ctx, env, peer, out)
-	if errors.Is(err, telegram.ErrMessageUnknown) {
-		return &v1.SendMessageReply{Outcome: v1.SendOutcome_SEND_OUTCOME_DONE_MESSAGE_UNKNOWN}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &v1.SendMessageReply{Message: convert.Message(sent, env.Peers()), Outcome: v1.SendOutcome_SEND_OUTCOME_DONE}, nil
-}
-
-// Outgoing is a message to send as package telegram has it; field is where the request has it.
-func Outgoing(_ context.Context, env telegram.Env, field string, m *v1.InputMessage) (telegram.Outgoing, error) {
-	text, entities, err := convert.InputText(field, m, env.Peers())
-	if err != nil {
-		return telegram.Outgoing{}, err
-	}
-	out := telegram.Outgoing{
-		Text: text, Entities: entities,
-		ReplyTo: int(m.GetReply().GetMessageId()), Quote: m.GetReply().GetQuote(), TopID: int(m.GetReply().GetTopId()),
-		Silent: m.GetSilent(), Background: m.GetBackground(), ClearDraft: m.GetClearDraft(),
-		NoWebpage: m.GetNoWebpage(), InvertMedia: m.GetInvertMedia(), Noforwards: m.GetNoforwards(),
-	}
-	if m.GetScheduleDate() != nil {
-		out.Schedule = m.GetScheduleDate().AsTime()
-	}
-	return out, nil
 }
 
 func getHistory(ctx context.Context, env telegram.Env, req *v1.GetHistoryRequest) (*v1.GetHistoryReply, error) {
@@ -97,10 +64,50 @@ func getHistory(ctx context.Context, env telegram.Env, req *v1.GetHistoryRequest
 	}
 	known := convert.Answered(h.Peers, env.Peers())
 	reply := &v1.GetHistoryReply{Total: int32(h.Total)}
-	for _, m := range h.Messages {
-		if msg := convert.Message(m, known); msg != nil {
-			reply.Messages = append(reply.Messages, msg)
-		}
+	reply.Messages = convert.Messages(h.Messages, known)
+	return reply, nil
+}
+
+// maxIDs is how many messages one request may name.
+const maxIDs = 10_000
+
+// idsOf are the message ids of a request.
+func idsOf(field string, list []int32) ([]int, error) {
+	if n := len(list); n > maxIDs {
+		return nil, convert.Invalid(field, "name fewer at once", "must be at most %d (got %d)", maxIDs, n)
+	}
+	out := make([]int, len(list))
+	for i, id := range list {
+		out[i] = int(id)
+	}
+	return out, nil
+}
+
+// optionalPeer finds a peer that may be left out; nil then.
+func optionalPeer(ctx context.Context, env telegram.Env, text string) (*telegram.Peer, error) {
+	if text == "" {
+		return nil, nil
+	}
+	p, err := telegram.ResolvePeer(ctx, env, text)
+	return &p, err
+}
+
+func getMessages(ctx context.Context, env telegram.Env, req *v1.GetMessagesRequest) (*v1.GetMessagesReply, error) {
+	ids, err := idsOf("message_ids", req.GetMessageIds())
+	if err != nil {
+		return nil, err
+	}
+	peer, err := telegram.ResolvePeer(ctx, env, req.GetPeer())
+	if err != nil {
+		return nil, err
+	}
+	found, with, err := telegram.GetMessages(ctx, env, peer, ids)
+	if err != nil {
+		return nil, err
+	}
+	known, reply := convert.Answered(with, env.Peers()), &v1.GetMessagesReply{}
+	for i, m := range found {
+		reply.Messages = append(reply.Messages, &v1.FoundMessage{Id: req.GetMessageIds()[i], Message: convert.Message(m, known)})
 	}
 	return reply, nil
 }

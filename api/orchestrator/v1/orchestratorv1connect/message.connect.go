@@ -36,6 +36,30 @@ const (
 	// MessageServiceSendMessageProcedure is the fully-qualified name of the MessageService's
 	// SendMessage RPC.
 	MessageServiceSendMessageProcedure = "/orchestrator.v1.MessageService/SendMessage"
+	// MessageServiceEditMessageProcedure is the fully-qualified name of the MessageService's
+	// EditMessage RPC.
+	MessageServiceEditMessageProcedure = "/orchestrator.v1.MessageService/EditMessage"
+	// MessageServiceForwardMessagesProcedure is the fully-qualified name of the MessageService's
+	// ForwardMessages RPC.
+	MessageServiceForwardMessagesProcedure = "/orchestrator.v1.MessageService/ForwardMessages"
+	// MessageServiceDeleteMessagesProcedure is the fully-qualified name of the MessageService's
+	// DeleteMessages RPC.
+	MessageServiceDeleteMessagesProcedure = "/orchestrator.v1.MessageService/DeleteMessages"
+	// MessageServiceGetMessagesProcedure is the fully-qualified name of the MessageService's
+	// GetMessages RPC.
+	MessageServiceGetMessagesProcedure = "/orchestrator.v1.MessageService/GetMessages"
+	// MessageServicePinMessageProcedure is the fully-qualified name of the MessageService's PinMessage
+	// RPC.
+	MessageServicePinMessageProcedure = "/orchestrator.v1.MessageService/PinMessage"
+	// MessageServiceUnpinMessageProcedure is the fully-qualified name of the MessageService's
+	// UnpinMessage RPC.
+	MessageServiceUnpinMessageProcedure = "/orchestrator.v1.MessageService/UnpinMessage"
+	// MessageServiceUnpinAllMessagesProcedure is the fully-qualified name of the MessageService's
+	// UnpinAllMessages RPC.
+	MessageServiceUnpinAllMessagesProcedure = "/orchestrator.v1.MessageService/UnpinAllMessages"
+	// MessageServiceGetPinnedMessageProcedure is the fully-qualified name of the MessageService's
+	// GetPinnedMessage RPC.
+	MessageServiceGetPinnedMessageProcedure = "/orchestrator.v1.MessageService/GetPinnedMessage"
 	// MessageServiceGetHistoryProcedure is the fully-qualified name of the MessageService's GetHistory
 	// RPC.
 	MessageServiceGetHistoryProcedure = "/orchestrator.v1.MessageService/GetHistory"
@@ -45,6 +69,28 @@ const (
 type MessageServiceClient interface {
 	// SendMessage sends a text message (messages.sendMessage) and returns it.
 	SendMessage(context.Context, *v1.SendMessageRequest) (*v1.SendMessageReply, error)
+	// EditMessage changes text, formatting, preview or inline keyboard of a message that the account
+	// wrote or may edit, or of a scheduled one (messages.editMessage). Telegram allows it for 48 hours
+	// after sending; for bots, channel posts, Saved Messages and scheduled messages without limit.
+	EditMessage(context.Context, *v1.EditMessageRequest) (*v1.EditMessageReply, error)
+	// ForwardMessages writes copies of messages into another chat, or the same
+	// (messages.forwardMessages), 100 at once.
+	ForwardMessages(context.Context, *v1.ForwardMessagesRequest) (*v1.ForwardMessagesReply, error)
+	// DeleteMessages deletes messages (messages.deleteMessages, channels.deleteMessages), 100 at once.
+	DeleteMessages(context.Context, *v1.DeleteMessagesRequest) (*v1.DeleteMessagesReply, error)
+	// GetMessages reads messages by their ids (messages.getMessages, channels.getMessages), 100 at once.
+	GetMessages(context.Context, *v1.GetMessagesRequest) (*v1.GetMessagesReply, error)
+	// PinMessage pins a message (messages.updatePinnedMessage). Where others see it, a service message
+	// says so.
+	PinMessage(context.Context, *v1.PinMessageRequest) (*v1.PinMessageReply, error)
+	// UnpinMessage unpins a message (messages.updatePinnedMessage).
+	UnpinMessage(context.Context, *v1.UnpinMessageRequest) (*v1.UnpinMessageReply, error)
+	// UnpinAllMessages unpins all messages of a chat or topic (messages.unpinAllMessages), as often as
+	// Telegram says that some are left.
+	UnpinAllMessages(context.Context, *v1.UnpinAllMessagesRequest) (*v1.UnpinAllMessagesReply, error)
+	// GetPinnedMessage reads the newest pinned message of a chat or topic (messages.search with the
+	// filter for pinned ones; of a bot in a channel channels.getMessages).
+	GetPinnedMessage(context.Context, *v1.GetPinnedMessageRequest) (*v1.GetPinnedMessageReply, error)
 	// GetHistory reads messages of one chat, newest first (messages.getHistory); it pages until
 	// limit.
 	GetHistory(context.Context, *v1.GetHistoryRequest) (*v1.GetHistoryReply, error)
@@ -67,6 +113,61 @@ func NewMessageServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(messageServiceMethods.ByName("SendMessage")),
 			connect.WithClientOptions(opts...),
 		),
+		editMessage: connect.NewClient[v1.EditMessageRequest, v1.EditMessageReply](
+			httpClient,
+			baseURL+MessageServiceEditMessageProcedure,
+			connect.WithSchema(messageServiceMethods.ByName("EditMessage")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
+		forwardMessages: connect.NewClient[v1.ForwardMessagesRequest, v1.ForwardMessagesReply](
+			httpClient,
+			baseURL+MessageServiceForwardMessagesProcedure,
+			connect.WithSchema(messageServiceMethods.ByName("ForwardMessages")),
+			connect.WithClientOptions(opts...),
+		),
+		deleteMessages: connect.NewClient[v1.DeleteMessagesRequest, v1.DeleteMessagesReply](
+			httpClient,
+			baseURL+MessageServiceDeleteMessagesProcedure,
+			connect.WithSchema(messageServiceMethods.ByName("DeleteMessages")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
+		getMessages: connect.NewClient[v1.GetMessagesRequest, v1.GetMessagesReply](
+			httpClient,
+			baseURL+MessageServiceGetMessagesProcedure,
+			connect.WithSchema(messageServiceMethods.ByName("GetMessages")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		pinMessage: connect.NewClient[v1.PinMessageRequest, v1.PinMessageReply](
+			httpClient,
+			baseURL+MessageServicePinMessageProcedure,
+			connect.WithSchema(messageServiceMethods.ByName("PinMessage")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
+		unpinMessage: connect.NewClient[v1.UnpinMessageRequest, v1.UnpinMessageReply](
+			httpClient,
+			baseURL+MessageServiceUnpinMessageProcedure,
+			connect.WithSchema(messageServiceMethods.ByName("UnpinMessage")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
+		unpinAllMessages: connect.NewClient[v1.UnpinAllMessagesRequest, v1.UnpinAllMessagesReply](
+			httpClient,
+			baseURL+MessageServiceUnpinAllMessagesProcedure,
+			connect.WithSchema(messageServiceMethods.ByName("UnpinAllMessages")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
+		getPinnedMessage: connect.NewClient[v1.GetPinnedMessageRequest, v1.GetPinnedMessageReply](
+			httpClient,
+			baseURL+MessageServiceGetPinnedMessageProcedure,
+			connect.WithSchema(messageServiceMethods.ByName("GetPinnedMessage")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		getHistory: connect.NewClient[v1.GetHistoryRequest, v1.GetHistoryReply](
 			httpClient,
 			baseURL+MessageServiceGetHistoryProcedure,
@@ -79,13 +180,93 @@ func NewMessageServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 
 // messageServiceClient implements MessageServiceClient.
 type messageServiceClient struct {
-	sendMessage *connect.Client[v1.SendMessageRequest, v1.SendMessageReply]
-	getHistory  *connect.Client[v1.GetHistoryRequest, v1.GetHistoryReply]
+	sendMessage      *connect.Client[v1.SendMessageRequest, v1.SendMessageReply]
+	editMessage      *connect.Client[v1.EditMessageRequest, v1.EditMessageReply]
+	forwardMessages  *connect.Client[v1.ForwardMessagesRequest, v1.ForwardMessagesReply]
+	deleteMessages   *connect.Client[v1.DeleteMessagesRequest, v1.DeleteMessagesReply]
+	getMessages      *connect.Client[v1.GetMessagesRequest, v1.GetMessagesReply]
+	pinMessage       *connect.Client[v1.PinMessageRequest, v1.PinMessageReply]
+	unpinMessage     *connect.Client[v1.UnpinMessageRequest, v1.UnpinMessageReply]
+	unpinAllMessages *connect.Client[v1.UnpinAllMessagesRequest, v1.UnpinAllMessagesReply]
+	getPinnedMessage *connect.Client[v1.GetPinnedMessageRequest, v1.GetPinnedMessageReply]
+	getHistory       *connect.Client[v1.GetHistoryRequest, v1.GetHistoryReply]
 }
 
 // SendMessage calls orchestrator.v1.MessageService.SendMessage.
 func (c *messageServiceClient) SendMessage(ctx context.Context, req *v1.SendMessageRequest) (*v1.SendMessageReply, error) {
 	response, err := c.sendMessage.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// EditMessage calls orchestrator.v1.MessageService.EditMessage.
+func (c *messageServiceClient) EditMessage(ctx context.Context, req *v1.EditMessageRequest) (*v1.EditMessageReply, error) {
+	response, err := c.editMessage.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ForwardMessages calls orchestrator.v1.MessageService.ForwardMessages.
+func (c *messageServiceClient) ForwardMessages(ctx context.Context, req *v1.ForwardMessagesRequest) (*v1.ForwardMessagesReply, error) {
+	response, err := c.forwardMessages.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DeleteMessages calls orchestrator.v1.MessageService.DeleteMessages.
+func (c *messageServiceClient) DeleteMessages(ctx context.Context, req *v1.DeleteMessagesRequest) (*v1.DeleteMessagesReply, error) {
+	response, err := c.deleteMessages.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetMessages calls orchestrator.v1.MessageService.GetMessages.
+func (c *messageServiceClient) GetMessages(ctx context.Context, req *v1.GetMessagesRequest) (*v1.GetMessagesReply, error) {
+	response, err := c.getMessages.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// PinMessage calls orchestrator.v1.MessageService.PinMessage.
+func (c *messageServiceClient) PinMessage(ctx context.Context, req *v1.PinMessageRequest) (*v1.PinMessageReply, error) {
+	response, err := c.pinMessage.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UnpinMessage calls orchestrator.v1.MessageService.UnpinMessage.
+func (c *messageServiceClient) UnpinMessage(ctx context.Context, req *v1.UnpinMessageRequest) (*v1.UnpinMessageReply, error) {
+	response, err := c.unpinMessage.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UnpinAllMessages calls orchestrator.v1.MessageService.UnpinAllMessages.
+func (c *messageServiceClient) UnpinAllMessages(ctx context.Context, req *v1.UnpinAllMessagesRequest) (*v1.UnpinAllMessagesReply, error) {
+	response, err := c.unpinAllMessages.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetPinnedMessage calls orchestrator.v1.MessageService.GetPinnedMessage.
+func (c *messageServiceClient) GetPinnedMessage(ctx context.Context, req *v1.GetPinnedMessageRequest) (*v1.GetPinnedMessageReply, error) {
+	response, err := c.getPinnedMessage.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -105,6 +286,28 @@ func (c *messageServiceClient) GetHistory(ctx context.Context, req *v1.GetHistor
 type MessageServiceHandler interface {
 	// SendMessage sends a text message (messages.sendMessage) and returns it.
 	SendMessage(context.Context, *v1.SendMessageRequest) (*v1.SendMessageReply, error)
+	// EditMessage changes text, formatting, preview or inline keyboard of a message that the account
+	// wrote or may edit, or of a scheduled one (messages.editMessage). Telegram allows it for 48 hours
+	// after sending; for bots, channel posts, Saved Messages and scheduled messages without limit.
+	EditMessage(context.Context, *v1.EditMessageRequest) (*v1.EditMessageReply, error)
+	// ForwardMessages writes copies of messages into another chat, or the same
+	// (messages.forwardMessages), 100 at once.
+	ForwardMessages(context.Context, *v1.ForwardMessagesRequest) (*v1.ForwardMessagesReply, error)
+	// DeleteMessages deletes messages (messages.deleteMessages, channels.deleteMessages), 100 at once.
+	DeleteMessages(context.Context, *v1.DeleteMessagesRequest) (*v1.DeleteMessagesReply, error)
+	// GetMessages reads messages by their ids (messages.getMessages, channels.getMessages), 100 at once.
+	GetMessages(context.Context, *v1.GetMessagesRequest) (*v1.GetMessagesReply, error)
+	// PinMessage pins a message (messages.updatePinnedMessage). Where others see it, a service message
+	// says so.
+	PinMessage(context.Context, *v1.PinMessageRequest) (*v1.PinMessageReply, error)
+	// UnpinMessage unpins a message (messages.updatePinnedMessage).
+	UnpinMessage(context.Context, *v1.UnpinMessageRequest) (*v1.UnpinMessageReply, error)
+	// UnpinAllMessages unpins all messages of a chat or topic (messages.unpinAllMessages), as often as
+	// Telegram says that some are left.
+	UnpinAllMessages(context.Context, *v1.UnpinAllMessagesRequest) (*v1.UnpinAllMessagesReply, error)
+	// GetPinnedMessage reads the newest pinned message of a chat or topic (messages.search with the
+	// filter for pinned ones; of a bot in a channel channels.getMessages).
+	GetPinnedMessage(context.Context, *v1.GetPinnedMessageRequest) (*v1.GetPinnedMessageReply, error)
 	// GetHistory reads messages of one chat, newest first (messages.getHistory); it pages until
 	// limit.
 	GetHistory(context.Context, *v1.GetHistoryRequest) (*v1.GetHistoryReply, error)
@@ -123,6 +326,61 @@ func NewMessageServiceHandler(svc MessageServiceHandler, opts ...connect.Handler
 		connect.WithSchema(messageServiceMethods.ByName("SendMessage")),
 		connect.WithHandlerOptions(opts...),
 	)
+	messageServiceEditMessageHandler := connect.NewUnaryHandlerSimple(
+		MessageServiceEditMessageProcedure,
+		svc.EditMessage,
+		connect.WithSchema(messageServiceMethods.ByName("EditMessage")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	messageServiceForwardMessagesHandler := connect.NewUnaryHandlerSimple(
+		MessageServiceForwardMessagesProcedure,
+		svc.ForwardMessages,
+		connect.WithSchema(messageServiceMethods.ByName("ForwardMessages")),
+		connect.WithHandlerOptions(opts...),
+	)
+	messageServiceDeleteMessagesHandler := connect.NewUnaryHandlerSimple(
+		MessageServiceDeleteMessagesProcedure,
+		svc.DeleteMessages,
+		connect.WithSchema(messageServiceMethods.ByName("DeleteMessages")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	messageServiceGetMessagesHandler := connect.NewUnaryHandlerSimple(
+		MessageServiceGetMessagesProcedure,
+		svc.GetMessages,
+		connect.WithSchema(messageServiceMethods.ByName("GetMessages")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	messageServicePinMessageHandler := connect.NewUnaryHandlerSimple(
+		MessageServicePinMessageProcedure,
+		svc.PinMessage,
+		connect.WithSchema(messageServiceMethods.ByName("PinMessage")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	messageServiceUnpinMessageHandler := connect.NewUnaryHandlerSimple(
+		MessageServiceUnpinMessageProcedure,
+		svc.UnpinMessage,
+		connect.WithSchema(messageServiceMethods.ByName("UnpinMessage")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	messageServiceUnpinAllMessagesHandler := connect.NewUnaryHandlerSimple(
+		MessageServiceUnpinAllMessagesProcedure,
+		svc.UnpinAllMessages,
+		connect.WithSchema(messageServiceMethods.ByName("UnpinAllMessages")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	messageServiceGetPinnedMessageHandler := connect.NewUnaryHandlerSimple(
+		MessageServiceGetPinnedMessageProcedure,
+		svc.GetPinnedMessage,
+		connect.WithSchema(messageServiceMethods.ByName("GetPinnedMessage")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	messageServiceGetHistoryHandler := connect.NewUnaryHandlerSimple(
 		MessageServiceGetHistoryProcedure,
 		svc.GetHistory,
@@ -134,6 +392,22 @@ func NewMessageServiceHandler(svc MessageServiceHandler, opts ...connect.Handler
 		switch r.URL.Path {
 		case MessageServiceSendMessageProcedure:
 			messageServiceSendMessageHandler.ServeHTTP(w, r)
+		case MessageServiceEditMessageProcedure:
+			messageServiceEditMessageHandler.ServeHTTP(w, r)
+		case MessageServiceForwardMessagesProcedure:
+			messageServiceForwardMessagesHandler.ServeHTTP(w, r)
+		case MessageServiceDeleteMessagesProcedure:
+			messageServiceDeleteMessagesHandler.ServeHTTP(w, r)
+		case MessageServiceGetMessagesProcedure:
+			messageServiceGetMessagesHandler.ServeHTTP(w, r)
+		case MessageServicePinMessageProcedure:
+			messageServicePinMessageHandler.ServeHTTP(w, r)
+		case MessageServiceUnpinMessageProcedure:
+			messageServiceUnpinMessageHandler.ServeHTTP(w, r)
+		case MessageServiceUnpinAllMessagesProcedure:
+			messageServiceUnpinAllMessagesHandler.ServeHTTP(w, r)
+		case MessageServiceGetPinnedMessageProcedure:
+			messageServiceGetPinnedMessageHandler.ServeHTTP(w, r)
 		case MessageServiceGetHistoryProcedure:
 			messageServiceGetHistoryHandler.ServeHTTP(w, r)
 		default:
@@ -147,6 +421,38 @@ type UnimplementedMessageServiceHandler struct{}
 
 func (UnimplementedMessageServiceHandler) SendMessage(context.Context, *v1.SendMessageRequest) (*v1.SendMessageReply, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.MessageService.SendMessage is not implemented"))
+}
+
+func (UnimplementedMessageServiceHandler) EditMessage(context.Context, *v1.EditMessageRequest) (*v1.EditMessageReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.MessageService.EditMessage is not implemented"))
+}
+
+func (UnimplementedMessageServiceHandler) ForwardMessages(context.Context, *v1.ForwardMessagesRequest) (*v1.ForwardMessagesReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.MessageService.ForwardMessages is not implemented"))
+}
+
+func (UnimplementedMessageServiceHandler) DeleteMessages(context.Context, *v1.DeleteMessagesRequest) (*v1.DeleteMessagesReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.MessageService.DeleteMessages is not implemented"))
+}
+
+func (UnimplementedMessageServiceHandler) GetMessages(context.Context, *v1.GetMessagesRequest) (*v1.GetMessagesReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.MessageService.GetMessages is not implemented"))
+}
+
+func (UnimplementedMessageServiceHandler) PinMessage(context.Context, *v1.PinMessageRequest) (*v1.PinMessageReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.MessageService.PinMessage is not implemented"))
+}
+
+func (UnimplementedMessageServiceHandler) UnpinMessage(context.Context, *v1.UnpinMessageRequest) (*v1.UnpinMessageReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.MessageService.UnpinMessage is not implemented"))
+}
+
+func (UnimplementedMessageServiceHandler) UnpinAllMessages(context.Context, *v1.UnpinAllMessagesRequest) (*v1.UnpinAllMessagesReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.MessageService.UnpinAllMessages is not implemented"))
+}
+
+func (UnimplementedMessageServiceHandler) GetPinnedMessage(context.Context, *v1.GetPinnedMessageRequest) (*v1.GetPinnedMessageReply, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("orchestrator.v1.MessageService.GetPinnedMessage is not implemented"))
 }
 
 func (UnimplementedMessageServiceHandler) GetHistory(context.Context, *v1.GetHistoryRequest) (*v1.GetHistoryReply, error) {

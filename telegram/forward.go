@@ -1,0 +1,129 @@
+package telegram
+
+import (
+	"context"
+	"time"
+
+	"github.com/gotd/td/tg"
+)
+
+// Forward says what to forward, and how.
+type Forward struct {
+	IDs          []int
+	DropAuthor   bool
+	DropCaptions bool
+	Silent       bool
+	Background   bool
+	Noforwards   bool
+	// Schedule is when to send; zero = now. WhenOnline sends once the user is online instead.
+	Schedule   time.Time
+	WhenOnline bool
+	// TopID is the forum topic to forward to; 0 = none.
+	TopID  int
+	SendAs *Peer
+	// RandomID makes repetitions of one command one message for each n-th of IDs; nil or 0 = drawn.
+	RandomID func(n int) int64
+}
+
+// Forwarded is what became of one message.
+type Forwarded struct {
+	OriginalID int
+	// Message is the copy; nil when there is none, or when it is not known which one it is.
+	Message *tg.Message
+	// Sent says that there is a copy.
+	Sent bool
+}
+
+// ForwardMessages writes copies of messages into another chat (messages.forwardMessages), 100 at once.
+// It tells of each id, in their order. Originals that are not there are no error.
+func ForwardMessages(ctx context.Context, env Env, from, to Peer, f Forward) ([]Forwarded, error) {
+	if err := checkIDs(f.IDs); err != nil {
+		return nil, err
+	}
+	base, err := forwardRequest(from, to, f)
+	if err != nil {
+		return nil, err
+	}
+	random := make([]int64, len(f.IDs))
+	for i := range random { // all before the first call: a repetition sends the same ones
+		if f.RandomID != nil {
+			random[i] = f.RandomID(i)
+		}
+		if random[i] == 0 {
+			if random[i], err = randomID(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	var out []Forwarded
+	for at := 0; at < len(f.IDs); at += maxIDs {
+		end := min(at+maxIDs, len(f.IDs))
+		req := *base
+		req.ID, req.RandomID = f.IDs[at:end], random[at:end]
+		part, err := forward(ctx, env, &req)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, part...)
+	}
+	return out, nil
+}
+
+func forwardRequest(from, to Peer, f Forward) (*tg.MessagesForwardMessagesRequest, error) {
+	source, err := from.Input()
+	if err != nil {
+		return nil, err
+	}
+	target, err := to.Input()
+	if err != nil {
+		return nil, err
+	}
+	req := &tg.MessagesForwardMessagesRequest{
+		FromPeer: source, ToPeer: target, DropAuthor: f.DropAuthor, DropMediaCaptions: f.DropCaptions,
+		Silent: f.Silent, Background: f.Background, Noforwards: f.Noforwards,
+	}
+	if date := scheduleDate(f.Schedule, f.WhenOnline); date != 0 {
+		req.SetScheduleDate(date)
+	}
+	if f.TopID != 0 {
+		req.SetTopMsgID(f.TopID)
+	}
+	if f.SendAs != nil {
+		as, err := f.SendAs.Input()
+		if err != nil {
+			return nil, err
+		}
+		req.SetSendAs(as)
+	}
+	return req, nil
+}
+
+// forward sends one call.
+func forward(ctx context.Context, env Env, req *tg.MessagesForwardMessagesRequest) ([]Forwarded, error) {
+	out := make([]Forwarded, len(req.ID))
+	for i, id := range req.ID {
+		out[i].OriginalID = id
+	}
+	var res tg.UpdatesBox
+	err := invoke(ctx, env, req, &res)
+	switch {
+	case isRPC(err, "RANDOM_ID_DUPLICATE"): // an earlier try has sent them
+		for i := range out {
+			out[i].Sent = true
+		}
+		return out, nil
+	case isRPC(err, "MESSAGE_ID_INVALID"): // none of them is there
+		return out, nil
+	case err != nil:
+		return nil, err
+	}
+	ids, byID := messageIDs(res.Updates), map[int]*tg.Message{}
+	for _, m := range messagesIn(res.Updates) {
+		byID[m.ID] = m
+	}
+	for i, random := range req.RandomID {
+		id, sent := ids[random]
+		out[i].Sent, out[i].Message = sent, byID[id]
+	}
+	return out, nil
+}
