@@ -89,7 +89,7 @@ func (x *exchange) serve(ctx context.Context, stream *connect.BidiStream[payload
 		defer close(watched)
 		select {
 		case <-x.d.draining:
-			interrupt(ctx)
+			methods.Interrupt(ctx)
 		case <-stop:
 		}
 	}()

@@ -14,21 +14,14 @@ import (
 	"github.com/telefleet/orchestrator/fleet"
 )
 
-type interruptKey struct{}
-
-// interruptible lets the reads of a stream that the caller sends be ended by interrupt.
+// interruptible lets the reads of a stream that the caller sends be ended by methods.Interrupt.
 func interruptible(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		end := func() error { return http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) }
-		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), interruptKey{}, end)))
+		end := func() {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // where it fails, Shutdown's end cuts the stream off
+		}
+		h.ServeHTTP(w, r.WithContext(methods.WithInterrupt(r.Context(), end)))
 	})
-}
-
-// interrupt ends the read that waits for the caller's next message.
-func interrupt(ctx context.Context) {
-	if end, ok := ctx.Value(interruptKey{}).(func() error); ok {
-		_ = end() // where it fails, Shutdown's end cuts the stream off
-	}
 }
 
 // feeding reads a client stream message by message.
@@ -64,7 +57,7 @@ func (d *dispatcher) feed(ctx context.Context, m methods.Method, stream *connect
 	interrupted := make(chan struct{})
 	keep := context.AfterFunc(ctx, func() {
 		defer close(interrupted)
-		interrupt(ctx)
+		methods.Interrupt(ctx)
 	})
 	defer func() {
 		if !keep() { // the connection must not be touched once this call has ended

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -133,5 +134,43 @@ func TestClientStreamEndsWithTheServer(t *testing.T) {
 	}
 	if _, err := s.CloseAndReceive(); err == nil {
 		t.Error("the upload succeeded")
+	}
+}
+
+// TestStalledUploadGivesWay: a stream whose caller says nothing more ends when another one goes on with
+// its upload.
+func TestStalledUploadGivesWay(t *testing.T) {
+	h := newHouse(t)
+	taken, once := make(chan struct{}), sync.Once{}
+	h.envs["a"].on = func(context.Context, bin.Encoder) (bin.Encoder, error) {
+		once.Do(func() { close(taken) })
+		return &tg.BoolTrue{}, nil
+	}
+	url, _ := h.start()
+	size := int64(11 << 20)
+	named := func() *v1.UploadRequest {
+		return &v1.UploadRequest{Account: "a", Content: &v1.UploadRequest_Start{Start: &v1.UploadStart{Name: "a.bin", Upload: "x", Size: &size}}}
+	}
+	stalled := uploads(t, url)
+	for _, m := range []*v1.UploadRequest{named(), piece(1 << 20)} {
+		if err := stalled.Send(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-taken // it is known by its name
+	s := uploads(t, url)
+	if err := s.Send(named()); err != nil {
+		t.Fatal(err)
+	}
+	for range 11 {
+		if err := s.Send(piece(1 << 20)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if reply, err := s.CloseAndReceive(); err != nil || reply.GetFile().GetSize() != size {
+		t.Errorf("%v, %v", reply, err)
+	}
+	if _, err := stalled.CloseAndReceive(); err == nil {
+		t.Error("the stalled one succeeded")
 	}
 }

@@ -212,6 +212,21 @@ func described[Req any, PReq request[Req]]() Method {
 	}
 }
 
+type interruptKey struct{}
+
+// WithInterrupt notes in the context of a client stream how its waiting read is ended.
+func WithInterrupt(ctx context.Context, end func()) context.Context {
+	return context.WithValue(ctx, interruptKey{}, end)
+}
+
+// Interrupt ends the read that waits for the next message of a client stream; next of its Feed then
+// fails. It may be called by any goroutine, but only while the call runs.
+func Interrupt(ctx context.Context) {
+	if end, ok := ctx.Value(interruptKey{}).(func()); ok {
+		end()
+	}
+}
+
 // AccountOf is the account that a request is routed by: its field `account = 1`.
 func AccountOf(req proto.Message) (fleet.AccountID, bool) {
 	m := req.ProtoReflect()

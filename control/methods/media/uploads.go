@@ -9,6 +9,7 @@ import (
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/control/convert"
+	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/telegram/media"
@@ -41,8 +42,9 @@ type uploadKey struct {
 // upload is one of them. Only one stream feeds it at a time: a newer one ends the older one.
 type upload struct {
 	*media.Upload
-	start  *v1.UploadStart
-	cancel context.CancelFunc
+	start *v1.UploadStart
+	// end makes its stream end; only under the lock, and while it runs.
+	end    func()
 	done   chan struct{} // closed when its stream has ended
 	rested time.Time
 }
@@ -72,7 +74,7 @@ func (u *uploads) upload(ctx context.Context, env telegram.Env, first *v1.Upload
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	key := uploadKey{env.Account(), start.GetUpload()}
-	one, err := u.take(ctx, key, start, cancel)
+	one, err := u.take(ctx, key, start, func() { cancel(); methods.Interrupt(ctx) })
 	if err != nil {
 		return nil, err
 	}
@@ -106,16 +108,18 @@ func checkStart(start *v1.UploadStart) error {
 }
 
 // take begins an upload, or goes on with the one that has its name.
-func (u *uploads) take(ctx context.Context, key uploadKey, start *v1.UploadStart, cancel context.CancelFunc) (*upload, error) {
-	fresh := &upload{Upload: media.NewUpload(optionsOf(start)), start: start, cancel: cancel, done: make(chan struct{})}
+func (u *uploads) take(ctx context.Context, key uploadKey, start *v1.UploadStart, end func()) (*upload, error) {
+	fresh := &upload{Upload: media.NewUpload(optionsOf(start)), start: start, end: end, done: make(chan struct{})}
 	if key.name == "" {
 		return fresh, nil
 	}
 	u.mu.Lock()
 	was := u.kept[key]
+	if was != nil && !was.ended() {
+		was.end()
+	}
 	u.mu.Unlock()
 	if was != nil {
-		was.cancel()
 		select {
 		case <-was.done:
 		case <-ctx.Done():
@@ -159,6 +163,16 @@ func (u *uploads) rest(key uploadKey, one *upload, complete bool) {
 	close(one.done)
 	if complete && u.kept[key] == one {
 		delete(u.kept, key)
+	}
+}
+
+// ended reports whether no stream feeds it.
+func (one *upload) ended() bool {
+	select {
+	case <-one.done:
+		return true
+	default:
+		return false
 	}
 }
 
