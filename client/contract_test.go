@@ -37,7 +37,9 @@ var sdk = map[string]string{
 	"MediaService/Upload": "Account.Upload", "MediaService/GetUpload": "", // Upload asks when its stream broke
 	"MediaService/SendFile": "Account.SendFile", "MediaService/SendAlbum": "Account.SendAlbum",
 	"MediaService/Download": "Account.Download", "MediaService/GetProfilePhotos": "Account.ProfilePhotos",
-	"RawService/Invoke": "Account.InvokeJSON", "SessionService/SyncUpdates": "Account.Sync",
+	"BotService/AnswerCallbackQuery": "Account.AnswerCallbackQuery", "BotService/AnswerInlineQuery": "Account.AnswerInlineQuery",
+	"BotService/EditInlineMessage": "Account.EditInlineMessage",
+	"RawService/Invoke":            "Account.InvokeJSON", "SessionService/SyncUpdates": "Account.Sync",
 	"SessionService/InspectSession": "Client.InspectSession", "SessionService/ImportSession": "Account.ImportSession",
 	"SecurityService/RotateMasterKey": "Client.RotateMasterKey",
 	"SessionService/ExportSession":    "Account.ExportSession", "SessionService/SaveSession": "Account.SaveSession",

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -9,6 +10,7 @@ import (
 	"connectrpc.com/connect"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client/internal/seen"
 )
 
 var errEnded = errors.New("the node ended the stream")
@@ -61,7 +63,7 @@ func (c *Client) Events(ctx context.Context, o EventOptions) iter.Seq2[*Event, e
 	return func(yield func(*Event, error) bool) {
 		ctx, stop := c.bind(ctx)
 		defer stop()
-		position, seen := o.From, newWindow(o.Window)
+		position, known := o.From, seen.NewWindow(cmp.Or(o.Window, DefaultWindow))
 		var once sync.Once
 		begin := func(at string) {
 			if position == "" {
@@ -89,7 +91,7 @@ func (c *Client) Events(ctx context.Context, o EventOptions) iter.Seq2[*Event, e
 				if event.GetCursor() != "" { // live-only events have none
 					position = event.GetCursor()
 				}
-				return seen.repeated(event) || yield(event, nil)
+				return known.Repeated(event.GetAccount(), event.GetId()) || yield(event, nil)
 			},
 		}
 		if err := f.run(ctx); err != nil {
@@ -102,35 +104,4 @@ func (c *Client) Events(ctx context.Context, o EventOptions) iter.Seq2[*Event, e
 func (a *Account) Events(ctx context.Context, o EventOptions) iter.Seq2[*Event, error] {
 	o.Accounts, o.Selector = []string{a.id}, ""
 	return a.client.Events(ctx, o)
-}
-
-// window remembers the last events, to know repetitions.
-type window struct {
-	known map[eventKey]bool
-	ring  []eventKey
-	next  int
-}
-
-type eventKey struct{ account, id string }
-
-func newWindow(size int) *window {
-	if size == 0 {
-		size = DefaultWindow
-	}
-	return &window{known: map[eventKey]bool{}, ring: make([]eventKey, max(size, 0))}
-}
-
-// repeated reports whether the event was here before, and remembers it.
-func (w *window) repeated(e *Event) bool {
-	key := eventKey{e.GetAccount(), e.GetId()}
-	if key.id == "" || len(w.ring) == 0 {
-		return false
-	}
-	if w.known[key] {
-		return true
-	}
-	delete(w.known, w.ring[w.next])
-	w.known[key], w.ring[w.next] = true, key
-	w.next = (w.next + 1) % len(w.ring)
-	return false
 }

@@ -34,6 +34,7 @@ type node struct {
 // The services by short names, for on.
 type (
 	authService      = orchestratorv1connect.AuthServiceClient
+	botService       = orchestratorv1connect.BotServiceClient
 	chatService      = orchestratorv1connect.ChatServiceClient
 	consumerService  = orchestratorv1connect.ConsumerServiceClient
 	dialogService    = orchestratorv1connect.DialogServiceClient
@@ -87,6 +88,7 @@ func newNode(h connect.HTTPClient, address string) *node {
 		orchestratorv1connect.NewUserServiceClient(h, address, opts),
 		orchestratorv1connect.NewPeerServiceClient(h, address, opts),
 		orchestratorv1connect.NewSearchServiceClient(h, address, opts),
+		orchestratorv1connect.NewBotServiceClient(h, address, opts),
 		orchestratorv1connect.NewRawServiceClient(h, address, opts),
 		orchestratorv1connect.NewSessionServiceClient(h, address, opts),
 		orchestratorv1connect.NewSecurityServiceClient(h, address, opts),

@@ -9,37 +9,23 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client/internal/seen"
 )
 
 // ChangeKind is what happened to a watched resource.
-type ChangeKind uint8
+type ChangeKind = seen.Kind
 
 // The kinds of changes.
 const (
 	// Added: it exists, was created, or has come to match.
-	Added ChangeKind = iota + 1
+	Added = seen.Added
 	// Modified: it is another than before.
-	Modified
+	Modified = seen.Modified
 	// Deleted: it is gone or no longer matches; the resource is as it was last seen.
-	Deleted
+	Deleted = seen.Deleted
 	// Synced: all that exists was sent; without a resource, once.
-	Synced
+	Synced = seen.Synced
 )
-
-// String names the kind in lower case.
-func (k ChangeKind) String() string {
-	switch k {
-	case Added:
-		return "added"
-	case Modified:
-		return "modified"
-	case Deleted:
-		return "deleted"
-	case Synced:
-		return "synced"
-	}
-	return "unknown"
-}
 
 // Change is one change of a watched resource.
 type Change[T proto.Message] struct {
@@ -65,27 +51,27 @@ func (c *Client) WatchAccounts(ctx context.Context, o WatchOptions) iter.Seq2[Ch
 	return func(yield func(Change[*v1.Account], error) bool) {
 		ctx, stop := c.bind(ctx)
 		defer stop()
-		seen := &mirror[*v1.Account]{known: map[string]*v1.Account{}, id: (*v1.Account).GetId, yield: yield}
+		known := mirrored((*v1.Account).GetId, yield)
 		version := ""
 		f := &feed[v1.WatchAccountsReply]{
 			client: c, interrupted: o.Interrupted,
 			open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.WatchAccountsReply], error) {
 				if version == "" {
-					seen.restart()
+					known.Restart()
 				}
 				return n.fleet.WatchAccounts(ctx, &v1.WatchAccountsRequest{Selector: o.Selector, ResourceVersion: version})
 			},
 			take: func(reply *v1.WatchAccountsReply) bool {
 				switch item := reply.GetItem().(type) {
 				case *v1.WatchAccountsReply_Added:
-					return seen.put(item.Added)
+					return known.Put(item.Added)
 				case *v1.WatchAccountsReply_Modified:
-					return seen.put(item.Modified)
+					return known.Put(item.Modified)
 				case *v1.WatchAccountsReply_Deleted:
-					return seen.drop(item.Deleted)
+					return known.Drop(item.Deleted)
 				case *v1.WatchAccountsReply_Synced:
 					version = item.Synced.GetResourceVersion()
-					return seen.sync()
+					return known.Sync()
 				case *v1.WatchAccountsReply_Bookmark:
 					version = item.Bookmark.GetResourceVersion()
 				}
@@ -112,23 +98,23 @@ func (c *Client) WatchNodes(ctx context.Context, o WatchOptions) iter.Seq2[Chang
 	return func(yield func(Change[*v1.Node], error) bool) {
 		ctx, stop := c.bind(ctx)
 		defer stop()
-		seen := &mirror[*v1.Node]{known: map[string]*v1.Node{}, id: (*v1.Node).GetId, yield: yield}
+		known := mirrored((*v1.Node).GetId, yield)
 		f := &feed[v1.WatchNodesReply]{
 			client: c, interrupted: o.Interrupted,
 			open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.WatchNodesReply], error) {
-				seen.restart()
+				known.Restart()
 				return n.fleet.WatchNodes(ctx, &v1.WatchNodesRequest{})
 			},
 			take: func(reply *v1.WatchNodesReply) bool {
 				switch item := reply.GetItem().(type) {
 				case *v1.WatchNodesReply_Added:
-					return seen.put(item.Added)
+					return known.Put(item.Added)
 				case *v1.WatchNodesReply_Modified:
-					return seen.put(item.Modified)
+					return known.Put(item.Modified)
 				case *v1.WatchNodesReply_Deleted:
-					return seen.drop(item.Deleted)
+					return known.Drop(item.Deleted)
 				case *v1.WatchNodesReply_Synced:
-					return seen.sync()
+					return known.Sync()
 				}
 				return true
 			},
@@ -139,59 +125,7 @@ func (c *Client) WatchNodes(ctx context.Context, o WatchOptions) iter.Seq2[Chang
 	}
 }
 
-// mirror is what a watcher was told, so that a watch that begins anew tells only differences.
-type mirror[T proto.Message] struct {
-	id    func(T) string
-	yield func(Change[T], error) bool
-
-	known  map[string]T
-	fresh  map[string]bool // told since restart; nil outside the first part of a watch
-	synced bool
-}
-
-// restart begins the first part of a watch: all that exists is told.
-func (m *mirror[T]) restart() { m.fresh = map[string]bool{} }
-
-func (m *mirror[T]) put(resource T) bool {
-	id := m.id(resource)
-	if m.fresh != nil {
-		m.fresh[id] = true
-	}
-	kind := Added
-	if before, ok := m.known[id]; ok {
-		if proto.Equal(before, resource) {
-			return true
-		}
-		kind = Modified
-	}
-	m.known[id] = resource
-	return m.yield(Change[T]{kind, resource}, nil)
-}
-
-func (m *mirror[T]) drop(resource T) bool {
-	id := m.id(resource)
-	delete(m.fresh, id)
-	if _, ok := m.known[id]; !ok {
-		return true
-	}
-	delete(m.known, id)
-	return m.yield(Change[T]{Deleted, resource}, nil)
-}
-
-// sync ends the first part: what was known and not told is gone.
-func (m *mirror[T]) sync() bool {
-	if m.fresh != nil {
-		for id, resource := range m.known {
-			if !m.fresh[id] && !m.drop(resource) {
-				return false
-			}
-		}
-		m.fresh = nil
-	}
-	if m.synced {
-		return true
-	}
-	m.synced = true
-	var none T
-	return m.yield(Change[T]{Synced, none}, nil)
+// mirrored makes the mirror of a watch.
+func mirrored[T proto.Message](id func(T) string, yield func(Change[T], error) bool) *seen.Mirror[T] {
+	return seen.NewMirror(id, func(kind seen.Kind, resource T) bool { return yield(Change[T]{kind, resource}, nil) })
 }

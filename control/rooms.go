@@ -5,6 +5,7 @@ import (
 
 	"github.com/telefleet/orchestrator/control/consuming"
 	"github.com/telefleet/orchestrator/control/methods"
+	"github.com/telefleet/orchestrator/control/methods/bots"
 	"github.com/telefleet/orchestrator/control/methods/chats"
 	"github.com/telefleet/orchestrator/control/methods/dialogs"
 	"github.com/telefleet/orchestrator/control/methods/media"
@@ -15,5 +16,5 @@ import (
 // Methods are those of all rooms: every RPC of the contract but Exchange, which is a stream over
 // them.
 func Methods() []methods.Method {
-	return slices.Concat(methods.All(), messages.All(), media.All(), chats.All(), dialogs.All(), rawcalls.All(), consuming.All())
+	return slices.Concat(methods.All(), messages.All(), media.All(), chats.All(), dialogs.All(), bots.All(), rawcalls.All(), consuming.All())
 }

@@ -29,8 +29,14 @@ func CollectPeers(result any) []Peer {
 	switch r := result.(type) { // the most frequent of all, without a search
 	case *tg.Updates:
 		if r != nil {
-			return listed(r.Users, r.Chats)
+			return append(listed(r.Users, r.Chats), renamed(r.Updates)...)
 		}
+	case *tg.UpdatesCombined:
+		if r != nil {
+			return append(listed(r.Users, r.Chats), renamed(r.Updates)...)
+		}
+	case *tg.UpdateShort:
+		return renamed([]tg.UpdateClass{r.Update})
 	case *tg.UpdateShortMessage, *tg.UpdateShortChatMessage:
 		return nil
 	}
@@ -41,6 +47,12 @@ func CollectPeers(result any) []Peer {
 		return peers
 	}
 	collect(reflect.ValueOf(result), collectDepth, &peers)
+	switch d := result.(type) {
+	case *tg.UpdatesDifference:
+		peers = append(peers, renamed(d.OtherUpdates)...)
+	case *tg.UpdatesDifferenceSlice:
+		peers = append(peers, renamed(d.OtherUpdates)...)
+	}
 	return peers
 }
 
@@ -54,6 +66,16 @@ func listed(users []tg.UserClass, chats []tg.ChatClass) []Peer {
 	}
 	for _, c := range chats {
 		addPeer(c, &peers)
+	}
+	return peers
+}
+
+// renamed are the users whose names have changed.
+func renamed(updates []tg.UpdateClass) (peers []Peer) {
+	for _, u := range updates {
+		if u, ok := u.(*tg.UpdateUserName); ok {
+			peers = append(peers, Peer{Kind: PeerUser, ID: u.UserID, Username: mainUsername("", u.Usernames), Renamed: true})
+		}
 	}
 	return peers
 }

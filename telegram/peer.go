@@ -52,6 +52,8 @@ type Peer struct {
 	Megagroup bool
 	// Min marks what Telegram sent in reduced form: its access hash cannot be used.
 	Min bool
+	// Renamed marks what updateUserName told: of the user nothing but ID and Username is known.
+	Renamed bool
 	// Restricted says that Telegram restricts the account's own user, and Restriction why; of others
 	// it is not told here.
 	Restricted  bool
@@ -119,4 +121,13 @@ type Peers interface {
 	ByUsername(name string) (Peer, bool)
 	// Put learns peers. What is known in full is never overwritten by a min one.
 	Put(peers ...Peer)
+}
+
+// NameKeeper is a Peers that remembers for a while which names were looked up: ByUsername finds a
+// peer only by a name that was learnt not too long ago and has not changed hands since.
+type NameKeeper interface {
+	// Learn remembers who has a name, without @; the zero Peer for nobody.
+	Learn(name string, owner Peer)
+	// Vacant reports whether nobody had the name a moment ago.
+	Vacant(name string) bool
 }

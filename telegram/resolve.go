@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gotd/td/tg"
+	"github.com/gotd/td/tgerr"
 
 	"github.com/telefleet/orchestrator/fleet"
 )
@@ -38,7 +39,8 @@ func ResolvePeer(ctx context.Context, env Env, text string) (Peer, error) {
 	return ResolveUsername(ctx, env, text)
 }
 
-// ResolveUsername finds the owner of a user name, with or without @ (contacts.resolveUsername).
+// ResolveUsername finds the owner of a user name, with or without @ (contacts.resolveUsername). Where
+// the account's peers are a NameKeeper, the answer is remembered, also that there is none.
 func ResolveUsername(ctx context.Context, env Env, name string) (Peer, error) {
 	name = strings.TrimPrefix(name, "@")
 	if !validUsername(name) {
@@ -47,11 +49,24 @@ func ResolveUsername(ctx context.Context, env Env, name string) (Peer, error) {
 	if p, ok := env.Peers().ByUsername(name); ok && p.Usable() {
 		return p, nil
 	}
+	names, keeps := env.Peers().(NameKeeper)
+	req := &tg.ContactsResolveUsernameRequest{Username: name}
+	if keeps && names.Vacant(name) {
+		return Peer{}, TypedError(req.TypeName(), tgerr.New(400, "USERNAME_NOT_OCCUPIED"))
+	}
 	var res tg.ContactsResolvedPeer
-	if err := invoke(ctx, env, &tg.ContactsResolveUsernameRequest{Username: name}, &res); err != nil {
+	err := invoke(ctx, env, req, &res)
+	if keeps && isRPC(err, "USERNAME_NOT_OCCUPIED") {
+		names.Learn(name, Peer{})
+	}
+	if err != nil {
 		return Peer{}, err
 	}
-	return resolved(&res, "@"+name)
+	p, err := resolved(&res, "@"+name)
+	if keeps && err == nil {
+		names.Learn(name, p)
+	}
+	return p, err
 }
 
 func resolvePhone(ctx context.Context, env Env, phone string) (Peer, error) {

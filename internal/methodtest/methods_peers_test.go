@@ -2,10 +2,14 @@ package methodtest
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
+
+	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/simulator/model"
+	"github.com/telefleet/orchestrator/simulator/mtserver"
 )
 
 func TestMethod56_ResolvePeer(t *testing.T) {
@@ -59,4 +63,48 @@ func TestMethod58_Invoke(t *testing.T) {
 	if kept := posts(anna.UserID, model.UserPeer(anna.UserID)); len(kept) != 2 || kept[1].Text != "by hand" {
 		t.Errorf("the simulator has %q", texts(kept))
 	}
+}
+
+func TestMethod57_ResolveUsername(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	anna, boris := p.account(t), p.account(t)
+	var asked atomic.Int32
+	p.sim.Faults().SetRPCHook(func(call *mtserver.Call) (int, string) {
+		if call.Constructor() == tg.ContactsResolveUsernameRequestTypeID {
+			asked.Add(1)
+		}
+		return 0, ""
+	})
+	resolve := func(name string, want int64, reason client.Reason, calls int32) {
+		t.Helper()
+		peer, err := anna.ResolvePeer(deadline(t), name)
+		if reason != "" {
+			refused(t, err, reason)
+		} else if err != nil || peer.GetId() != want {
+			t.Errorf("%s: %v, %v", name, peer, err)
+		}
+		if n := asked.Load(); n != calls {
+			t.Errorf("%s: Telegram was asked %d times in all, want %d", name, n, calls)
+		}
+	}
+	old := boris.Username
+	resolve(old, boris.UserID, "", 1)
+	resolve("@"+old, boris.UserID, "", 1) // remembered
+	resolve("nobody_at_all", 0, "USERNAME_NOT_OCCUPIED", 2)
+	resolve("nobody_at_all", 0, "USERNAME_NOT_OCCUPIED", 2) // that, too
+	heard := anna.expect(t, func(e *client.Event) bool { return e.GetUpdate().GetName() == "updateUserName" })
+	w := p.sim.World()
+	w.Do(func() {
+		user := w.Users[boris.UserID]
+		delete(w.Usernames, model.Fold(old))
+		user.Username = "another_name"
+		w.Usernames[model.Fold(user.Username)] = user.Peer()
+		w.SendTo(w.Users[anna.UserID], w.Bundle(w.Users[anna.UserID], &tg.UpdateUserName{
+			UserID: boris.UserID, Usernames: []tg.Username{{Active: true, Username: user.Username}},
+		}), nil)
+	})
+	heard()
+	resolve(old, 0, "USERNAME_NOT_OCCUPIED", 3) // forgotten with the change
+	resolve("another_name", boris.UserID, "", 4)
 }

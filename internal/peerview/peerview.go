@@ -22,6 +22,8 @@ type View struct {
 	// tell is told of the signed-in user, said is what it was told last.
 	tell atomic.Pointer[func(restricted bool, reason string)]
 	said atomic.Pointer[restriction]
+	// names are those that were looked up.
+	names names
 }
 
 // restriction is what Telegram says of the signed-in user.
@@ -72,15 +74,31 @@ func (v *View) Get(kind telegram.PeerKind, id int64) (telegram.Peer, bool) {
 	return peerOf(p), ok
 }
 
-// ByUsername implements telegram.Peers.
+// ByUsername implements telegram.Peers. It finds names that were looked up within a day, not those
+// that a peer once had.
 func (v *View) ByUsername(name string) (telegram.Peer, bool) {
 	cache := v.cache.Load()
 	if cache == nil {
 		return telegram.Peer{}, false
 	}
-	p, ok := cache.ByUsername(name)
+	fact, ok := v.names.find(name)
+	if !ok || fact.kind == 0 {
+		return telegram.Peer{}, false
+	}
+	p, ok := cache.Get(peers.Key{Kind: peers.Kind(fact.kind), ID: fact.id})
 	return peerOf(p), ok
 }
+
+// Learn implements telegram.NameKeeper.
+func (v *View) Learn(name string, owner telegram.Peer) { v.names.learn(name, owner) }
+
+// Vacant implements telegram.NameKeeper.
+func (v *View) Vacant(name string) bool {
+	fact, ok := v.names.find(name)
+	return ok && fact.kind == 0
+}
+
+var _ telegram.NameKeeper = (*View)(nil)
 
 // Put implements telegram.Peers.
 func (v *View) Put(found ...telegram.Peer) {
@@ -88,6 +106,14 @@ func (v *View) Put(found ...telegram.Peer) {
 	for _, p := range found {
 		if p.Self && !p.Min {
 			v.sawSelf(p)
+		}
+		v.names.saw(p)
+		if p.Renamed {
+			known, ok := v.get(peers.Key{Kind: peers.Kind(p.Kind), ID: p.ID})
+			if known.Username = p.Username; ok {
+				seen = append(seen, known)
+			}
+			continue
 		}
 		seen = append(seen, peers.Peer{
 			ID: p.ID, Kind: peers.Kind(p.Kind), AccessHash: p.AccessHash, Username: p.Username, Min: p.Min,

@@ -28,6 +28,7 @@ func TestViewShowsPeersSelfAndChannels(t *testing.T) {
 		telegram.Peer{Kind: telegram.PeerChannel, ID: 2, AccessHash: 22},
 		telegram.Peer{Kind: telegram.PeerChannel, ID: 3, AccessHash: 33, Min: true},
 	)
+	v.Learn("anna", telegram.Peer{Kind: telegram.PeerUser, ID: 1})
 	if p, ok := v.ByUsername("Anna"); !ok || p.ID != 1 || p.AccessHash != 11 {
 		t.Errorf("anna: %+v, %t", p, ok)
 	}

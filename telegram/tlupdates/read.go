@@ -94,6 +94,8 @@ func readUpdate(b *bin.Buffer, i int, src Source) (updates.Update, error) {
 	case tg.UpdateNewMessageTypeID, tg.UpdateNewChannelMessageTypeID,
 		tg.UpdateEditMessageTypeID, tg.UpdateEditChannelMessageTypeID:
 		return readMessageUpdate(b, id)
+	case tg.UpdateUserNameTypeID: // it is for the peers, which see whole updates
+		return updates.Update{}, errOther
 	}
 	u, err := tg.DecodeUpdate(b)
 	if err != nil {

@@ -72,7 +72,7 @@ func usualUpdates(users int) *tg.Updates {
 		&tg.UpdateDeleteMessages{Messages: []int{1, 2}, Pts: 16, PtsCount: 2},
 		&tg.UpdateUserTyping{UserID: 2, Action: &tg.SendMessageTypingAction{}},
 		&tg.UpdateBotCallbackQuery{QueryID: 5, UserID: 2, Peer: &tg.PeerUser{UserID: 2}, MsgID: 1},
-		&tg.UpdateUserName{UserID: 2, FirstName: "anna"},
+		&tg.UpdateUserPhone{UserID: 2, Phone: "1"},
 	}}
 	for i := range users {
 		u.Users = append(u.Users, &tg.User{ID: int64(i + 1), AccessHash: 5, FirstName: "anna"})
@@ -136,6 +136,7 @@ func TestReaderLeavesTheRestAlone(t *testing.T) {
 	whole := encoded(t, usualUpdates(1))
 	others := [][]byte{
 		encoded(t, &tg.UpdatesTooLong{}), encoded(t, &tg.UpdateShort{Update: &tg.UpdateUserName{UserID: 2}}), nil,
+		encoded(t, &tg.Updates{Updates: []tg.UpdateClass{&tg.UpdateUserName{UserID: 2}}}),
 		encoded(t, &tg.Updates{Updates: []tg.UpdateClass{
 			&tg.UpdateNewMessage{Message: &tg.Message{ID: 3, PeerID: &tg.PeerUser{UserID: 2}}},
 			&tg.UpdateNewChannelMessage{Message: &tg.Message{ID: 3, PeerID: &tg.PeerUser{UserID: 2}}}, // in no channel
