@@ -121,6 +121,7 @@ func (e *Env) observe(ctx context.Context, out any) error {
 		if err := e.await(ctx, func(done func(error)) any { return &signedIn{userID: user.ID, bot: user.Bot, saved: done} }); err != nil {
 			return err
 		}
+		defer e.settle(ctx)
 	}
 	if found := telegram.CollectPeers(out); len(found) > 0 {
 		e.shared.peers.Put(found...)
@@ -139,6 +140,20 @@ func (e *Env) observe(ctx context.Context, out any) error {
 		e.send(&loginStep{fleet.StateQRPending})
 	}
 	return nil
+}
+
+// firstState bounds the wait for a new login's first place in the updates.
+const firstState = 10 * time.Second
+
+// settle lets a new login take its first place in the updates before the caller hears of the login:
+// what is sent to it from then on is an event. Without it, what comes before the first
+// updates.getState is answered counts as had. A login stands also where that takes too long.
+func (e *Env) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, firstState)
+	defer cancel()
+	if err := e.Sync(ctx); err != nil {
+		e.deps.Log.Debug("a new login has no place in the updates yet", "account", e.id, "error", err.Error())
+	}
 }
 
 // await sends a message whose outcome must be known before the caller goes on.

@@ -137,13 +137,18 @@ func TestSyncWaitsForTheStateEventBeforeTheStream(t *testing.T) {
 	r.awaitState(t, "ann", "code_sent")
 	release := r.log.hold()
 	code, _ := r.sim.LoginCode("+15550001")
-	if _, err := telegram.SignIn(bounded(t), ann, sent.Token, code); err != nil {
-		t.Fatal(err)
-	}
-	synced := make(chan error, 1)
-	go func() { synced <- ann.Sync(bounded(t)) }()
+	ctx := bounded(t)
+	signed, synced := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := telegram.SignIn(ctx, ann, sent.Token, code)
+		signed <- err
+	}()
 	r.log.await(t, "an append under way", func() bool { return r.log.busy["ann"] })
+	go func() { synced <- ann.Sync(ctx) }()
 	release()
+	if err := <-signed; err != nil {
+		t.Errorf("sign in: %v", err)
+	}
 	if err := <-synced; err != nil {
 		t.Errorf("sync: %v", err)
 	}

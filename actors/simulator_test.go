@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -149,6 +150,18 @@ func TestLoginAcrossDCsThenMessagesFlow(t *testing.T) {
 	}
 	s.send(t, "ann", "@bobby", "hello")
 	s.awaitMessages(t, "bob", 1)
+}
+
+// TestMessagesFromTheLoginOnAreEvents: what is sent the moment a login is answered is not taken for had.
+func TestMessagesFromTheLoginOnAreEvents(t *testing.T) {
+	s := newSimulated(t, simulator.Config{Seed: 2})
+	s.user(t, "ann", simulator.UserSpec{Phone: "+15550001", FirstName: "Ann", Username: "anna", HomeDC: 2})
+	for i := range 10 {
+		id, name := fleet.AccountID(fmt.Sprint("bob", i)), fmt.Sprint("bobby", i)
+		s.user(t, id, simulator.UserSpec{Phone: fmt.Sprint("+1555001", i), FirstName: "Bob", Username: name, HomeDC: 1})
+		s.send(t, "ann", "@"+name, "welcome")
+		s.awaitMessages(t, id, 1)
+	}
 }
 
 func TestRestartNeedsNoLoginAndLosesNothing(t *testing.T) {
