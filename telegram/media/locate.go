@@ -3,7 +3,6 @@ package media
 import (
 	"context"
 
-	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/fleet"
@@ -26,51 +25,16 @@ type Stored struct {
 // OfMessage finds the photo or document of a message: the size or thumbnail that thumb names, the
 // whole file when it is empty.
 func OfMessage(ctx context.Context, env telegram.Env, peer telegram.Peer, id int, thumb string) (Stored, error) {
-	m, err := message(ctx, env, peer, id)
+	found, _, err := telegram.GetMessages(ctx, env, peer, []int{id})
 	if err != nil {
 		return Stored{}, err
 	}
+	m, ok := found[0].(*tg.Message)
+	if !ok {
+		return Stored{}, fleet.Errorf(fleet.CodeNotFound, "MESSAGE_NOT_FOUND", "message: the chat has none with the id %d", id).
+			WithRemedy("give the id as the account sees it: private chats and basic groups count for each account")
+	}
 	return OfMedia(m.Media, thumb)
-}
-
-// message reads one message of a chat (messages.getMessages, channels.getMessages).
-func message(ctx context.Context, env telegram.Env, peer telegram.Peer, id int) (*tg.Message, error) {
-	input, err := peer.Input()
-	if err != nil {
-		return nil, err
-	}
-	var req interface {
-		bin.Encoder
-		TypeName() string
-	} = &tg.MessagesGetMessagesRequest{ID: []tg.InputMessageClass{&tg.InputMessageID{ID: id}}}
-	if in, ok := input.(*tg.InputPeerChannel); ok {
-		req = &tg.ChannelsGetMessagesRequest{
-			Channel: &tg.InputChannel{ChannelID: in.ChannelID, AccessHash: in.AccessHash}, ID: []tg.InputMessageClass{&tg.InputMessageID{ID: id}},
-		}
-	}
-	var res tg.MessagesMessagesBox
-	if err := telegram.TypedError(req.TypeName(), env.Invoke(ctx, req, &res)); err != nil {
-		return nil, err
-	}
-	if list, ok := res.Messages.(interface{ GetMessages() []tg.MessageClass }); ok {
-		for _, m := range list.GetMessages() {
-			if m, ok := m.(*tg.Message); ok && m.ID == id && in(env, m.PeerID, peer) {
-				return m, nil
-			}
-		}
-	}
-	return nil, fleet.Errorf(fleet.CodeNotFound, "MESSAGE_NOT_FOUND", "message: the chat has none with the id %d", id).
-		WithRemedy("give the id as the account sees it: private chats and basic groups count for each account")
-}
-
-// in reports whether a chat is the peer: ids of private chats and basic groups are one series.
-func in(env telegram.Env, chat tg.PeerClass, peer telegram.Peer) bool {
-	kind, id, ok := telegram.PeerRef(chat)
-	if peer.Self && peer.ID == 0 {
-		self, known := env.Peers().Get(telegram.PeerUser, 0)
-		return !known || ok && kind == telegram.PeerUser && id == self.ID
-	}
-	return ok && kind == peer.Kind && id == peer.ID
 }
 
 // OfMedia finds the photo or document of what a message carries; see OfMessage.
