@@ -248,6 +248,29 @@ func demoNodes() (n1, n2 string, stop func()) {
 		last++
 		return &v1.SendMessageReply{Message: &v1.Message{Id: last, Text: r.GetMessage().GetText()}}, nil
 	})
+	on(w, func(_ context.Context, r *v1.EditMessageRequest) (*v1.EditMessageReply, error) {
+		return &v1.EditMessageReply{Message: &v1.Message{Id: r.GetMessageId(), Text: r.GetMessage().GetText()}}, nil
+	})
+	on(w, func(_ context.Context, r *v1.ForwardMessagesRequest) (*v1.ForwardMessagesReply, error) {
+		reply := &v1.ForwardMessagesReply{}
+		for i, id := range r.GetMessageIds() {
+			m := &v1.ForwardedMessage{OriginalId: id}
+			if i == 0 {
+				m.Outcome, m.Message = v1.SendOutcome_SEND_OUTCOME_DONE, &v1.Message{Id: 70}
+			}
+			reply.Messages = append(reply.Messages, m)
+		}
+		return reply, nil
+	})
+	on(w, func(_ context.Context, r *v1.SendReactionRequest) (*v1.SendReactionReply, error) {
+		return &v1.SendReactionReply{Counts: []*v1.ReactionCount{{Reaction: r.GetReactions()[0], Count: 3, Chosen: true}}}, nil
+	})
+	on(w, func(_ context.Context, r *v1.SendChatActionRequest) (*v1.SendChatActionReply, error) {
+		return &v1.SendChatActionReply{}, nil
+	})
+	on(w, func(context.Context, *v1.GetScheduledMessagesRequest) (*v1.GetScheduledMessagesReply, error) {
+		return &v1.GetScheduledMessagesReply{Messages: []*v1.Message{{Id: 3, Text: "water the plants"}}}, nil
+	})
 	on(w, func(context.Context, *v1.InvokeRequest) (*v1.InvokeReply, error) {
 		return &v1.InvokeReply{Reply: &v1.InvokeReply_Json{Json: `{"_":"nearestDc","country":"NL"}`}}, nil
 	})

@@ -37,9 +37,9 @@ func progress(kind v1.ChatActionKind, percent int) Action {
 }
 
 // InTopic shows the action in a forum topic or thread, named by its top message.
-func (c Action) InTopic(id int32) Action {
-	c.topic = id
-	return c
+func (a Action) InTopic(id int32) Action {
+	a.topic = id
+	return a
 }
 
 // Typing shows that the account types.

@@ -21,8 +21,13 @@ var nameless = map[string]string{
 	// They read.
 	"account list": "reads", "account get": "reads", "account watch": "reads", "account why": "reads", "node list": "reads",
 	"node watch": "reads", "history": "reads", "events": "reads", "diff": "reads", "wait": "reads", "context": "reads files",
+	"me": "reads", "resolve": "reads", "messages get": "reads", "pinned": "reads", "scheduled list": "reads", "members": "reads",
+	"permissions": "reads", "photos": "reads", "search": "reads", "dialogs": "reads", "download": "reads", "invite check": "reads",
+	"upload": "nobody sees a file before a command sends it",
+	"typing": "passes by itself; leads to one state",
 	// They are no commands of the API.
-	"demo": "runs a node", "simulate": "runs a simulator", "serve": "runs a node", "infra": "runs etcd and NATS", "cert": "writes files",
+	"schema": "reads what is built in",
+	"demo":   "runs a node", "simulate": "runs a simulator", "serve": "runs a node", "infra": "runs etcd and NATS", "cert": "writes files",
 	"check-config": "reads a file", "version": "reads", "completion": "prints a script", "help": "prints", "__complete": "completes",
 	// They are several commands of the API, or streams.
 	"consumer list": "reads", "consumer get": "reads", "consumer dead-letters": "reads", "webhook list": "reads", "webhook get": "reads",
