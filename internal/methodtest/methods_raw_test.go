@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"testing"
 
 	"github.com/gotd/td/tg"
@@ -67,7 +66,7 @@ func TestMethod59_InvokeOnDC(t *testing.T) {
 	_, err := anna.InvokeJSON(context.WithoutCancel(deadline(t)), []byte(`{"_":"help.getNearestDc"}`), client.OnDC(77))
 	refused(t, err, "DC_UNKNOWN")
 	out, err := cli(t, "call", anna.ID(), "help.getNearestDc", "--dc", "2")
-	if err != nil || !contains(out, fmt.Sprint(`"this_dc":2`)) {
+	if err != nil || !contains(out, `"this_dc":2`) {
 		t.Errorf("%v: %s", err, out)
 	}
 	if out, err := cli(t, "schema", "messages.sendMessage"); err != nil || !contains(out, "method messages.sendMessage#", "= Updates", "random_id", "long", "(may be left out)") {
