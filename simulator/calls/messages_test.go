@@ -243,6 +243,8 @@ func TestHistoryPages(t *testing.T) {
 		"bounded":    {tg.MessagesGetHistoryRequest{Limit: 10, MinID: 4, MaxID: 7}, "6 5"},
 		"past start": {tg.MessagesGetHistoryRequest{OffsetID: 2, Limit: 5}, "1"},
 		"none":       {tg.MessagesGetHistoryRequest{OffsetID: 1, Limit: 5}, ""},
+		"one second": {tg.MessagesGetHistoryRequest{OffsetID: 8, OffsetDate: int(b.Time.Unix()), Limit: 3}, "7 6 5"},
+		"date":       {tg.MessagesGetHistoryRequest{OffsetDate: int(b.Time.Unix()), Limit: 3}, ""},
 	} {
 		if got := join(ids(c.q)); got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)

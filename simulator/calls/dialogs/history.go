@@ -42,14 +42,15 @@ func getHistory(c *model.Call, q *tg.MessagesGetHistoryRequest) (bin.Encoder, er
 }
 
 // window cuts the page out of ascending ids: add_offset counts from the first message below
-// offset_id or offset_date.
+// offset_id, or without one before offset_date. Clients page by id and date of the last message, and
+// must get the others of its second too: so the id wins.
 func window(ids []int, q *tg.MessagesGetHistoryRequest, date func(id int) int) []int {
 	newest := slices.Clone(ids)
 	slices.Reverse(newest)
 	start := 0
 	for start < len(newest) {
 		id := newest[start]
-		if (q.OffsetID <= 0 || id < q.OffsetID) && (q.OffsetDate <= 0 || date(id) < q.OffsetDate) {
+		if q.OffsetID > 0 && id < q.OffsetID || q.OffsetID <= 0 && (q.OffsetDate <= 0 || date(id) < q.OffsetDate) {
 			break
 		}
 		start++

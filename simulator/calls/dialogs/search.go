@@ -120,7 +120,7 @@ func search(c *model.Call, q *tg.MessagesSearchRequest) (bin.Encoder, error) {
 		return nil, err
 	}
 	var from model.Peer
-	if q.FromID != nil {
+	if _, anybody := q.FromID.(*tg.InputPeerEmpty); q.FromID != nil && !anybody {
 		if from, err = c.InputPeer(q.FromID); err != nil {
 			return nil, model.RPCError(400, "FROM_PEER_INVALID")
 		}
