@@ -45,11 +45,18 @@ const (
 func (o *outbox) takeRequest(msgID int64) (request, bool) {
 	for i, r := range o.requests {
 		if r.msgID == msgID {
-			o.requests = append(o.requests[:i], o.requests[i+1:]...)
+			o.keep(append(o.requests[:i], o.requests[i+1:]...))
 			return r, true
 		}
 	}
 	return request{}, false
+}
+
+// keep sets the requests; an idle engine has none, and no room for any.
+func (o *outbox) keep(requests []request) {
+	if o.requests = requests; len(requests) == 0 {
+		o.requests = nil
+	}
 }
 
 // takeRefused removes and returns the requests that a refused message was or contained.
@@ -63,7 +70,7 @@ func (o *outbox) takeRefused(badID int64) []request {
 			kept = append(kept, r)
 		}
 	}
-	o.requests = kept
+	o.keep(kept)
 	return refused
 }
 
@@ -75,7 +82,7 @@ func (o *outbox) forgetPings() {
 			kept = append(kept, r)
 		}
 	}
-	o.requests = kept
+	o.keep(kept)
 }
 
 // askAgain repeats requests that the server refused.

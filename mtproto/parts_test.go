@@ -76,12 +76,12 @@ func TestSaltsAreUsedInTurn(t *testing.T) {
 	at := func(minutes int) time.Time { return testStart.Add(time.Duration(minutes) * time.Minute) }
 	var s saltList
 	s.load([]Salt{
-		{Value: 2, ValidSince: at(30), ValidUntil: at(90)},
-		{Value: 1, ValidSince: at(0), ValidUntil: at(60)},
-		{Value: 3, ValidSince: at(60), ValidUntil: at(120)},
+		{Value: 2, ValidSince: at(30).Unix(), ValidUntil: at(90).Unix()},
+		{Value: 1, ValidSince: at(0).Unix(), ValidUntil: at(60).Unix()},
+		{Value: 3, ValidSince: at(60).Unix(), ValidUntil: at(120).Unix()},
 	})
 	for minute, want := range map[int]int64{0: 1, 30: 1, 31: 2, 60: 2, 61: 3, 200: 3} {
-		fresh := saltList{list: append([]salt(nil), s.list...)}
+		fresh := saltList{list: append([]Salt(nil), s.list...)}
 		if got := fresh.current(at(minute)); got != want {
 			t.Errorf("minute %d: salt %d, want %d", minute, got, want)
 		}

@@ -8,56 +8,29 @@ import (
 	"github.com/telefleet/orchestrator/mtproto/wire"
 )
 
-// Salt is a server salt and the time in which the server accepts it, on the server's clock.
+// Salt is a server salt and the time in which the server accepts it, in Unix seconds on the server's
+// clock; 0: not known.
 type Salt struct {
-	ValidSince, ValidUntil time.Time
+	ValidSince, ValidUntil int64
 	Value                  int64
-}
-
-// salt is a Salt in Unix seconds; until 0 means unknown.
-type salt struct {
-	since, until int64
-	value        int64
 }
 
 // saltList is ordered by the beginning of validity. The first is in use until the next has
 // been valid for saltDelay.
 type saltList struct {
-	list  []salt
+	list  []Salt
 	asked time.Time // last get_future_salts
 }
 
 func (s *saltList) load(salts []Salt) {
-	for _, one := range salts {
-		compact := salt{value: one.Value}
-		if !one.ValidSince.IsZero() {
-			compact.since = one.ValidSince.Unix()
-		}
-		if !one.ValidUntil.IsZero() {
-			compact.until = one.ValidUntil.Unix()
-		}
-		s.list = append(s.list, compact)
-	}
+	s.list = slices.Clone(salts)
 	s.sort()
 }
 
-func (s *saltList) export() []Salt {
-	salts := make([]Salt, 0, len(s.list))
-	for _, one := range s.list {
-		public := Salt{Value: one.value}
-		if one.since != 0 {
-			public.ValidSince = time.Unix(one.since, 0)
-		}
-		if one.until != 0 {
-			public.ValidUntil = time.Unix(one.until, 0)
-		}
-		salts = append(salts, public)
-	}
-	return salts
-}
+func (s *saltList) export() []Salt { return slices.Clone(s.list) }
 
 func (s *saltList) sort() {
-	slices.SortFunc(s.list, func(a, b salt) int { return cmp.Compare(a.since, b.since) })
+	slices.SortFunc(s.list, func(a, b Salt) int { return cmp.Compare(a.ValidSince, b.ValidSince) })
 }
 
 // current is the salt to send with, 0 if none is known: the server then answers with one.
@@ -67,10 +40,10 @@ func (s *saltList) current(server time.Time) int64 {
 		return 0
 	}
 	usable := server.Add(-saltDelay).Unix()
-	for len(s.list) > 1 && s.list[1].since <= usable {
+	for len(s.list) > 1 && s.list[1].ValidSince <= usable {
 		s.list = slices.Delete(s.list, 0, 1)
 	}
-	return s.list[0].value
+	return s.list[0].Value
 }
 
 // set makes the salt the one in use, and reports whether it is another than before. A salt
@@ -79,9 +52,9 @@ func (s *saltList) set(server time.Time, value int64) bool {
 	if s.current(server) == value && len(s.list) > 0 {
 		return false
 	}
-	if at := slices.IndexFunc(s.list, func(one salt) bool { return one.value == value }); at > 0 {
+	if at := slices.IndexFunc(s.list, func(one Salt) bool { return one.Value == value }); at > 0 {
 		s.list = slices.Delete(s.list, 0, at)
-		s.list[0].since = min(s.list[0].since, server.Add(-saltDelay).Unix())
+		s.list[0].ValidSince = min(s.list[0].ValidSince, server.Add(-saltDelay).Unix())
 		return true
 	}
 	s.replace(value)
@@ -90,7 +63,7 @@ func (s *saltList) set(server time.Time, value int64) bool {
 
 // replace forgets all salts but this one.
 func (s *saltList) replace(value int64) {
-	s.list = append(s.list[:0], salt{value: value})
+	s.list = append(s.list[:0], Salt{Value: value})
 	s.asked = time.Time{}
 }
 
@@ -102,19 +75,19 @@ func (s *saltList) wanted(now, server time.Time) bool {
 	if len(s.list) == 0 {
 		return true
 	}
-	return s.list[len(s.list)-1].until < server.Add(saltsAhead).Unix()
+	return s.list[len(s.list)-1].ValidUntil < server.Add(saltsAhead).Unix()
 }
 
 // future adds what the server foresees; the salt in use stays first until its time is over.
-func (s *saltList) future(server time.Time, salts []salt) {
+func (s *saltList) future(server time.Time, salts []Salt) {
 	inUse := s.current(server)
 	for _, one := range salts {
-		at := slices.IndexFunc(s.list, func(known salt) bool { return known.value == one.value })
+		at := slices.IndexFunc(s.list, func(known Salt) bool { return known.Value == one.Value })
 		switch {
 		case at < 0 && len(s.list) < 2*saltsWanted:
 			s.list = append(s.list, one)
-		case at >= 0 && one.value == inUse:
-			s.list[at].until = one.until
+		case at >= 0 && one.Value == inUse:
+			s.list[at].ValidUntil = one.ValidUntil
 		case at >= 0:
 			s.list[at] = one
 		}
@@ -137,9 +110,9 @@ func (e *Engine) onFutureSalts(now time.Time, body []byte) error {
 		return nil
 	}
 	const maxFutureSalts = 64
-	salts := make([]salt, 0, min(n, maxFutureSalts))
+	salts := make([]Salt, 0, min(n, maxFutureSalts))
 	for range cap(salts) {
-		salts = append(salts, salt{since: int64(r.Int32()), until: int64(r.Int32()), value: r.Int64()})
+		salts = append(salts, Salt{ValidSince: int64(r.Int32()), ValidUntil: int64(r.Int32()), Value: r.Int64()})
 	}
 	if r.Err() != nil {
 		return r.Err()

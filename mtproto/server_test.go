@@ -191,7 +191,7 @@ func testConfig() Config {
 		SessionID: testSession,
 		Rand:      zeroRand{},
 		Salts: []Salt{{
-			Value: 1, ValidSince: testStart.Add(-time.Hour), ValidUntil: testStart.Add(24 * time.Hour),
+			Value: 1, ValidSince: testStart.Add(-time.Hour).Unix(), ValidUntil: testStart.Add(24 * time.Hour).Unix(),
 		}},
 	}
 }

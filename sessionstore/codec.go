@@ -82,8 +82,8 @@ func encodeCore(c core) ([]byte, error) {
 		b = appendTime(b, k.CreatedAt)
 		b = binary.AppendUvarint(b, uint64(len(k.Salts)))
 		for _, s := range k.Salts {
-			b = appendTime(b, s.ValidSince)
-			b = appendTime(b, s.ValidUntil)
+			b = appendSeconds(b, s.ValidSince)
+			b = appendSeconds(b, s.ValidUntil)
 			b = binary.BigEndian.AppendUint64(b, uint64(s.Value))
 		}
 	}
@@ -148,6 +148,14 @@ func appendTime(b []byte, t time.Time) []byte {
 		return binary.AppendVarint(b, math.MinInt64)
 	}
 	return binary.AppendVarint(b, t.UnixMilli())
+}
+
+// appendSeconds writes Unix seconds as appendTime writes a time, 0 as the zero time.
+func appendSeconds(b []byte, s int64) []byte {
+	if s == 0 {
+		return appendTime(b, time.Time{})
+	}
+	return appendTime(b, time.Unix(s, 0))
 }
 
 // decoder reads from b; after the first error it yields zeros.
@@ -227,6 +235,14 @@ func (d *decoder) time() time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
+func (d *decoder) seconds() int64 {
+	t := d.time()
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
 func (d *decoder) dcKey() (k DCKey) {
 	copy(k.Key[:], d.take(uint64(len(k.Key))))
 	k.TimeOffset = time.Duration(d.varint())
@@ -234,8 +250,8 @@ func (d *decoder) dcKey() (k DCKey) {
 	if n := d.count(maxSalts); n > 0 {
 		k.Salts = make([]Salt, n)
 		for i := range k.Salts {
-			k.Salts[i].ValidSince = d.time()
-			k.Salts[i].ValidUntil = d.time()
+			k.Salts[i].ValidSince = d.seconds()
+			k.Salts[i].ValidUntil = d.seconds()
 			if v := d.take(8); len(v) == 8 {
 				k.Salts[i].Value = int64(binary.BigEndian.Uint64(v))
 			}

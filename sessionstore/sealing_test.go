@@ -76,6 +76,7 @@ func drawRecord(t *rapid.T) *Record {
 		}
 		return time.UnixMilli(ms).UTC()
 	}
+	seconds := func(name string) int64 { return rapid.Int64Range(0, 1<<32).Draw(t, name) }
 	r := &Record{
 		Account: fleet.AccountID(rapid.StringMatching(`[a-z0-9-]{1,64}`).Draw(t, "account")),
 		HomeDC:  rapid.IntRange(-5, 10005).Draw(t, "home"), UserID: rapid.Int64().Draw(t, "user"), Bot: rapid.Bool().Draw(t, "bot"),
@@ -90,7 +91,7 @@ func drawRecord(t *rapid.T) *Record {
 		k.Key[0] = 1
 		copy(k.Key[1:], rapid.SliceOfN(rapid.Byte(), 255, 255).Draw(t, "key"))
 		for range rapid.IntRange(0, 4).Draw(t, "salts") {
-			k.Salts = append(k.Salts, Salt{at("since"), at("until"), rapid.Int64().Draw(t, "salt")})
+			k.Salts = append(k.Salts, Salt{seconds("since"), seconds("until"), rapid.Int64().Draw(t, "salt")})
 		}
 		r.Keys[rapid.IntRange(-5, 10005).Draw(t, "dc")] = k
 	}

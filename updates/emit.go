@@ -77,15 +77,15 @@ func (m *Machine) flush() []Effect {
 		m.emits[len(m.emits)-1].MsgIDs = m.msgIDs
 		m.msgIDs = nil
 	}
-	m.out = nil
+	var out []Effect
 	for _, e := range m.emits {
-		m.out = append(m.out, e)
+		out = append(out, e)
 	}
-	m.out = append(m.out, m.calls...)
+	out = append(out, m.calls...)
 	m.emits, m.calls = nil, nil // most accounts are idle most of the time
 	if !m.wake.IsZero() && (m.armed.IsZero() || m.wake.Before(m.armed)) {
 		m.armed = m.wake
-		m.out = append(m.out, SetTimer{At: m.wake})
+		out = append(out, SetTimer{At: m.wake})
 	}
-	return m.out
+	return out
 }

@@ -62,9 +62,15 @@ func (c *Config) setDefaults() {
 	orInt(&c.ChannelLimit, channelLimit)
 }
 
+// usual is the zero Config with the defaults.
+var usual = func() (c Config) {
+	c.setDefaults()
+	return c
+}()
+
 // Machine is the ordered update stream of one account; the package comment draws it.
 type Machine struct {
-	cfg Config
+	cfg *Config // that of all machines, but in tests
 	now time.Time
 
 	common   common
@@ -84,15 +90,18 @@ type Machine struct {
 	emits    []Emit
 	calls    []Effect
 	msgIDs   []int64
-	out      []Effect
 	wake     time.Time // the earliest due time; a late change leaves it too early, never too late
 	armed    time.Time
 }
 
 // New takes over state, which the caller may go on using.
 func New(state State, cfg Config) *Machine {
-	cfg.setDefaults()
-	m := &Machine{cfg: cfg, seen: seen{max: cfg.MaxSeen}}
+	shared := &usual
+	if cfg != (Config{}) {
+		cfg.setDefaults()
+		shared = &cfg
+	}
+	m := &Machine{cfg: shared, seen: seen{max: shared.MaxSeen}}
 	m.common.set(state)
 	if len(state.Channels) > 0 {
 		m.channels = make(map[int64]place, len(state.Channels))

@@ -10,8 +10,13 @@ type seen struct {
 	ring  []uint64
 	next  int
 	max   int
-	marks [2][]uint64
-	noted int // ids in marks[0]
+	marks *marks // nil for a short ring
+}
+
+// marks are the bits of two generations of ids, the younger one first.
+type marks struct {
+	of    [2][]uint64
+	noted int // ids in the younger one
 }
 
 const (
@@ -32,7 +37,7 @@ func hashID(id string) uint64 {
 }
 
 func (s *seen) has(h uint64) bool {
-	if s.marks[0] != nil && !marked(s.marks[0], h) && !marked(s.marks[1], h) {
+	if m := s.marks; m != nil && !marked(m.of[0], h) && !marked(m.of[1], h) {
 		return false
 	}
 	for _, v := range s.ring {
@@ -55,23 +60,23 @@ func (s *seen) add(h uint64) {
 
 // note marks an id that is about to enter the ring.
 func (s *seen) note(h uint64) {
-	if s.marks[0] == nil {
+	if s.marks == nil {
 		if len(s.ring) < unmarked {
 			return
 		}
 		words := (s.max*bitsAnID + wordBits - 1) / wordBits
-		s.marks = [2][]uint64{make([]uint64, words), make([]uint64, words)}
+		s.marks = &marks{of: [2][]uint64{make([]uint64, words), make([]uint64, words)}, noted: len(s.ring)}
 		for _, old := range s.ring {
-			mark(s.marks[0], old)
+			mark(s.marks.of[0], old)
 		}
-		s.noted = len(s.ring)
 	}
-	if s.noted >= s.max {
-		s.marks[0], s.marks[1], s.noted = s.marks[1], s.marks[0], 0
-		clear(s.marks[0])
+	m := s.marks
+	if m.noted >= s.max {
+		m.of[0], m.of[1], m.noted = m.of[1], m.of[0], 0
+		clear(m.of[0])
 	}
-	mark(s.marks[0], h)
-	s.noted++
+	mark(m.of[0], h)
+	m.noted++
 }
 
 func mark(bits []uint64, h uint64) {

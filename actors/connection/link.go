@@ -60,7 +60,7 @@ func (l *Link) start(entropy io.Reader, ping Ping) error {
 		PingInterval: ping.Interval, DisconnectDelay: ping.Disconnect,
 	}
 	for _, s := range key.Salts {
-		cfg.Salts = append(cfg.Salts, mtproto.Salt{ValidSince: s.ValidSince, ValidUntil: s.ValidUntil, Value: s.Value})
+		cfg.Salts = append(cfg.Salts, mtproto.Salt(s))
 	}
 	e, err := mtproto.New(cfg)
 	if err != nil {
@@ -207,7 +207,7 @@ func keyOf(r *exchange.Result, now time.Time) sessionstore.DCKey {
 func saltsOf(salts []mtproto.Salt) []sessionstore.Salt {
 	out := make([]sessionstore.Salt, 0, len(salts))
 	for _, s := range salts {
-		out = append(out, sessionstore.Salt{ValidSince: s.ValidSince, ValidUntil: s.ValidUntil, Value: s.Value})
+		out = append(out, sessionstore.Salt(s))
 	}
 	return out
 }

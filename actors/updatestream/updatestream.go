@@ -34,8 +34,8 @@ type stream struct {
 	src     tlupdates.Source
 	peers   *peerview.View
 
-	home      *actor.PID // the connection that the last pushes came from
-	reader    tlupdates.Reader
+	home      *actor.PID        // the connection that the last pushes came from
+	reader    *tlupdates.Reader // nil before the first push
 	peersAt   uint64            // what reader knows holds as long as the peers are these
 	pending   []eventlog.Record // wait for the log, behind batch
 	msgIDs    []int64           // may be acknowledged once pending is appended
@@ -158,6 +158,9 @@ func (s *stream) pushes(ctx actor.Context, m *connection.UpdatesArrived) {
 		s.home, s.msgIDs, s.ackNext = m.From, nil, nil // nobody is left who could acknowledge those
 	}
 	s.watch.Heard(s.Now())
+	if s.reader == nil {
+		s.reader = &tlupdates.Reader{}
+	}
 	var room [64]updates.Input
 	inputs := room[:0]
 	for _, push := range m.Pushes {

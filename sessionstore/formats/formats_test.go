@@ -201,7 +201,7 @@ func rich(peers int) Session {
 		Checkpoint: []byte("checkpoint"), FutureAuthToken: []byte("token")})
 	at := time.UnixMilli(1_700_000_000_000).UTC()
 	s.Keys[2] = sessionstore.DCKey{Key: knownKey(2), TimeOffset: -3 * time.Second, CreatedAt: at,
-		Salts: []sessionstore.Salt{{ValidSince: at, ValidUntil: at.Add(time.Hour), Value: -7}}}
+		Salts: []sessionstore.Salt{{ValidSince: at.Unix(), ValidUntil: at.Add(time.Hour).Unix(), Value: -7}}}
 	s.Keys[4] = sessionstore.DCKey{Key: knownKey(4)}
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range peers {

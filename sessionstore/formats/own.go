@@ -224,7 +224,7 @@ func (r *reader) key() sessionstore.DCKey {
 	if n := r.count(10); n > 0 {
 		k.Salts = make([]sessionstore.Salt, n)
 		for i := range k.Salts {
-			k.Salts[i] = sessionstore.Salt{ValidSince: r.time(), ValidUntil: r.time(), Value: int64(r.be64())}
+			k.Salts[i] = sessionstore.Salt{ValidSince: r.varint() / 1000, ValidUntil: r.varint() / 1000, Value: int64(r.be64())}
 		}
 	}
 	return k
@@ -236,8 +236,8 @@ func appendKey(b []byte, k sessionstore.DCKey) []byte {
 	b = appendTime(b, k.CreatedAt)
 	b = binary.AppendUvarint(b, uint64(len(k.Salts)))
 	for _, s := range k.Salts {
-		b = appendTime(b, s.ValidSince)
-		b = appendTime(b, s.ValidUntil)
+		b = binary.AppendVarint(b, 1000*s.ValidSince) // milliseconds, as all times here
+		b = binary.AppendVarint(b, 1000*s.ValidUntil)
 		b = binary.BigEndian.AppendUint64(b, uint64(s.Value))
 	}
 	return b

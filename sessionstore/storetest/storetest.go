@@ -71,7 +71,7 @@ func Record(id fleet.AccountID, key byte) *sessionstore.Record {
 		Keys: map[int]sessionstore.DCKey{
 			2: {
 				Key: Key(key), TimeOffset: -1500 * time.Millisecond, CreatedAt: at,
-				Salts: []sessionstore.Salt{{ValidSince: at, ValidUntil: at.Add(time.Hour), Value: -7}},
+				Salts: []sessionstore.Salt{{ValidSince: at.Unix(), ValidUntil: at.Add(time.Hour).Unix(), Value: -7}},
 			},
 			-4: {Key: Key(key + 128)},
 		},
