@@ -9,7 +9,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/telefleet/orchestrator/actors/connection"
-	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/routes"
@@ -43,8 +42,7 @@ func keyIf(key sessionstore.DCKey, known bool) *sessionstore.DCKey {
 
 func (a *account) spawnConnection(ctx actor.Context, l *connection.Link, prefix string) *actor.PID {
 	conn := &a.conn
-	props := system.Props(conn.Workers, func() actor.Actor { return connection.New(conn, l) })
-	return ctx.SpawnPrefix(props, fmt.Sprintf("%s%d-", prefix, l.DC()))
+	return conn.Actors.Spawn(ctx, fmt.Sprintf("%s%d-", prefix, l.DC()), func() actor.Actor { return connection.New(conn, l) })
 }
 
 func (a *account) connectionReady(ctx actor.Context, dc int) {

@@ -14,18 +14,18 @@ import (
 // startStream starts the account's update stream from what the log and the checkpoint say.
 func (a *account) startStream(ctx actor.Context) {
 	acc, pos, self, peers := updatestream.Account{Config: a.deps.streams, ID: a.id, Token: a.fence.Token()}, a.loaded.log, a.record.UserID, &a.peers
-	props := system.Props(a.conn.Workers, func() actor.Actor {
+	a.stream = a.conn.Actors.Spawn(ctx, "updatestream-", func() actor.Actor {
 		stream := updatestream.New(acc, pos, self, peers)
 		pos.Seen = nil // the machine has them; supervision never restarts a stream
 		return stream
 	})
-	a.stream = ctx.SpawnPrefix(props, "updatestream-")
 	for _, m := range a.early {
 		ctx.Send(a.stream, m)
 	}
 	a.early = nil
 	a.conn.SetStream(a.stream)
 	a.judge.StreamBegins()
+	a.deps.tidy.came(a.conn.Workers.Go)
 	a.tellStream(ctx)
 	if a.home != nil && a.home.ready {
 		ctx.Send(a.stream, &updatestream.HomeUp{Up: true})

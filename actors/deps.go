@@ -71,6 +71,7 @@ type Deps struct {
 
 	lanes   lanes                // made by Start
 	streams *updatestream.Config // made by Start
+	tidy    *tidy                // made by Start
 }
 
 // Watch sets when a connection that lives and brings no updates is doubted; zero fields take the

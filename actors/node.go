@@ -93,8 +93,7 @@ func (n *node) start(ctx actor.Context, m *startAccount) {
 	}
 	r := &resident{id: id, shared: s, desired: m.grant.Desired, gone: make(chan struct{}), started: n.deps.Now()}
 	n.want(r)
-	props := system.Props(n.conns.Workers, func() actor.Actor { return newAccount(s) })
-	r.pid = ctx.SpawnPrefix(props, "account-"+string(id)+"-")
+	r.pid = n.conns.Actors.Spawn(ctx, "account-"+string(id)+"-", func() actor.Actor { return newAccount(s) })
 	n.accounts[id], n.byPID[r.pid.Id] = r, r
 }
 
@@ -255,7 +254,7 @@ func Start(deps Deps) (*Fleet, error) {
 		deps.Routes = routes.Direct{}
 	}
 	workers := &mailbox.Workers{}
-	deps.lanes = newLanes(workers)
+	deps.lanes, deps.tidy = newLanes(workers), &tidy{}
 	poller := &transport.Poller{Go: workers.Go}
 	deps.Transport.Poller = poller
 	conns := &connection.Config{
@@ -263,7 +262,7 @@ func Start(deps Deps) (*Fleet, error) {
 		Sockets: &sockets.Set{}, Workers: workers, Refusals: &connection.Refusals{}, Rand: deps.Rand, Now: deps.Now, Log: deps.Log,
 	}
 	s := system.New(deps.Log)
-	conns.Clock = system.NewClock(s)
+	conns.Clock, conns.Actors = system.NewClock(s), system.NewActors(workers)
 	deps.streams = deps.streamsOf(conns.Clock)
 	props := system.Props(workers, func() actor.Actor {
 		return &node{

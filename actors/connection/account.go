@@ -45,6 +45,8 @@ type Config struct {
 	Workers *mailbox.Workers
 	// Clock wakes the actors.
 	Clock *system.Clock
+	// Actors spawns them.
+	Actors *system.Actors
 	// Refusals counts what servers refuse.
 	Refusals *Refusals
 	Rand     io.Reader
