@@ -14,11 +14,9 @@ import (
 // startStream starts the account's update stream from what the log and the checkpoint say.
 func (a *account) startStream(ctx actor.Context) {
 	acc, pos, self, peers := updatestream.Account{Config: a.deps.streams, ID: a.id, Token: a.fence.Token()}, a.loaded.log, a.record.UserID, &a.peers
-	a.stream = a.conn.Actors.Spawn(ctx, "updatestream-", func() actor.Actor {
-		stream := updatestream.New(acc, pos, self, peers)
-		pos.Seen = nil // the machine has them; supervision never restarts a stream
-		return stream
-	})
+	stream := updatestream.New(acc, pos, self, peers) // here: the position is the account's
+	pos.Seen = nil                                    // the machine has them; supervision never restarts a stream
+	a.stream = a.conn.Actors.Spawn(ctx, "updatestream-", func() actor.Actor { return stream })
 	for _, m := range a.early {
 		ctx.Send(a.stream, m)
 	}

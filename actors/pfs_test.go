@@ -143,17 +143,17 @@ func TestPFSRenewalLosesNoCall(t *testing.T) {
 func TestPFSKeyExpiresUnderRunningCalls(t *testing.T) {
 	for name, expires := range map[string]bool{"forgotten": false, "expired": true} {
 		t.Run(name, func(t *testing.T) {
-			var off time.Duration // read and written by turns: the bubble is at rest when it changes
+			var off atomic.Int64 // nanoseconds
 			change := func(d *Deps) {
 				d.TempKeyLife = 16 * time.Minute
-				d.Now = func() time.Time { return time.Now().Add(off) }
+				d.Now = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
 			}
 			bubbleWith(t, simulator.Config{Seed: 402}, change, func(t *testing.T, r *rig) {
 				r.secret(t)
 				settled(t)
 				before, made := r.record(t, "ann"), r.exchanges()
 				if expires {
-					off = -8 * time.Minute
+					off.Store(int64(-8 * time.Minute))
 					time.Sleep(16*time.Minute - 20*time.Second)
 				}
 				r.sim.Faults().SetRPCHook(func(c *mtserver.Call) (int, string) {

@@ -24,7 +24,8 @@ func NewActors(workers *mailbox.Workers) *Actors {
 	return a
 }
 
-// Spawn makes a child of an actor. Its name is a prefix and a number of its own.
+// Spawn makes a child of an actor. Its name is a prefix and a number of its own. The producer runs in
+// the child, so it must not touch what the parent goes on using.
 func (a *Actors) Spawn(parent actor.Context, prefix string, producer actor.Producer) *actor.PID {
 	name := prefix + parent.ActorSystem().ProcessRegistry.NextId()
 	path := parent.Self().Id + "/" + name

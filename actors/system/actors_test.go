@@ -2,6 +2,7 @@ package system
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -40,9 +41,14 @@ func TestActorsThatShareTheirPropertiesAreTheirOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, workers := New(hclog.NewNullLogger()), &mailbox.Workers{}
 		all := NewActors(workers)
-		var made []string
+		var (
+			mu   sync.Mutex // producers run in the actors
+			made []string
+		)
 		child := func(name string) actor.Producer {
 			return func() actor.Actor {
+				mu.Lock()
+				defer mu.Unlock()
 				made = append(made, name)
 				return actor.ReceiveFunc(func(ctx actor.Context) {
 					if ctx.Message() == "fail" {
