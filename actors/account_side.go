@@ -231,11 +231,14 @@ func (a *account) sideEnded(ctx actor.Context, who *actor.PID) {
 		}
 		for _, c := range left {
 			c.Attempts++
-			if c.Attempts > waiting.MaxAttempts || c.Internal {
+			switch {
+			case c.Internal:
 				c.Done(nil, context.Canceled)
-				continue
+			case c.Attempts > waiting.MaxAttempts: // not the caller's own doing
+				c.Done(nil, standing.Unavailable(a.state, fmt.Sprintf("DC %d cannot be reached", dc), "repeat the call later"))
+			default:
+				a.invoke(ctx, c)
 			}
-			a.invoke(ctx, c)
 		}
 		return
 	}

@@ -2,6 +2,11 @@ package actors
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -194,4 +199,34 @@ func TestCallsOnADCWaitForTheSession(t *testing.T) {
 			t.Errorf("DC %d: answered by DC %d, %v", a.asked, got.ThisDC, a.err)
 		}
 	}
+}
+
+// TestUnreachableSideDCIsNamed: a caller can tell it from having given up.
+func TestUnreachableSideDCIsNamed(t *testing.T) {
+	t.Parallel()
+	var closed atomic.Value
+	closed.Store("")
+	r := newRig(t, simulator.Config{Seed: 67}, func(d *Deps) {
+		d.Transport.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if addr == closed.Load() {
+				return nil, errNetwork
+			}
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}
+	})
+	ann, _ := r.pair(t)
+	for _, dc := range r.sim.DCs() {
+		if dc.ID == 3 {
+			closed.Store(dc.Addr)
+		}
+	}
+	_, err := nearestOn(t, ann, 3)
+	if errors.Is(err, context.Canceled) || !strings.Contains(fmt.Sprint(err), "DC 3 cannot be reached") {
+		t.Errorf("got %v, want that DC 3 cannot be reached", err)
+	}
+	closed.Store("")
+	if dc, err := nearestOn(t, ann, 3); err != nil || dc != 3 {
+		t.Errorf("afterwards: DC %d, %v", dc, err)
+	}
+	r.verify(t)
 }
