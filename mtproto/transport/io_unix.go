@@ -3,6 +3,7 @@
 package transport
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -92,11 +93,11 @@ var sendings = sync.Pool{New: func() any {
 func (s *sending) write(fd uintptr) bool {
 	for len(s.left) > 0 {
 		n, err := writeNow(fd, s.left)
-		switch err { //nolint:errorlint // a system call returns a bare Errno
-		case nil:
+		switch {
+		case err == nil:
 			s.left = s.left[n:]
-		case syscall.EINTR:
-		case syscall.EAGAIN:
+		case errors.Is(err, syscall.EINTR):
+		case errors.Is(err, syscall.EAGAIN):
 			return false
 		default:
 			s.err = os.NewSyscallError("write", err)

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"os"
 	"syscall"
 
@@ -39,7 +40,7 @@ func (s *pollSet) watch(ready func(slot int32)) {
 		var werr error
 		err := s.raw.Read(func(fd uintptr) bool {
 			n, werr = eventsNow(fd, events)
-			return n > 0 || werr != nil && werr != unix.EINTR
+			return n > 0 || werr != nil && !errors.Is(werr, unix.EINTR)
 		})
 		if err != nil || werr != nil {
 			return
