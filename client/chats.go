@@ -88,7 +88,7 @@ func (a *Account) Participants(ctx context.Context, peer string, opts ...Partici
 		f := &feed[v1.IterateParticipantsReply]{
 			client: a.client, ends: true,
 			open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.IterateParticipantsReply], error) {
-				return n.chats.IterateParticipants(ctx, req)
+				return n.Chats.IterateParticipants(ctx, req)
 			},
 			take: func(page *v1.IterateParticipantsReply) bool {
 				for _, p := range page.GetParticipants() {

@@ -2,16 +2,17 @@ package client
 
 import (
 	"context"
-	"math/rand/v2"
 	"net/http"
 	"time"
 
+	"github.com/telefleet/orchestrator/api/orchestrator/v1/orchestratorv1connect"
 	"github.com/telefleet/orchestrator/client/internal/conns"
+	"github.com/telefleet/orchestrator/client/internal/nodes"
 )
 
 // Client calls the control API.
 type Client struct {
-	pool    pool
+	pool    *nodes.Pool
 	retry   time.Duration
 	http    *http.Client
 	sockets *conns.Sockets
@@ -40,10 +41,7 @@ func New(addresses []string, opts ...Option) (*Client, error) {
 		// A redirect would carry the token to whoever it names.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	for _, base := range bases {
-		c.pool.nodes = append(c.pool.nodes, newNode(c.http, base))
-	}
-	c.pool.current = rand.IntN(len(bases)) // many clients spread over the nodes
+	c.pool = nodes.NewPool(c.http, bases)
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	return c, nil
 }
@@ -54,7 +52,7 @@ func Dial(ctx context.Context, addresses []string, opts ...Option) (*Client, err
 	if err != nil {
 		return nil, err
 	}
-	err = c.do(ctx, repeatable, func(ctx context.Context, n *node) error { return n.check(ctx) })
+	err = c.do(ctx, repeatable, func(ctx context.Context, n *node) error { return n.Check(ctx) })
 	if err != nil {
 		c.Close()
 		return nil, err
@@ -80,6 +78,41 @@ func (c *Client) bind(ctx context.Context) (context.Context, context.CancelFunc)
 	return ctx, func() { stop(); cancel(nil) }
 }
 
+type node = nodes.Node
+
+// The services by short names, for on.
+type (
+	authService      = orchestratorv1connect.AuthServiceClient
+	botService       = orchestratorv1connect.BotServiceClient
+	chatService      = orchestratorv1connect.ChatServiceClient
+	consumerService  = orchestratorv1connect.ConsumerServiceClient
+	dialogService    = orchestratorv1connect.DialogServiceClient
+	fleetService     = orchestratorv1connect.FleetServiceClient
+	mediaService     = orchestratorv1connect.MediaServiceClient
+	messageService   = orchestratorv1connect.MessageServiceClient
+	peerService      = orchestratorv1connect.PeerServiceClient
+	proxyService     = orchestratorv1connect.ProxyServiceClient
+	rawService       = orchestratorv1connect.RawServiceClient
+	reactionService  = orchestratorv1connect.ReactionServiceClient
+	scheduledService = orchestratorv1connect.ScheduledServiceClient
+	searchService    = orchestratorv1connect.SearchServiceClient
+	securityService  = orchestratorv1connect.SecurityServiceClient
+	sessionService   = orchestratorv1connect.SessionServiceClient
+	userService      = orchestratorv1connect.UserServiceClient
+	webhookService   = orchestratorv1connect.WebhookServiceClient
+)
+
+// on is a method of a service, to be called at a node: on(messageService.SendMessage).
+func on[S, Req, Rep any](method func(S, context.Context, *Req) (*Rep, error)) func(*node) func(context.Context, *Req) (*Rep, error) {
+	return func(n *node) func(context.Context, *Req) (*Rep, error) {
+		s, ok := nodes.Service[S](n)
+		if !ok {
+			panic("a node without this service") // for mistakes of this package
+		}
+		return func(ctx context.Context, req *Req) (*Rep, error) { return method(s, ctx, req) }
+	}
+}
+
 // repetition says whether a call may be tried again when its outcome is not known.
 type repetition bool
 
@@ -101,19 +134,19 @@ func call[Req, Rep any](
 func callNamed[Req, Rep any](
 	ctx context.Context, c *Client, r repetition, method func(*node) func(context.Context, *Req) (*Rep, error), req *Req,
 ) (reply *Rep, repeated bool, err error) {
-	name := &named{}
-	name.id, _ = requestID(ctx)
-	if name.id != "" {
+	name := &nodes.Call{}
+	name.ID, _ = requestID(ctx)
+	if name.ID != "" {
 		r = repeatable
 	}
-	err = c.do(context.WithValue(ctx, namedKey{}, name), r, func(ctx context.Context, n *node) (err error) {
+	err = c.do(nodes.WithCall(ctx, name), r, func(ctx context.Context, n *node) (err error) {
 		reply, err = method(n)(ctx, req)
 		return err
 	})
 	if err != nil {
 		return nil, false, err
 	}
-	return reply, name.repeated, nil
+	return reply, name.Repeated, nil
 }
 
 // do tries a call at one node after the other.
@@ -134,12 +167,12 @@ func (c *Client) try(ctx context.Context, t *tries, r repetition, attempt func(c
 		}
 		err = attempt(ctx, n)
 		if err == nil {
-			c.pool.answered(n)
+			c.pool.Answered(n)
 			return nil
 		}
 		former := last
 		var f fault
-		last, f = judge(ctx, n.address, err)
+		last, f = judge(ctx, n.Address, err)
 		if former != nil && (last.Reason == ReasonDeadline || last.Reason == ReasonCanceled) {
 			if e := ended(ctx, former); e != nil { // why it took so long says more
 				return e
@@ -191,14 +224,14 @@ func (t *tries) next(ctx context.Context, last *Error) (*node, error) {
 		return nil, e
 	}
 	if !t.pause {
-		if n := t.client.pool.pick(time.Now(), t.tried); n != nil {
+		if n := t.client.pool.Pick(time.Now(), t.tried); n != nil {
 			return n, nil
 		}
 	}
 	if last != nil && last.Reason == ReasonUntrusted { // waiting mends no certificate
 		return nil, last
 	}
-	d := jitter(waitBase, waitMax, t.rounds)
+	d := nodes.Jitter(waitBase, waitMax, t.rounds)
 	if t.limit != forever && time.Since(t.start)+d > t.limit {
 		return nil, errorOrNil(last)
 	}
@@ -212,7 +245,7 @@ func (t *tries) next(ctx context.Context, last *Error) (*node, error) {
 	t.rounds++
 	t.pause = false
 	clear(t.tried)
-	return t.client.pool.pick(time.Now(), t.tried), nil
+	return t.client.pool.Pick(time.Now(), t.tried), nil
 }
 
 // note remembers a failed attempt.
@@ -223,7 +256,7 @@ func (t *tries) note(n *node, f fault) {
 		t.unclear++
 	}
 	if f.sick() {
-		t.client.pool.failed(time.Now(), n)
+		t.client.pool.Failed(time.Now(), n)
 	}
 }
 

@@ -39,7 +39,7 @@ func (a *Account) Dialogs(ctx context.Context, folder Folder) iter.Seq2[Counted[
 		f := &feed[v1.IterateDialogsReply]{
 			client: a.client, ends: true,
 			open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.IterateDialogsReply], error) {
-				return n.dialogs.IterateDialogs(ctx, &v1.IterateDialogsRequest{Account: a.id, FolderId: int32(folder)})
+				return n.Dialogs.IterateDialogs(ctx, &v1.IterateDialogsRequest{Account: a.id, FolderId: int32(folder)})
 			},
 			take: func(page *v1.IterateDialogsReply) bool {
 				for _, d := range page.GetDialogs() {

@@ -147,7 +147,7 @@ func (r *reading) chunks(ctx context.Context) iter.Seq2[[]byte, error] {
 			open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.DownloadReply], error) {
 				from := r.at / downloadBlock * downloadBlock
 				r.skip = r.at - from
-				return n.media.Download(ctx, &v1.DownloadRequest{Account: r.account.id, File: r.file, Thumb: r.options.Thumb, Offset: from})
+				return n.Media.Download(ctx, &v1.DownloadRequest{Account: r.account.id, File: r.file, Thumb: r.options.Thumb, Offset: from})
 			},
 			take: func(reply *v1.DownloadReply) bool {
 				if start := reply.GetStart(); start != nil {

@@ -12,6 +12,7 @@ import (
 	"connectrpc.com/connect"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client/internal/nodes"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -157,6 +158,12 @@ var refusals = map[Reason]fault{
 
 // judge types the error of one attempt at a node. ctx is the call's.
 func judge(ctx context.Context, node string, err error) (*Error, fault) {
+	if errors.Is(err, nodes.ErrNotServing) {
+		return &Error{
+			Code: fleet.CodeUnavailable, Reason: ReasonNotServing, Message: "node " + node + " takes no calls", Node: node,
+			Remedy: "it shuts down or starts: call another node, or try again in a moment",
+		}, leaves
+	}
 	var own *Error
 	if errors.As(err, &own) {
 		own.Node = node

@@ -78,7 +78,7 @@ func (c *Client) Events(ctx context.Context, o EventOptions) iter.Seq2[*Event, e
 		f := &feed[v1.SubscribeReply]{
 			client: c, ends: o.UntilNow, interrupted: o.Interrupted,
 			open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.SubscribeReply], error) {
-				return n.events.Subscribe(ctx, &v1.SubscribeRequest{
+				return n.Events.Subscribe(ctx, &v1.SubscribeRequest{
 					Accounts: o.Accounts, Selector: o.Selector, Kinds: o.Kinds, Position: position, Raw: o.Raw, UntilNow: o.UntilNow,
 				})
 			},

@@ -40,7 +40,7 @@ func (f *feed[T]) run(ctx context.Context) error {
 		if err == nil {
 			err = connect.NewError(connect.CodeUnavailable, errEnded)
 		}
-		e, cause := judge(ctx, s.node.address, err)
+		e, cause := judge(ctx, s.node.Address, err)
 		if cause == final {
 			return e
 		}

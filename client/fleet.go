@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client/internal/nodes"
 )
 
 // CreateAccount adds an account to the fleet, by its id, labels and spec. Reasons:
@@ -86,7 +87,7 @@ func (a *Account) Update(ctx context.Context, change func(*v1.Account) error, pa
 		if err == nil || attempt >= maxConflicts || !errors.Is(err, reasonConflict) {
 			return account, err
 		}
-		timer := time.NewTimer(jitter(waitBase/5, waitMax, attempt))
+		timer := time.NewTimer(nodes.Jitter(waitBase/5, waitMax, attempt))
 		select {
 		case <-timer.C:
 		case <-ctx.Done(): // the next read says so
@@ -145,7 +146,7 @@ func (a *Account) Move(ctx context.Context, node string) (account *v1.Account, d
 }
 
 func moveAccount(n *node) func(context.Context, *v1.MoveAccountRequest) (*v1.MoveAccountReply, error) {
-	return n.fleet.MoveAccount
+	return n.Fleet.MoveAccount
 }
 
 // Nodes reads the nodes that are alive, in the order of their ids.

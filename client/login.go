@@ -263,7 +263,7 @@ func (a *Account) QRLogin(ctx context.Context, show func(QRCode) error) (LoginSt
 	f := &feed[v1.QrLoginReply]{
 		client: a.client, ends: true,
 		open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.QrLoginReply], error) {
-			return n.auth.QrLogin(ctx, &v1.QrLoginRequest{Account: a.id})
+			return n.Auth.QrLogin(ctx, &v1.QrLoginRequest{Account: a.id})
 		},
 		take: func(reply *v1.QrLoginReply) bool {
 			switch s := reply.GetStep().(type) {

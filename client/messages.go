@@ -153,7 +153,7 @@ func (a *Account) SendMessage(ctx context.Context, peer string, content Content,
 }
 
 func sendMessage(n *node) func(context.Context, *v1.SendMessageRequest) (*v1.SendMessageReply, error) {
-	return n.messages.SendMessage
+	return n.Messages.SendMessage
 }
 
 // HistoryOptions select messages of a chat.

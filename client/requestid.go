@@ -4,10 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-
-	"connectrpc.com/connect"
-
-	"github.com/telefleet/orchestrator/fleet"
 )
 
 // WithRequestID names the command that is given with the context, so that it is carried out once
@@ -32,43 +28,6 @@ type requestIDKey struct{}
 func requestID(ctx context.Context) (id string, given bool) {
 	id, given = ctx.Value(requestIDKey{}).(string)
 	return id, given
-}
-
-// named carries the name of one call, and what its answer says about it.
-type named struct {
-	id       string
-	repeated bool
-}
-
-type namedKey struct{}
-
-// naming sends the names of calls.
-type naming struct{}
-
-// WrapUnary implements connect.Interceptor.
-func (naming) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
-	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
-		name, _ := ctx.Value(namedKey{}).(*named)
-		if name == nil || name.id == "" || req.Spec().IdempotencyLevel == connect.IdempotencyNoSideEffects {
-			return next(ctx, req)
-		}
-		req.Header().Set(fleet.HeaderRequestID, name.id)
-		res, err := next(ctx, req)
-		if err == nil {
-			name.repeated = res.Header().Get(fleet.HeaderRepeated) != ""
-		}
-		return res, err
-	}
-}
-
-// WrapStreamingClient implements connect.Interceptor; streams have no names.
-func (naming) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
-	return next
-}
-
-// WrapStreamingHandler implements connect.Interceptor.
-func (naming) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
-	return next
 }
 
 // command makes a call that must take effect once, under a request id: that of the context, or a

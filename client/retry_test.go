@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/telefleet/orchestrator/client/internal/conns"
+	"github.com/telefleet/orchestrator/client/internal/nodes"
 )
 
 // answers is a transport without a network.
@@ -138,7 +139,7 @@ func TestNodeThatFailedRests(t *testing.T) {
 		me(1, 2) // the client stays with b
 		c.Prefer("http://a")
 		me(1, 3) // a rests
-		time.Sleep(restMax)
+		time.Sleep(nodes.RestMax)
 		c.Prefer("http://a")
 		me(2, 4)
 		delete(sick, "a")
@@ -212,18 +213,4 @@ func TestFrozenNodeIsGivenUp(t *testing.T) {
 		}
 		<-ended
 	})
-}
-
-func TestJitterGrowsToItsLimit(t *testing.T) {
-	for attempt := range 100 {
-		ceiling := waitMax
-		if attempt < 6 {
-			ceiling = waitBase << attempt
-		}
-		for range 20 {
-			if d := jitter(waitBase, waitMax, attempt); d < ceiling/2 || d > ceiling {
-				t.Errorf("attempt %d waits %s, want %s to %s", attempt, d, ceiling/2, ceiling)
-			}
-		}
-	}
 }

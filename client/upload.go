@@ -106,7 +106,7 @@ func (u *uploading) attempt(ctx context.Context, n *node) (*UploadedFile, error)
 	u.tries++
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := n.media.Upload(ctx)
+	stream, err := n.Media.Upload(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (u *uploading) resume(ctx context.Context, n *node) (int64, error) {
 			Remedy: "upload it again, from an io.Seeker such as a file",
 		}
 	}
-	reply, err := n.media.GetUpload(ctx, &v1.GetUploadRequest{Account: u.account.id, Upload: u.name})
+	reply, err := n.Media.GetUpload(ctx, &v1.GetUploadRequest{Account: u.account.id, Upload: u.name})
 	if err != nil {
 		return 0, err
 	}

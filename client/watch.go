@@ -59,7 +59,7 @@ func (c *Client) WatchAccounts(ctx context.Context, o WatchOptions) iter.Seq2[Ch
 				if version == "" {
 					known.Restart()
 				}
-				return n.fleet.WatchAccounts(ctx, &v1.WatchAccountsRequest{Selector: o.Selector, ResourceVersion: version})
+				return n.Fleet.WatchAccounts(ctx, &v1.WatchAccountsRequest{Selector: o.Selector, ResourceVersion: version})
 			},
 			take: func(reply *v1.WatchAccountsReply) bool {
 				switch item := reply.GetItem().(type) {
@@ -103,7 +103,7 @@ func (c *Client) WatchNodes(ctx context.Context, o WatchOptions) iter.Seq2[Chang
 			client: c, interrupted: o.Interrupted,
 			open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.WatchNodesReply], error) {
 				known.Restart()
-				return n.fleet.WatchNodes(ctx, &v1.WatchNodesRequest{})
+				return n.Fleet.WatchNodes(ctx, &v1.WatchNodesRequest{})
 			},
 			take: func(reply *v1.WatchNodesReply) bool {
 				switch item := reply.GetItem().(type) {
