@@ -37,6 +37,7 @@ var sdk = map[string]string{
 	"MediaService/Upload": "Account.Upload", "MediaService/GetUpload": "", // Upload asks when its stream broke
 	"MediaService/SendFile": "Account.SendFile", "MediaService/SendAlbum": "Account.SendAlbum",
 	"MediaService/Download": "Account.Download", "MediaService/GetProfilePhotos": "Account.ProfilePhotos",
+	"BatchService/RunBatch":          "Client.Batch",
 	"BotService/AnswerCallbackQuery": "Account.AnswerCallbackQuery", "BotService/AnswerInlineQuery": "Account.AnswerInlineQuery",
 	"BotService/EditInlineMessage": "Account.EditInlineMessage",
 	"RawService/Invoke":            "Account.InvokeJSON", "SessionService/SyncUpdates": "Account.Sync",

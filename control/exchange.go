@@ -342,18 +342,7 @@ func (s *exchanging) events(ctx context.Context, id uint64, req *v1.SubscribeReq
 
 // fail sends the last message of an id that failed.
 func (s *exchanging) fail(id uint64, err error) {
-	var sent *connect.Error
-	if !errors.As(err, &sent) {
-		sent = toConnect(typed(err))
-	}
-	e := &v1.ExchangeError{Code: sent.Code().String(), Message: sent.Message()}
-	for _, d := range sent.Details() {
-		if value, err := d.Value(); err == nil {
-			if detail, ok := value.(*v1.ErrorDetail); ok {
-				e.Detail = detail
-			}
-		}
-	}
+	e := errorOf(err)
 	_ = s.send(&v1.ExchangeReply{Id: id, Content: &v1.ExchangeReply_Error{Error: e}}) // the stream is over
 }
 
@@ -374,4 +363,21 @@ func exchangeInvalid(field, remedy, format string, args ...any) *fleet.Error {
 		return err
 	}
 	return err.WithRemedy(remedy)
+}
+
+// errorOf is an error in the form that a message carries.
+func errorOf(err error) *v1.ExchangeError {
+	var sent *connect.Error
+	if !errors.As(err, &sent) {
+		sent = toConnect(typed(err))
+	}
+	e := &v1.ExchangeError{Code: sent.Code().String(), Message: sent.Message()}
+	for _, d := range sent.Details() {
+		if value, err := d.Value(); err == nil {
+			if detail, ok := value.(*v1.ErrorDetail); ok {
+				e.Detail = detail
+			}
+		}
+	}
+	return e
 }

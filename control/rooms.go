@@ -13,8 +13,8 @@ import (
 	"github.com/telefleet/orchestrator/control/methods/rawcalls"
 )
 
-// Methods are those of all rooms: every RPC of the contract but Exchange, which is a stream over
-// them.
+// Methods are those of all rooms: every RPC of the contract but Exchange and RunBatch, which are
+// streams over them.
 func Methods() []methods.Method {
 	return slices.Concat(methods.All(), messages.All(), media.All(), chats.All(), dialogs.All(), bots.All(), rawcalls.All(), consuming.All())
 }

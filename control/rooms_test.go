@@ -11,6 +11,7 @@ import (
 // elsewhere are RPCs that no room has a function for, with the reason.
 var elsewhere = map[protoreflect.FullName]string{
 	"orchestrator.v1.ControlService.Exchange": "a bidirectional stream over all the others: exchange serves it",
+	"orchestrator.v1.BatchService.RunBatch":   "a stream of one of the others for many accounts: batch serves it",
 }
 
 // TestEveryRPCHasAMethod: every RPC of the contract is served by one function of one room, registered

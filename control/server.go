@@ -231,8 +231,10 @@ func (s *Server) mux() *http.ServeMux {
 			s.services = append(s.services, service)
 		}
 	}
-	mux.Handle(exchangeProcedure, newExchange(d, s.cfg.Methods).handler(opts...))
-	s.services = append(s.services, orchestratorv1connect.ControlServiceName)
+	exchange := newExchange(d, s.cfg.Methods)
+	mux.Handle(exchangeProcedure, exchange.handler(opts...))
+	mux.Handle(batchProcedure, batch{exchange}.handler(opts...))
+	s.services = append(s.services, orchestratorv1connect.ControlServiceName, orchestratorv1connect.BatchServiceName)
 	slices.Sort(s.services)
 	s.health = grpchealth.NewStaticChecker(s.services...)
 	mux.Handle(grpchealth.NewHandler(health{s.health, s.cfg.Joined}))

@@ -136,22 +136,26 @@ func selected(ctx context.Context, host *Host, selector string) (*NetworkTarget,
 	if match == nil {
 		return nil, convert.Invalid("selector", "set all to true to address the whole cluster", "is empty")
 	}
-	var target NetworkTarget
+	accounts, err := Matching(ctx, host, match)
+	if err != nil || len(accounts) == 0 {
+		return nil, err
+	}
+	return &NetworkTarget{Accounts: accounts}, nil
+}
+
+// Matching lists the accounts whose labels match, in the order of their ids; nil matches all.
+func Matching(ctx context.Context, host *Host, match func(map[string]string) bool) (ids []fleet.AccountID, err error) {
 	for after, version := fleet.AccountID(""), ""; ; {
 		list, at, err := host.Accounts.List(ctx, ListOptions{After: after, Limit: maxPageSize, Match: match, Version: version})
 		if err != nil {
 			return nil, err
 		}
 		for _, a := range list {
-			target.Accounts = append(target.Accounts, fleet.AccountID(a.GetId()))
+			ids = append(ids, fleet.AccountID(a.GetId()))
 		}
 		if len(list) < maxPageSize {
-			break
+			return ids, nil
 		}
-		after, version = fleet.AccountID(list[len(list)-1].GetId()), at
+		after, version = ids[len(ids)-1], at
 	}
-	if len(target.Accounts) == 0 {
-		return nil, nil
-	}
-	return &target, nil
 }

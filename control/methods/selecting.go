@@ -65,6 +65,9 @@ func (v *View) Event(ctx context.Context, e Event, raw bool) *v1.Event {
 	return eventOf(e, v.peers.of(ctx, e.Account), raw)
 }
 
+// ParseSelector makes a function that says whether labels match a selector; nil for an empty one.
+func ParseSelector(text string) (func(map[string]string) bool, error) { return parseSelector(text) }
+
 // CheckSelector refuses label selectors that cannot be.
 func CheckSelector(text string) error {
 	_, err := parseSelector(text)

@@ -33,7 +33,7 @@ func Commands(c *fleetcli.CLI) []*cobra.Command {
 	g := &cli{c}
 	return append(
 		append(g.chatCommands(), g.dialogCommands()...), newMe(g), newResolve(g), newSend(g), newEdit(g), newForward(g), newDelete(g), newMessages(g), newHistory(g),
-		newUpload(g), newDownload(g), newPhotos(g), newPin(g), newUnpin(g), newPinned(g), newReact(g), newTyping(g), newScheduled(g), newCall(g), newSchema(g), newBot(g),
+		newUpload(g), newDownload(g), newPhotos(g), newPin(g), newUnpin(g), newPinned(g), newReact(g), newTyping(g), newScheduled(g), newCall(g), newSchema(g), newBot(g), newBatch(g),
 	)
 }
 

@@ -41,6 +41,7 @@ type Node struct {
 	Media    orchestratorv1connect.MediaServiceClient
 	Dialogs  orchestratorv1connect.DialogServiceClient
 	Events   orchestratorv1connect.EventServiceClient
+	Batches  orchestratorv1connect.BatchServiceClient
 	health   *connect.Client[wrapperspb.StringValue, wrapperspb.Int32Value]
 
 	// Guarded by Pool.mu.
@@ -74,6 +75,7 @@ func newNode(h connect.HTTPClient, address string) *Node {
 		Media:    orchestratorv1connect.NewMediaServiceClient(h, address, opts),
 		Dialogs:  orchestratorv1connect.NewDialogServiceClient(h, address, opts),
 		Events:   orchestratorv1connect.NewEventServiceClient(h, address, opts),
+		Batches:  orchestratorv1connect.NewBatchServiceClient(h, address, opts),
 		// HealthCheckRequest{string service = 1} and HealthCheckResponse{ServingStatus status = 1}
 		// of grpc.health.v1 have the wire form of these two.
 		health: connect.NewClient[wrapperspb.StringValue, wrapperspb.Int32Value](h, address+"/grpc.health.v1.Health/Check", opts),
