@@ -29,6 +29,7 @@ var streamingCommands = map[protoreflect.FullName]string{
 	"orchestrator.v1.ControlService.Exchange":       "carries commands, each with an id of its own",
 	"orchestrator.v1.BatchService.RunBatch":         "names each account's command by its field request_id",
 	"orchestrator.v1.ConsumerService.ConsumeEvents": "hands out events, each of which is settled by a command of its own",
+	"orchestrator.v1.MediaService.Upload":           "goes on by its field upload; what is uploaded twice is a file that no message has",
 	"orchestrator.v1.AuthService.QrLogin":           "shows codes that a person confirms: what is shown again is another code",
 }
 
