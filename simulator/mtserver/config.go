@@ -61,6 +61,10 @@ type Config struct {
 	Log    hclog.Logger     // default: null logger
 	Now    func() time.Time // default time.Now
 
+	// OddAcks accepts acknowledgements that count as content, for clients that send them so. The
+	// default is what the protocol's description says: error 34.
+	OddAcks bool
+
 	SaltPeriod  time.Duration // life of a server salt; accepted for two periods. Default 30 min
 	AckDelay    time.Duration // a query that takes longer is acknowledged. Default 1 s
 	ResendAfter time.Duration // an unacknowledged message is sent again. Default 60 s

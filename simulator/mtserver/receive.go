@@ -195,7 +195,7 @@ func (in *inbound) message(m message) {
 	case constructorOf(body) == idContainer: // from inside gzip_packed
 		in.refuse(m, 64)
 		return
-	case knownService && service.even && m.seq&1 == 1:
+	case knownService && service.even && m.seq&1 == 1 && !in.key.srv.cfg.OddAcks:
 		in.refuse(m, 34)
 		return
 	case !knownService && m.seq&1 == 0:
