@@ -19,6 +19,8 @@ import (
 	"github.com/gotd/td/mt"
 	"github.com/gotd/td/proto/codec"
 	"github.com/gotd/td/transport"
+
+	"github.com/telefleet/orchestrator/simulator/mtserver/packing"
 )
 
 // Queries that the test handler knows.
@@ -327,7 +329,7 @@ func (c *client) next() message {
 			if m.id > p.id {
 				c.t.Fatalf("message %d in container %d", m.id, p.id)
 			}
-			body, err := gunzip(m.body)
+			body, err := packing.Unpack(m.body, maxGunzip)
 			if err != nil {
 				c.t.Fatal(err)
 			}
@@ -366,7 +368,7 @@ func (c *client) result(id int64) []byte {
 		if int64(binary.LittleEndian.Uint64(m.body[4:])) != id {
 			continue
 		}
-		body, err := gunzip(m.body[12:])
+		body, err := packing.Unpack(m.body[12:], maxGunzip)
 		if err != nil {
 			c.t.Fatal(err)
 		}

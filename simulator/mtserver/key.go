@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/gotd/td/crypto"
+
+	"github.com/telefleet/orchestrator/simulator/mtserver/packing"
 )
 
 // authKey is one auth key of one DC with all of its sessions. Its mutex guards everything
@@ -183,7 +185,7 @@ func (k *authKey) answer(c *Call, result []byte) {
 		return
 	}
 	if len(result) >= 256 && constructorOf(result) != idGzip && k.srv.faults.chance(k.srv.cfg.Pack) {
-		result = gzipPacked(result)
+		result = packing.Pack(result)
 	}
 	m := s.post(encodeRPCResult(c.MsgID, result), postResponse|postContent)
 	m.query = q

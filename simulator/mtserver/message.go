@@ -1,8 +1,6 @@
 package mtserver
 
 import (
-	"bytes"
-	"compress/gzip"
 	"crypto/aes"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -14,13 +12,15 @@ import (
 	"github.com/gotd/ige"
 	"github.com/gotd/td/bin"
 	"github.com/gotd/td/crypto"
+
+	"github.com/telefleet/orchestrator/simulator/mtserver/packing"
 )
 
 // Constructor ids of the MTProto schema that have no type in gotd's mt, or whose bytes
 // are written by hand here.
 const (
 	idContainer       = 0x73f1f8dc
-	idGzip            = 0x3072cfa1
+	idGzip            = packing.ID
 	idMsgCopy         = 0xe06046b2
 	idRPCResult       = 0xf35c6d01
 	idRPCError        = 0x2144ca19
@@ -44,7 +44,6 @@ const (
 var (
 	errPacket    = errors.New("malformed packet")
 	errMsgKey    = errors.New("msg_key does not match")
-	errGzip      = errors.New("gzip_packed is malformed or too large")
 	errContainer = errors.New("malformed container")
 	errTooMany   = errors.New("more messages or ids than allowed")
 )
@@ -206,43 +205,6 @@ func encodeContainer(ms []message) []byte {
 		b = append(b, m.body...)
 	}
 	return b
-}
-
-// gunzip unpacks gzip_packed, also twice; anything else is returned as it is.
-func gunzip(body []byte) ([]byte, error) {
-	for range 2 {
-		if constructorOf(body) != idGzip {
-			return body, nil
-		}
-		b := &bin.Buffer{Buf: body[4:]}
-		packed, err := b.Bytes()
-		if err != nil {
-			return nil, errGzip
-		}
-		r, err := gzip.NewReader(bytes.NewReader(packed))
-		if err != nil {
-			return nil, errGzip
-		}
-		body, err = io.ReadAll(io.LimitReader(r, maxGunzip+1))
-		if err != nil || len(body) > maxGunzip || len(body) < 4 || len(body)%4 != 0 {
-			return nil, errGzip
-		}
-	}
-	if constructorOf(body) == idGzip {
-		return nil, errGzip
-	}
-	return body, nil
-}
-
-func gzipPacked(body []byte) []byte {
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	_, _ = w.Write(body) // a bytes.Buffer takes everything
-	_ = w.Close()
-	b := &bin.Buffer{}
-	b.PutID(idGzip)
-	b.PutBytes(packed.Bytes())
-	return b.Buf
 }
 
 func encodeRPCError(code int, message string) []byte {

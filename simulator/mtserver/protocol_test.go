@@ -9,6 +9,7 @@ import (
 	"github.com/gotd/td/mt"
 
 	"github.com/telefleet/orchestrator/simulator/mtserver/framing"
+	"github.com/telefleet/orchestrator/simulator/mtserver/packing"
 )
 
 func TestNewSessionIsAnnounced(t *testing.T) {
@@ -255,7 +256,7 @@ func TestContainersAreJudged(t *testing.T) {
 		c := start(t, nil).dial()
 		inner := c.number(encodeContainer([]message{c.number(ping(1), false)}), false)
 		c.badMsg(c.send(encodeContainer([]message{inner}), false), 64)
-		packed := c.number(gzipPacked(inner.body), false)
+		packed := c.number(packing.Pack(inner.body), false)
 		c.send(encodeContainer([]message{packed}), false)
 		c.badMsg(packed.id, 64)
 	})
@@ -289,8 +290,8 @@ func TestTooManyIDsAreFlood(t *testing.T) {
 
 func TestGzipIsUnpacked(t *testing.T) {
 	c := start(t, nil).dial()
-	c.result(c.call(gzipPacked(append(tl(idEcho), make([]byte, 4096)...))))
-	inner := c.number(gzipPacked(tl(idEcho)), true)
+	c.result(c.call(packing.Pack(append(tl(idEcho), make([]byte, 4096)...))))
+	inner := c.number(packing.Pack(tl(idEcho)), true)
 	c.send(encodeContainer([]message{inner}), false)
 	c.result(inner.id)
 	c.call(bomb())
@@ -379,4 +380,20 @@ func TestFirstReplyWins(t *testing.T) {
 		t.Fatalf("%+v %v", e, err)
 	}
 	c.mustEcho()
+}
+
+// TestOddAcksAreRefusedUnlessAllowed: acknowledgements do not count as content, but one client sends
+// them so.
+func TestOddAcksAreRefusedUnlessAllowed(t *testing.T) {
+	for _, allowed := range []bool{false, true} {
+		r := start(t, func(cfg *Config) { cfg.OddAcks = allowed })
+		c := r.dial()
+		c.mustEcho()
+		id := c.send(encode(t, &mt.MsgsAck{MsgIDs: []int64{1}}), true)
+		if allowed {
+			c.mustEcho()
+			continue
+		}
+		c.badMsg(id, 34)
+	}
 }

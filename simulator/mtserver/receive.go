@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/gotd/td/bin"
+
+	"github.com/telefleet/orchestrator/simulator/mtserver/packing"
 )
 
 // inbound is the handling of one packet, with the key's lock held.
@@ -181,7 +183,7 @@ func (in *inbound) announce(first int64) {
 
 // message checks and dispatches one message, alone or from a container.
 func (in *inbound) message(m message) {
-	body, err := gunzip(m.body)
+	body, err := packing.Unpack(m.body, maxGunzip)
 	if err != nil {
 		in.close = err
 		return

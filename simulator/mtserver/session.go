@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/telefleet/orchestrator/simulator/mtserver/packing"
 )
 
 // session is the server's side of one MTProto session. authKey.mu guards it.
@@ -139,7 +141,7 @@ func (s *session) push(body []byte) {
 	fate := srv.faults.pushFate()
 	packed := body
 	if len(body) >= 256 && srv.faults.chance(srv.cfg.Pack) {
-		packed = gzipPacked(body)
+		packed = packing.Pack(body)
 	}
 	switch {
 	case fate.drop || srv.faults.isWedged(s.number):
