@@ -40,6 +40,7 @@ type foreign struct {
 	calls    map[string]int
 	pts      int
 	missed   []tg.MessageClass // the one with id n is at n-1
+	config   tg.Config
 }
 
 const (
@@ -75,6 +76,9 @@ func newForeign(t *testing.T) *foreign {
 	case <-bounded(t).Done():
 		t.Fatal("tgtest does not start")
 	}
+	f.mu.Lock()
+	f.config.DCOptions = f.cluster.List().Options
+	f.mu.Unlock()
 	return f
 }
 
@@ -103,6 +107,12 @@ func on[T any, P interface {
 }
 
 func (f *foreign) register(d *tgtest.Dispatcher) {
+	// The cluster's own answer races with its start: it reads what is written while the first server listens.
+	on(f, d, func(dc int, _ *tg.HelpGetConfigRequest) (bin.Encoder, error) {
+		config := f.config
+		config.ThisDC = dc
+		return &config, nil
+	})
 	on(f, d, func(dc int, _ *tg.HelpGetNearestDCRequest) (bin.Encoder, error) {
 		return &tg.NearestDC{Country: "DE", ThisDC: dc, NearestDC: dc}, nil
 	})

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/telefleet/orchestrator/eventlog/stream"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -86,6 +87,12 @@ func (l *Log) subscribe(ctx context.Context, r *reader, o SubscribeOptions, yiel
 	}
 	for {
 		items, wait, err := r.read(ctx, o.Follow)
+		if stream.Unsent(err) { // the servers are away for a moment: an append waits for them, too
+			if !stream.Sleep(ctx, stream.NoLeaderWait) {
+				return l.ended(ctx.Err())
+			}
+			continue
+		}
 		if err != nil {
 			return l.ended(err)
 		}

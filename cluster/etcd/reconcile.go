@@ -117,15 +117,13 @@ func (m *Member) lostReason(id fleet.AccountID, c *claim) cluster.LostReason {
 		return "" // Fenced is being called; the account comes up again after it
 	}
 	token := c.grant.Fence.CreateRevision
-	own, ok := m.owners.get(string(id))
-	if rev, _ := m.owners.state(); rev >= token && (!ok || own.create != token) {
+	if own, ok, seen := m.owners.look(string(id)); seen >= token && (!ok || own.create != token) {
 		return cluster.LostFenced // somebody deleted the key
 	}
 	if m.isLeaving() {
 		return cluster.LostLeaving
 	}
-	spec, ok := m.specs.get(string(id))
-	if rev, _ := m.specs.state(); !ok && rev >= c.specMod || ok && !spec.value.DeletedAt.IsZero() {
+	if spec, ok, seen := m.specs.look(string(id)); !ok && seen >= c.specMod || ok && !spec.value.DeletedAt.IsZero() {
 		return cluster.LostDeleted
 	}
 	if assign, ok := m.assigns.get(string(id)); !ok || assign.value != m.node {

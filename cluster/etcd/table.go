@@ -68,6 +68,15 @@ func (t *table[T]) get(key string) (row[T], bool) {
 	return r, ok
 }
 
+// look returns one row and the revision up to which it is known, both of one moment: a row that is
+// absent and a revision that was read later would say that the row was deleted.
+func (t *table[T]) look(key string) (r row[T], ok bool, rev int64) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	r, ok = t.rows[key]
+	return r, ok, t.rev
+}
+
 // snapshot returns all rows, the revision up to which they are known (0: never listed),
 // and a channel that is closed at the next change.
 func (t *table[T]) snapshot() (map[string]row[T], int64, <-chan struct{}) {
