@@ -28,7 +28,8 @@ func TestMethod01_Connect(t *testing.T) {
 	if _, done, err := anna.PauseAndWait(deadline(t)); err != nil || !done {
 		t.Fatal(done, err)
 	}
-	must(anna.Resume(deadline(t)))(t)
+	must(anna.Resume(deadline(t)))(t) // does not wait for the node
+	anna.awaitStatus(t, func(s *v1.AccountStatus) bool { return s.GetState() == v1.AccountState_ACCOUNT_STATE_ONLINE })
 	must(anna.Me(deadline(t)))(t)
 	if again := sim.World().Keys(anna.UserID); len(key) != 1 || !slices.Equal(key, again) {
 		t.Errorf("keys before %x, after %x: want one, and no other", key, again)
@@ -210,7 +211,8 @@ func TestMethod07_Disconnect(t *testing.T) {
 		t.Errorf("it took %s", left) // the bot never answers: waiting for it would take the call's own limit
 	}
 	anna.awaitStatus(t, func(s *v1.AccountStatus) bool { return s.GetState() == v1.AccountState_ACCOUNT_STATE_PAUSED })
-	must(anna.Resume(deadline(t)))(t)
+	must(anna.Resume(deadline(t)))(t) // does not wait for the node
+	anna.awaitStatus(t, func(s *v1.AccountStatus) bool { return s.GetState() == v1.AccountState_ACCOUNT_STATE_ONLINE })
 	must(anna.Me(deadline(t)))(t)
 }
 
