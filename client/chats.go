@@ -77,37 +77,9 @@ func (a *Account) Participants(ctx context.Context, peer string, opts ...Partici
 	for _, opt := range opts {
 		opt(req)
 	}
-	return func(yield func(Counted[*Participant], error) bool) {
-		type key struct {
-			kind v1.PeerKind
-			id   int64
-		}
-		seen := map[key]bool{}
-		ctx, stop := a.client.bind(ctx)
-		defer stop()
-		f := &feed[v1.IterateParticipantsReply]{
-			client: a.client, ends: true,
-			open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.IterateParticipantsReply], error) {
-				return n.Chats.IterateParticipants(ctx, req)
-			},
-			take: func(page *v1.IterateParticipantsReply) bool {
-				for _, p := range page.GetParticipants() {
-					k := key{p.GetPeer().GetKind(), p.GetPeer().GetId()}
-					if seen[k] {
-						continue
-					}
-					seen[k] = true
-					if !yield(Counted[*Participant]{p, int(page.GetTotal())}, nil) {
-						return false
-					}
-				}
-				return true
-			},
-		}
-		if err := f.run(ctx); err != nil {
-			yield(Counted[*Participant]{}, err)
-		}
-	}
+	return walk(ctx, a.client, func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.IterateParticipantsReply], error) {
+		return n.Chats.IterateParticipants(ctx, req)
+	}, (*v1.IterateParticipantsReply).GetParticipants)
 }
 
 // Counted is an item of a list whose length Telegram tells.
@@ -115,6 +87,39 @@ type Counted[T any] struct {
 	Item T
 	// Total is how many items there are, as Telegram counts them; may change as the loop goes on.
 	Total int
+}
+
+// page is a part of a list of those who have a peer each.
+type page[T any] interface {
+	*T
+	GetTotal() int32
+}
+
+// walk yields the items of a streamed list, each peer's once, also when the stream breaks and begins anew.
+func walk[T any, P page[T], Item interface{ GetPeer() *Peer }](
+	ctx context.Context, c *Client, open func(context.Context, *node) (*connect.ServerStreamForClient[T], error), items func(P) []Item,
+) iter.Seq2[Counted[Item], error] {
+	return func(yield func(Counted[Item], error) bool) {
+		seen := map[int64]bool{} // ids in Bot API form tell the kinds apart
+		ctx, stop := c.bind(ctx)
+		defer stop()
+		f := &feed[T]{client: c, ends: true, open: open, take: func(reply *T) bool {
+			for _, item := range items(reply) {
+				id := item.GetPeer().GetId()
+				if seen[id] {
+					continue
+				}
+				seen[id] = true
+				if !yield(Counted[Item]{item, int(P(reply).GetTotal())}, nil) {
+					return false
+				}
+			}
+			return true
+		}}
+		if err := f.run(ctx); err != nil {
+			yield(Counted[Item]{}, err)
+		}
+	}
 }
 
 // ParticipantsPage is some members of a chat.

@@ -32,33 +32,9 @@ const (
 // and reads them page by page as the loop goes on (messages.getDialogs). It goes on after a break
 // without repeating any.
 func (a *Account) Dialogs(ctx context.Context, folder Folder) iter.Seq2[Counted[*Dialog], error] {
-	return func(yield func(Counted[*Dialog], error) bool) {
-		seen := map[int64]bool{}
-		ctx, stop := a.client.bind(ctx)
-		defer stop()
-		f := &feed[v1.IterateDialogsReply]{
-			client: a.client, ends: true,
-			open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.IterateDialogsReply], error) {
-				return n.Dialogs.IterateDialogs(ctx, &v1.IterateDialogsRequest{Account: a.id, FolderId: int32(folder)})
-			},
-			take: func(page *v1.IterateDialogsReply) bool {
-				for _, d := range page.GetDialogs() {
-					if id := d.GetPeer().GetId(); seen[id] {
-						continue
-					} else {
-						seen[id] = true
-					}
-					if !yield(Counted[*Dialog]{d, int(page.GetTotal())}, nil) {
-						return false
-					}
-				}
-				return true
-			},
-		}
-		if err := f.run(ctx); err != nil {
-			yield(Counted[*Dialog]{}, err)
-		}
-	}
+	return walk(ctx, a.client, func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.IterateDialogsReply], error) {
+		return n.Dialogs.IterateDialogs(ctx, &v1.IterateDialogsRequest{Account: a.id, FolderId: int32(folder)})
+	}, (*v1.IterateDialogsReply).GetDialogs)
 }
 
 // DialogsPage is some chats of the list.

@@ -3,6 +3,7 @@ package telegram
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -69,7 +70,7 @@ func RequestCode(ctx context.Context, env Env, phone string) (SentCode, error) {
 	}
 	var res tg.AuthSentCodeBox
 	for try := 0; ; try++ {
-		err := invoke(ctx, env, req, &res)
+		err := Invoke(ctx, env, req, &res)
 		if isRPC(err, "AUTH_RESTART") && try < authRestarts {
 			continue
 		}
@@ -87,7 +88,7 @@ func ResendCode(ctx context.Context, env Env, token string) (SentCode, error) {
 		return SentCode{}, err
 	}
 	var res tg.AuthSentCodeBox
-	err = invoke(ctx, env, &tg.AuthResendCodeRequest{PhoneNumber: t.Phone, PhoneCodeHash: t.Hash}, &res)
+	err = Invoke(ctx, env, &tg.AuthResendCodeRequest{PhoneNumber: t.Phone, PhoneCodeHash: t.Hash}, &res)
 	if err != nil {
 		return SentCode{}, err
 	}
@@ -101,7 +102,7 @@ func CancelCode(ctx context.Context, env Env, token string) error {
 		return err
 	}
 	var res tg.BoolBox
-	return invoke(ctx, env, &tg.AuthCancelCodeRequest{PhoneNumber: t.Phone, PhoneCodeHash: t.Hash}, &res)
+	return Invoke(ctx, env, &tg.AuthCancelCodeRequest{PhoneNumber: t.Phone, PhoneCodeHash: t.Hash}, &res)
 }
 
 // SignIn outcomes.
@@ -139,7 +140,7 @@ func SignIn(ctx context.Context, env Env, token, code string) (SignInResult, err
 	req := &tg.AuthSignInRequest{PhoneNumber: t.Phone, PhoneCodeHash: t.Hash}
 	req.SetPhoneCode(code)
 	var res tg.AuthAuthorizationBox
-	err = invoke(ctx, env, req, &res)
+	err = Invoke(ctx, env, req, &res)
 	switch {
 	case isRPC(err, "SESSION_PASSWORD_NEEDED"):
 		return passwordRequired(ctx, env)
@@ -157,7 +158,7 @@ func SignIn(ctx context.Context, env Env, token, code string) (SignInResult, err
 
 func passwordRequired(ctx context.Context, env Env) (SignInResult, error) {
 	var pw tg.AccountPassword
-	if err := invoke(ctx, env, &tg.AccountGetPasswordRequest{}, &pw); err != nil {
+	if err := Invoke(ctx, env, &tg.AccountGetPasswordRequest{}, &pw); err != nil {
 		return SignInResult{}, err
 	}
 	return SignInResult{Outcome: PasswordRequired, Hint: pw.Hint, HasRecovery: pw.HasRecovery}, nil
@@ -175,7 +176,7 @@ func BotSignIn(ctx context.Context, env Env, botToken string) (*tg.User, error) 
 			WithRemedy(verdicts["ACCESS_TOKEN_INVALID"].remedy)
 	}
 	var res tg.AuthAuthorizationBox
-	err := invoke(ctx, env, &tg.AuthImportBotAuthorizationRequest{
+	err := Invoke(ctx, env, &tg.AuthImportBotAuthorizationRequest{
 		APIID: app.APIID, APIHash: app.APIHash, BotAuthToken: id + ":" + secret,
 	}, &res)
 	if err != nil {
@@ -189,7 +190,7 @@ func BotSignIn(ctx context.Context, env Env, botToken string) (*tg.User, error) 
 // of the same account skip the password.
 func LogOut(ctx context.Context, env Env) (confirmed bool, futureAuthToken []byte, err error) {
 	var res tg.AuthLoggedOut
-	err = invoke(ctx, env, &tg.AuthLogOutRequest{}, &res)
+	err = Invoke(ctx, env, &tg.AuthLogOutRequest{}, &res)
 	if isRPC(err, "AUTH_KEY_UNREGISTERED", "SESSION_REVOKED", "SESSION_EXPIRED", "ACCOUNT_LOGGED_OUT", "ACCOUNT_BANNED", "ACCOUNT_CONFLICT") {
 		return true, nil, nil
 	}
@@ -232,7 +233,7 @@ func IsAuthorized(ctx context.Context, env Env) (Authorization, error) {
 func GetMe(ctx context.Context, env Env) (*tg.User, error) {
 	var res tg.UserClassVector
 	req := &tg.UsersGetUsersRequest{ID: []tg.InputUserClass{&tg.InputUserSelf{}}}
-	if err := invoke(ctx, env, req, &res); err != nil {
+	if err := Invoke(ctx, env, req, &res); err != nil {
 		return nil, err
 	}
 	if len(res.Elems) == 1 {
@@ -312,8 +313,12 @@ func authorized(res tg.AuthAuthorizationClass) (*tg.User, error) {
 	return user, nil
 }
 
-func unexpected(req request, got string) *fleet.Error {
-	e := fleet.Errorf(fleet.CodeInternal, "ANSWER_UNEXPECTED", "%s: Telegram answered with %s", req.TypeName(), got)
+// Unexpected is the error for an answer of a type that the method has not got in this version.
+func Unexpected(req Request, got any) *fleet.Error { return unexpected(req, fmt.Sprintf("%T", got)) }
+
+func unexpected(req Request, got string) *fleet.Error {
+	e := fleet.Errorf(fleet.CodeInternal, "ANSWER_UNEXPECTED", "%s: Telegram answered with %s", req.TypeName(), got).
+		WithRemedy("report it: this version does not know this answer")
 	e.Method = req.TypeName()
 	return e
 }

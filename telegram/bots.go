@@ -51,7 +51,7 @@ func AnswerCallback(ctx context.Context, env Env, a CallbackAnswer) error {
 	if a.URL != "" {
 		req.SetURL(a.URL)
 	}
-	return invoke(ctx, env, req, &tg.BoolBox{})
+	return Invoke(ctx, env, req, &tg.BoolBox{})
 }
 
 // InlineContent is the message that an inline result becomes.
@@ -129,7 +129,7 @@ func AnswerInline(ctx context.Context, env Env, a InlineAnswer) error {
 	if a.SwitchPM != nil {
 		req.SetSwitchPm(*a.SwitchPM)
 	}
-	return invoke(ctx, env, req, &tg.BoolBox{})
+	return Invoke(ctx, env, req, &tg.BoolBox{})
 }
 
 func (r InlineResult) input(field string) (tg.InputBotInlineResultClass, error) {

@@ -72,12 +72,12 @@ func messagesByID(ctx context.Context, env Env, chat Peer, ids []int) (map[int]t
 		for _, id := range part {
 			input = append(input, &tg.InputMessageID{ID: id})
 		}
-		var req request = &tg.MessagesGetMessagesRequest{ID: input}
+		var req Request = &tg.MessagesGetMessagesRequest{ID: input}
 		if channel != nil {
 			req = &tg.ChannelsGetMessagesRequest{Channel: channel, ID: input}
 		}
 		var res tg.MessagesMessagesBox
-		if err := invoke(ctx, env, req, &res); err != nil {
+		if err := Invoke(ctx, env, req, &res); err != nil {
 			return nil, nil, err
 		}
 		page, _, _, err := historyPart(req, res.Messages)

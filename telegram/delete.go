@@ -32,12 +32,12 @@ func DeleteMessages(ctx context.Context, env Env, chat *Peer, ids []int, revoke 
 	deleted := 0
 	for at := 0; at < len(ids); at += maxIDs {
 		part := ids[at:min(at+maxIDs, len(ids))]
-		var req request = &tg.MessagesDeleteMessagesRequest{ID: part, Revoke: revoke}
+		var req Request = &tg.MessagesDeleteMessagesRequest{ID: part, Revoke: revoke}
 		if channel != nil {
 			req = &tg.ChannelsDeleteMessagesRequest{Channel: channel, ID: part}
 		}
 		var res tg.MessagesAffectedMessages
-		if err := invoke(ctx, env, req, &res); err != nil {
+		if err := Invoke(ctx, env, req, &res); err != nil {
 			return deleted, err
 		}
 		deleted += res.PtsCount

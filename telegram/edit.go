@@ -58,7 +58,7 @@ func EditMessage(ctx context.Context, env Env, chat Peer, e Edit) (*tg.Message, 
 		req.SetScheduleDate(date)
 	}
 	var res tg.UpdatesBox
-	if err := invoke(ctx, env, req, &res); err != nil {
+	if err := Invoke(ctx, env, req, &res); err != nil {
 		if isRPC(err, "MESSAGE_NOT_MODIFIED") {
 			return nil, nil
 		}

@@ -13,14 +13,14 @@ import (
 	"github.com/telefleet/orchestrator/fleet"
 )
 
-// request is a TL method call that knows its name.
-type request interface {
+// Request is a TL method call that knows its name.
+type Request interface {
 	bin.Encoder
 	TypeName() string
 }
 
-// invoke calls a method on the home DC and types its error.
-func invoke(ctx context.Context, env Env, in request, out bin.Decoder) error {
+// Invoke calls a method on the home DC and types its error.
+func Invoke(ctx context.Context, env Env, in Request, out bin.Decoder) error {
 	return TypedError(in.TypeName(), env.Invoke(ctx, in, out))
 }
 

@@ -105,7 +105,7 @@ func forward(ctx context.Context, env Env, req *tg.MessagesForwardMessagesReques
 		out[i].OriginalID = id
 	}
 	var res tg.UpdatesBox
-	err := invoke(ctx, env, req, &res)
+	err := Invoke(ctx, env, req, &res)
 	switch {
 	case isRPC(err, "RANDOM_ID_DUPLICATE"): // an earlier try has sent them
 		for i := range out {

@@ -2,7 +2,6 @@ package telegram
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/gotd/td/tg"
 )
@@ -49,7 +48,7 @@ func GetHistory(ctx context.Context, env Env, peer Peer, opts HistoryOptions) (H
 			Peer: input, OffsetID: offset, Limit: min(historyPage, opts.Limit-len(out.Messages)),
 		}
 		var res tg.MessagesMessagesBox
-		if err := invoke(ctx, env, req, &res); err != nil {
+		if err := Invoke(ctx, env, req, &res); err != nil {
 			return History{}, err
 		}
 		page, total, complete, err := historyPart(req, res.Messages)
@@ -77,7 +76,7 @@ func GetHistory(ctx context.Context, env Env, peer Peer, opts HistoryOptions) (H
 }
 
 // historyPart opens one page; complete says that the chat has no further messages.
-func historyPart(req request, res tg.MessagesMessagesClass) (page []tg.MessageClass, total int, complete bool, err error) {
+func historyPart(req Request, res tg.MessagesMessagesClass) (page []tg.MessageClass, total int, complete bool, err error) {
 	switch res := res.(type) {
 	case *tg.MessagesMessages:
 		return res.Messages, len(res.Messages), true, nil
@@ -86,5 +85,5 @@ func historyPart(req request, res tg.MessagesMessagesClass) (page []tg.MessageCl
 	case *tg.MessagesChannelMessages:
 		return res.Messages, res.Count, false, nil
 	}
-	return nil, 0, false, unexpected(req, fmt.Sprintf("%T", res))
+	return nil, 0, false, Unexpected(req, res)
 }

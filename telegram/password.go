@@ -37,7 +37,7 @@ func CheckPassword(ctx context.Context, env Env, password []byte) (*tg.User, err
 func tryPassword(ctx context.Context, env Env, password []byte) (*tg.User, error) {
 	defer clear(password)
 	var pw tg.AccountPassword
-	if err := invoke(ctx, env, &tg.AccountGetPasswordRequest{}, &pw); err != nil {
+	if err := Invoke(ctx, env, &tg.AccountGetPasswordRequest{}, &pw); err != nil {
 		return nil, err
 	}
 	if !pw.HasPassword {
@@ -61,7 +61,7 @@ func tryPassword(ctx context.Context, env Env, password []byte) (*tg.User, error
 		return nil, fmt.Errorf("compute password proof: %w", err)
 	}
 	var res tg.AuthAuthorizationBox
-	err = invoke(ctx, env, &tg.AuthCheckPasswordRequest{
+	err = Invoke(ctx, env, &tg.AuthCheckPasswordRequest{
 		Password: &tg.InputCheckPasswordSRP{SRPID: proof.ID, A: proof.A, M1: proof.M1},
 	}, &res)
 	if err != nil {

@@ -33,7 +33,7 @@ func updatePin(ctx context.Context, env Env, chat Peer, req *tg.MessagesUpdatePi
 		return false, err
 	}
 	var res tg.UpdatesBox
-	err = invoke(ctx, env, req, &res)
+	err = Invoke(ctx, env, req, &res)
 	if isRPC(err, "CHAT_NOT_MODIFIED") {
 		return false, nil
 	}
@@ -53,7 +53,7 @@ func UnpinAllMessages(ctx context.Context, env Env, chat Peer, topID int) (unpin
 	}
 	for {
 		var res tg.MessagesAffectedHistory
-		if err := invoke(ctx, env, req, &res); err != nil {
+		if err := Invoke(ctx, env, req, &res); err != nil {
 			return unpinned, err
 		}
 		unpinned += res.PtsCount
@@ -75,7 +75,7 @@ func GetPinnedMessage(ctx context.Context, env Env, chat Peer, topID int) (found
 	if topID != 0 {
 		search.SetTopMsgID(topID)
 	}
-	var req request = search
+	var req Request = search
 	if self, known := env.Peers().Get(PeerUser, 0); known && self.Bot { // bots cannot search
 		channel, err := channelOf(chat)
 		if err != nil {
@@ -86,7 +86,7 @@ func GetPinnedMessage(ctx context.Context, env Env, chat Peer, topID int) (found
 		}
 	}
 	var res tg.MessagesMessagesBox
-	if err := invoke(ctx, env, req, &res); err != nil {
+	if err := Invoke(ctx, env, req, &res); err != nil {
 		return nil, 0, nil, err
 	}
 	page, total, _, err := historyPart(req, res.Messages)

@@ -100,7 +100,7 @@ func qrEnd(ctx context.Context, err error) error {
 func exportLoginToken(ctx context.Context, env Env) (QRCode, SignInResult, error) {
 	app := env.App()
 	var res tg.AuthLoginTokenBox
-	err := invoke(ctx, env, &tg.AuthExportLoginTokenRequest{APIID: app.APIID, APIHash: app.APIHash}, &res)
+	err := Invoke(ctx, env, &tg.AuthExportLoginTokenRequest{APIID: app.APIID, APIHash: app.APIHash}, &res)
 	for range qrMoves {
 		switch {
 		case isRPC(err, "SESSION_PASSWORD_NEEDED"):
@@ -118,7 +118,7 @@ func exportLoginToken(ctx context.Context, env Env) (QRCode, SignInResult, error
 			return QRCode{}, SignInResult{Outcome: SignedIn, User: user}, err
 		case *tg.AuthLoginTokenMigrateTo: // the Env has moved the account there
 			res = tg.AuthLoginTokenBox{}
-			err = invoke(ctx, env, &tg.AuthImportLoginTokenRequest{Token: r.Token}, &res)
+			err = Invoke(ctx, env, &tg.AuthImportLoginTokenRequest{Token: r.Token}, &res)
 		}
 	}
 	return QRCode{}, SignInResult{}, unexpected(&tg.AuthExportLoginTokenRequest{}, "one move after another")

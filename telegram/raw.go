@@ -50,14 +50,14 @@ func InvokeTL(ctx context.Context, env Env, dc int, call []byte) ([]byte, error)
 	return answer.TL, nil
 }
 
-func raw(ctx context.Context, env Env, dc int, req request) (*rawjson.Answer, error) {
+func raw(ctx context.Context, env Env, dc int, req Request) (*rawjson.Answer, error) {
 	if wrappers[req.TypeName()] {
 		return nil, fleet.Errorf(fleet.CodeInvalidArgument, "CALL_INVALID", "%s: is added by the connection itself", req.TypeName()).
 			WithRemedy("call the inner method")
 	}
 	answer := rawjson.NewAnswer(req)
 	if dc == 0 {
-		return answer, invoke(ctx, env, req, answer)
+		return answer, Invoke(ctx, env, req, answer)
 	}
 	return answer, TypedError(req.TypeName(), env.InvokeOn(ctx, dc, req, answer))
 }

@@ -28,7 +28,7 @@ func SendReaction(ctx context.Context, env Env, chat Peer, id int, r React) (cou
 	req := &tg.MessagesSendReactionRequest{Peer: input, MsgID: id, Big: r.Big, AddToRecent: r.AddToRecent}
 	req.SetReaction(r.Reactions) // set when it is empty, too: that takes them back
 	var res tg.UpdatesBox
-	err = invoke(ctx, env, req, &res)
+	err = Invoke(ctx, env, req, &res)
 	if isRPC(err, "MESSAGE_NOT_MODIFIED") {
 		return nil, false, nil
 	}
@@ -60,7 +60,7 @@ func SendChatAction(ctx context.Context, env Env, chat Peer, action tg.SendMessa
 		req.SetTopMsgID(topID)
 	}
 	var res tg.BoolBox
-	return invoke(ctx, env, req, &res)
+	return Invoke(ctx, env, req, &res)
 }
 
 // maxScheduled is how many scheduled messages one call may name, and one chat may have.
@@ -75,7 +75,7 @@ func GetScheduled(ctx context.Context, env Env, chat Peer) ([]tg.MessageClass, [
 	}
 	req := &tg.MessagesGetScheduledHistoryRequest{Peer: input}
 	var res tg.MessagesMessagesBox
-	if err := invoke(ctx, env, req, &res); err != nil {
+	if err := Invoke(ctx, env, req, &res); err != nil {
 		return nil, nil, err
 	}
 	page, _, _, err := historyPart(req, res.Messages)
@@ -89,7 +89,7 @@ func DeleteScheduled(ctx context.Context, env Env, chat Peer, ids []int) error {
 		return err
 	}
 	var res tg.UpdatesBox
-	return invoke(ctx, env, &tg.MessagesDeleteScheduledMessagesRequest{Peer: input, ID: ids}, &res)
+	return Invoke(ctx, env, &tg.MessagesDeleteScheduledMessagesRequest{Peer: input, ID: ids}, &res)
 }
 
 // SendScheduled sends scheduled messages now (messages.sendScheduledMessages), 100 at most, and returns
@@ -100,7 +100,7 @@ func SendScheduled(ctx context.Context, env Env, chat Peer, ids []int) ([]*tg.Me
 		return nil, err
 	}
 	var res tg.UpdatesBox
-	if err := invoke(ctx, env, &tg.MessagesSendScheduledMessagesRequest{Peer: input, ID: ids}, &res); err != nil {
+	if err := Invoke(ctx, env, &tg.MessagesSendScheduledMessagesRequest{Peer: input, ID: ids}, &res); err != nil {
 		return nil, err
 	}
 	return messagesIn(res.Updates), nil

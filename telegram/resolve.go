@@ -55,7 +55,7 @@ func ResolveUsername(ctx context.Context, env Env, name string) (Peer, error) {
 		return Peer{}, TypedError(req.TypeName(), tgerr.New(400, "USERNAME_NOT_OCCUPIED"))
 	}
 	var res tg.ContactsResolvedPeer
-	err := invoke(ctx, env, req, &res)
+	err := Invoke(ctx, env, req, &res)
 	if keeps && isRPC(err, "USERNAME_NOT_OCCUPIED") {
 		names.Learn(name, Peer{})
 	}
@@ -75,7 +75,7 @@ func resolvePhone(ctx context.Context, env Env, phone string) (Peer, error) {
 		return Peer{}, err
 	}
 	var res tg.ContactsResolvedPeer
-	if err := invoke(ctx, env, &tg.ContactsResolvePhoneRequest{Phone: digits}, &res); err != nil {
+	if err := Invoke(ctx, env, &tg.ContactsResolvePhoneRequest{Phone: digits}, &res); err != nil {
 		return Peer{}, err
 	}
 	return resolved(&res, "of this phone number")

@@ -67,12 +67,12 @@ func SendMessage(ctx context.Context, env Env, to Peer, m Outgoing) (*tg.Message
 	if err != nil {
 		return nil, err
 	}
-	var call request = req
+	var call Request = req
 	if m.Media != nil {
 		call = mediaRequest(req, m.Media)
 	}
 	var res tg.UpdatesBox
-	err = invoke(ctx, env, call, &res)
+	err = Invoke(ctx, env, call, &res)
 	if isRPC(err, "RANDOM_ID_DUPLICATE") {
 		return findSent(ctx, env, to, req, m.Since)
 	}

@@ -4,22 +4,11 @@ import (
 	"context"
 	"errors"
 
-	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/telegram"
 )
-
-// request is a call that knows its name.
-type request interface {
-	bin.Encoder
-	TypeName() string
-}
-
-func invoke(ctx context.Context, env telegram.Env, in request, out bin.Decoder) error {
-	return telegram.TypedError(in.TypeName(), env.Invoke(ctx, in, out))
-}
 
 // answered reports whether Telegram answered with one of the names.
 func answered(err error, names ...string) bool {
@@ -68,21 +57,16 @@ func userOf(user telegram.Peer) (tg.InputUserClass, error) {
 	return nil, unsupported("user", "name a user", "is a %s, not a user", user.Kind)
 }
 
-func unexpected(in request, got any) error {
-	return fleet.Errorf(fleet.CodeInternal, "ANSWER_UNEXPECTED", "%s: Telegram answered a %T", in.TypeName(), got).
-		WithRemedy("report it: this version does not know this answer")
-}
-
 // fullChat reads what Telegram tells of a basic group.
 func fullChat(ctx context.Context, env telegram.Env, id int64) (*tg.MessagesChatFull, *tg.ChatFull, error) {
 	req := &tg.MessagesGetFullChatRequest{ChatID: id}
 	var res tg.MessagesChatFull
-	if err := invoke(ctx, env, req, &res); err != nil {
+	if err := telegram.Invoke(ctx, env, req, &res); err != nil {
 		return nil, nil, err
 	}
 	full, ok := res.FullChat.(*tg.ChatFull)
 	if !ok {
-		return nil, nil, unexpected(req, res.FullChat)
+		return nil, nil, telegram.Unexpected(req, res.FullChat)
 	}
 	return &res, full, nil
 }

@@ -64,7 +64,7 @@ func Join(ctx context.Context, env telegram.Env, chat telegram.Peer) (Result, er
 	out := Result{Chat: chat, Title: chat.Title}
 	if chat.Kind == telegram.PeerChat {
 		var res tg.MessagesInvitedUsers
-		err := invoke(ctx, env, &tg.MessagesAddChatUserRequest{ChatID: chat.ID, UserID: &tg.InputUserSelf{}}, &res)
+		err := telegram.Invoke(ctx, env, &tg.MessagesAddChatUserRequest{ChatID: chat.ID, UserID: &tg.InputUserSelf{}}, &res)
 		if out.Outcome, err = outcomeOf(err); out.Outcome == 0 {
 			out.Outcome = Joined
 		}
@@ -75,7 +75,7 @@ func Join(ctx context.Context, env telegram.Env, chat telegram.Peer) (Result, er
 		return Result{}, err
 	}
 	var shown tg.MessagesChatsBox
-	if err := invoke(ctx, env, &tg.ChannelsGetChannelsRequest{ID: []tg.InputChannelClass{channel}}, &shown); err != nil {
+	if err := telegram.Invoke(ctx, env, &tg.ChannelsGetChannelsRequest{ID: []tg.InputChannelClass{channel}}, &shown); err != nil {
 		return Result{}, err
 	}
 	if c, err := channelIn(shown.Chats.GetChats(), chat.ID); err == nil && (!c.Left || c.Creator) {
@@ -83,7 +83,7 @@ func Join(ctx context.Context, env telegram.Env, chat telegram.Peer) (Result, er
 		return out, nil
 	}
 	var res tg.MessagesChatInviteJoinResultBox
-	err = invoke(ctx, env, &tg.ChannelsJoinChannelRequest{Channel: channel}, &res)
+	err = telegram.Invoke(ctx, env, &tg.ChannelsJoinChannelRequest{Channel: channel}, &res)
 	return out.joined(res.ChatInviteJoinResult, err)
 }
 
@@ -132,7 +132,7 @@ func Check(ctx context.Context, env telegram.Env, link string) (Invite, error) {
 func check(ctx context.Context, env telegram.Env, hash string) (Invite, error) {
 	req := &tg.MessagesCheckChatInviteRequest{Hash: hash}
 	var res tg.ChatInviteBox
-	if err := invoke(ctx, env, req, &res); err != nil {
+	if err := telegram.Invoke(ctx, env, req, &res); err != nil {
 		return Invite{}, err
 	}
 	var shown tg.ChatClass
@@ -148,7 +148,7 @@ func check(ctx context.Context, env telegram.Env, hash string) (Invite, error) {
 		_, out.PaymentNeeded = i.GetSubscriptionPricing()
 		return out, nil
 	default:
-		return Invite{}, unexpected(req, res.ChatInvite)
+		return Invite{}, telegram.Unexpected(req, res.ChatInvite)
 	}
 	out.Chat, _ = telegram.PeerOfChat(shown)
 	out.Title, out.Megagroup = out.Chat.Title, out.Chat.Megagroup
@@ -182,7 +182,7 @@ func Accept(ctx context.Context, env telegram.Env, link string) (Result, error) 
 		return out, nil
 	}
 	var res tg.MessagesChatInviteJoinResultBox
-	err = invoke(ctx, env, &tg.MessagesImportChatInviteRequest{Hash: hash}, &res)
+	err = telegram.Invoke(ctx, env, &tg.MessagesImportChatInviteRequest{Hash: hash}, &res)
 	return out.joined(res.ChatInviteJoinResult, err)
 }
 

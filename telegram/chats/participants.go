@@ -154,12 +154,12 @@ func onePage(ctx context.Context, env telegram.Env, chat telegram.Peer, q Query,
 	}
 	req := &tg.ChannelsGetParticipantsRequest{Channel: channel, Filter: q.tl(), Offset: offset, Limit: limit}
 	var res tg.ChannelsChannelParticipantsBox
-	if err := invoke(ctx, env, req, &res); err != nil {
+	if err := telegram.Invoke(ctx, env, req, &res); err != nil {
 		return Page{}, err
 	}
 	list, ok := res.ChannelParticipants.(*tg.ChannelsChannelParticipants)
 	if !ok {
-		return Page{}, unexpected(req, res.ChannelParticipants)
+		return Page{}, telegram.Unexpected(req, res.ChannelParticipants)
 	}
 	page, peers := Page{Total: list.Count}, peersOf(list)
 	for _, p := range list.Participants {

@@ -31,7 +31,7 @@ func GetPermissions(ctx context.Context, env telegram.Env, chat, who telegram.Pe
 		return Permissions{}, err
 	}
 	var shown tg.MessagesChatsBox
-	if err := invoke(ctx, env, &tg.ChannelsGetChannelsRequest{ID: []tg.InputChannelClass{in}}, &shown); err != nil {
+	if err := telegram.Invoke(ctx, env, &tg.ChannelsGetChannelsRequest{ID: []tg.InputChannelClass{in}}, &shown); err != nil {
 		return Permissions{}, err
 	}
 	channel, err := channelIn(shown.Chats.GetChats(), chat.ID)
@@ -52,7 +52,7 @@ func participantOf(ctx context.Context, env telegram.Env, in *tg.InputChannel, w
 		return Participant{}, err
 	}
 	var res tg.ChannelsChannelParticipant
-	err = invoke(ctx, env, &tg.ChannelsGetParticipantRequest{Channel: in, Participant: input}, &res)
+	err = telegram.Invoke(ctx, env, &tg.ChannelsGetParticipantRequest{Channel: in, Participant: input}, &res)
 	if answered(err, "USER_NOT_PARTICIPANT") {
 		return Participant{Peer: who, Role: Left}, nil
 	}

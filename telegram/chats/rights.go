@@ -39,12 +39,12 @@ func SetAdminRights(ctx context.Context, env telegram.Env, chat, user telegram.P
 	if rank != "" {
 		req.SetRank(rank)
 	}
-	return invoke(ctx, env, req, &tg.UpdatesBox{})
+	return telegram.Invoke(ctx, env, req, &tg.UpdatesBox{})
 }
 
 func setGroupAdmin(ctx context.Context, env telegram.Env, chat, user telegram.Peer, in tg.InputUserClass, admin bool, rank string) error {
 	var ok tg.BoolBox
-	if err := invoke(ctx, env, &tg.MessagesEditChatAdminRequest{ChatID: chat.ID, UserID: in, IsAdmin: admin}, &ok); err != nil {
+	if err := telegram.Invoke(ctx, env, &tg.MessagesEditChatAdminRequest{ChatID: chat.ID, UserID: in, IsAdmin: admin}, &ok); err != nil {
 		return err
 	}
 	if rank == "" {
@@ -55,7 +55,7 @@ func setGroupAdmin(ctx context.Context, env telegram.Env, chat, user telegram.Pe
 		return err
 	}
 	req := &tg.MessagesEditChatParticipantRankRequest{Peer: &tg.InputPeerChat{ChatID: chat.ID}, Participant: who, Rank: rank}
-	return invoke(ctx, env, req, &tg.UpdatesBox{})
+	return telegram.Invoke(ctx, env, req, &tg.UpdatesBox{})
 }
 
 // SetBannedRights forbids a member of a supergroup or channel these things, in place of what was
@@ -79,7 +79,7 @@ func SetBannedRights(ctx context.Context, env telegram.Env, chat, who telegram.P
 		return err
 	}
 	req := &tg.ChannelsEditBannedRequest{Channel: channel, Participant: participant, BannedRights: rights}
-	return invoke(ctx, env, req, &tg.UpdatesBox{})
+	return telegram.Invoke(ctx, env, req, &tg.UpdatesBox{})
 }
 
 func removeFromGroup(ctx context.Context, env telegram.Env, chat, who telegram.Peer, rights tg.ChatBannedRights, revoke bool) error {
@@ -99,5 +99,5 @@ func removeFromGroup(ctx context.Context, env telegram.Env, chat, who telegram.P
 		return err
 	}
 	req := &tg.MessagesDeleteChatUserRequest{ChatID: chat.ID, UserID: user, RevokeHistory: revoke}
-	return invoke(ctx, env, req, &tg.UpdatesBox{})
+	return telegram.Invoke(ctx, env, req, &tg.UpdatesBox{})
 }

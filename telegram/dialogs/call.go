@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/gotd/td/bin"
 	"github.com/gotd/td/tg"
 
 	"github.com/telefleet/orchestrator/fleet"
@@ -17,27 +16,12 @@ const pageSize = 100
 // maxRounds bounds the repetitions of a call that asks to be repeated.
 const maxRounds = 10_000
 
-// request is a call that knows its name.
-type request interface {
-	bin.Encoder
-	TypeName() string
-}
-
-func invoke(ctx context.Context, env telegram.Env, in request, out bin.Decoder) error {
-	return telegram.TypedError(in.TypeName(), env.Invoke(ctx, in, out))
-}
-
-func unexpected(in request, got any) error {
-	return fleet.Errorf(fleet.CodeInternal, "ANSWER_UNEXPECTED", "%s: Telegram answered a %T", in.TypeName(), got).
-		WithRemedy("report it: this version does not know this answer")
-}
-
 // until repeats a call that works on many messages while the server says that some are left
 // (affectedHistory.offset).
-func until(ctx context.Context, env telegram.Env, in request) error {
+func until(ctx context.Context, env telegram.Env, in telegram.Request) error {
 	for range maxRounds {
 		var res tg.MessagesAffectedHistory
-		if err := invoke(ctx, env, in, &res); err != nil {
+		if err := telegram.Invoke(ctx, env, in, &res); err != nil {
 			return err
 		}
 		if res.Offset <= 0 {

@@ -88,7 +88,7 @@ func (w *walker) page(ctx context.Context, limit int) (Page, error) {
 		req.SetFolderID(w.folder)
 	}
 	var box tg.MessagesDialogsBox
-	if err := invoke(ctx, w.env, req, &box); err != nil {
+	if err := telegram.Invoke(ctx, w.env, req, &box); err != nil {
 		return Page{}, err
 	}
 	list, messages, complete, err := w.open(req, box.Dialogs)
@@ -133,7 +133,7 @@ func (w *walker) page(ctx context.Context, limit int) (Page, error) {
 }
 
 // open unpacks an answer; complete says that nothing follows.
-func (w *walker) open(req request, answer tg.MessagesDialogsClass) (list []tg.DialogClass, messages []tg.MessageClass, complete bool, err error) {
+func (w *walker) open(req telegram.Request, answer tg.MessagesDialogsClass) (list []tg.DialogClass, messages []tg.MessageClass, complete bool, err error) {
 	switch a := answer.(type) {
 	case *tg.MessagesDialogs:
 		w.total = max(w.total, len(a.Dialogs))
@@ -144,7 +144,7 @@ func (w *walker) open(req request, answer tg.MessagesDialogsClass) (list []tg.Di
 		}
 		return a.Dialogs, a.Messages, false, nil
 	}
-	return nil, nil, false, unexpected(req, answer)
+	return nil, nil, false, telegram.Unexpected(req, answer)
 }
 
 // offset is the place's chat as an argument.

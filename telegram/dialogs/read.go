@@ -23,13 +23,13 @@ func MarkRead(ctx context.Context, env telegram.Env, chat telegram.Peer, upTo, t
 		if upTo == 0 {
 			upTo = all
 		}
-		return invoke(ctx, env, &tg.MessagesReadDiscussionRequest{Peer: in, MsgID: topic, ReadMaxID: upTo}, &tg.BoolBox{})
+		return telegram.Invoke(ctx, env, &tg.MessagesReadDiscussionRequest{Peer: in, MsgID: topic, ReadMaxID: upTo}, &tg.BoolBox{})
 	case channel:
-		return invoke(ctx, env, &tg.ChannelsReadHistoryRequest{
+		return telegram.Invoke(ctx, env, &tg.ChannelsReadHistoryRequest{
 			Channel: &tg.InputChannel{ChannelID: c.ChannelID, AccessHash: c.AccessHash}, MaxID: upTo,
 		}, &tg.BoolBox{})
 	}
-	return invoke(ctx, env, &tg.MessagesReadHistoryRequest{Peer: in, MaxID: upTo}, &tg.MessagesAffectedMessages{})
+	return telegram.Invoke(ctx, env, &tg.MessagesReadHistoryRequest{Peer: in, MaxID: upTo}, &tg.MessagesAffectedMessages{})
 }
 
 // ClearMentions marks all mentions of the account in a chat, or in a forum topic of it, as read
@@ -56,11 +56,11 @@ func Delete(ctx context.Context, env telegram.Env, chat telegram.Peer) error {
 	}
 	if c, ok := in.(*tg.InputPeerChannel); ok {
 		req := &tg.ChannelsLeaveChannelRequest{Channel: &tg.InputChannel{ChannelID: c.ChannelID, AccessHash: c.AccessHash}}
-		return unlessOut(invoke(ctx, env, req, &tg.UpdatesBox{}))
+		return unlessOut(telegram.Invoke(ctx, env, req, &tg.UpdatesBox{}))
 	}
 	if chat.Kind == telegram.PeerChat {
 		leave := &tg.MessagesDeleteChatUserRequest{ChatID: chat.ID, UserID: &tg.InputUserSelf{}}
-		if err := unlessOut(invoke(ctx, env, leave, &tg.UpdatesBox{})); err != nil {
+		if err := unlessOut(telegram.Invoke(ctx, env, leave, &tg.UpdatesBox{})); err != nil {
 			return err
 		}
 	}

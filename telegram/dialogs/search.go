@@ -67,7 +67,7 @@ func Search(ctx context.Context, env telegram.Env, chat telegram.Peer, q Query, 
 	for {
 		req.Limit = min(pageSize, limit-len(out.Messages))
 		var box tg.MessagesMessagesBox
-		if err := invoke(ctx, env, req, &box); err != nil {
+		if err := telegram.Invoke(ctx, env, req, &box); err != nil {
 			return Hits{}, err
 		}
 		page, _, err := open(req, box.Messages)
@@ -100,7 +100,7 @@ type page struct {
 }
 
 // open unpacks an answer; rate is its next_rate, 0 for none.
-func open(req request, answer tg.MessagesMessagesClass) (p page, rate int, err error) {
+func open(req telegram.Request, answer tg.MessagesMessagesClass) (p page, rate int, err error) {
 	switch a := answer.(type) {
 	case *tg.MessagesMessages:
 		return page{a.Messages, len(a.Messages), true}, 0, nil
@@ -110,7 +110,7 @@ func open(req request, answer tg.MessagesMessagesClass) (p page, rate int, err e
 	case *tg.MessagesChannelMessages:
 		return page{a.Messages, a.Count, false}, 0, nil
 	}
-	return page{}, 0, unexpected(req, answer)
+	return page{}, 0, telegram.Unexpected(req, answer)
 }
 
 // Kinds selects chats by their kind.
@@ -168,7 +168,7 @@ func SearchGlobal(ctx context.Context, env telegram.Env, q GlobalQuery, from Glo
 		}
 		req.Limit = min(pageSize, limit-len(out.Messages))
 		var box tg.MessagesMessagesBox
-		if err := invoke(ctx, env, req, &box); err != nil {
+		if err := telegram.Invoke(ctx, env, req, &box); err != nil {
 			return GlobalHits{}, err
 		}
 		page, rate, err := open(req, box.Messages)

@@ -56,7 +56,7 @@ func userPhotos(ctx context.Context, env telegram.Env, peer telegram.Peer, offse
 	}
 	req := &tg.PhotosGetUserPhotosRequest{UserID: user, Offset: offset, Limit: limit}
 	var res tg.PhotosPhotosBox
-	if err := telegram.TypedError(req.TypeName(), env.Invoke(ctx, req, &res)); err != nil {
+	if err := telegram.Invoke(ctx, env, req, &res); err != nil {
 		return nil, 0, err
 	}
 	switch res := res.Photos.(type) {
@@ -105,7 +105,7 @@ func chatPhotos(ctx context.Context, env telegram.Env, peer telegram.Peer, offse
 	}
 	req := &tg.MessagesSearchRequest{Peer: input, Filter: &tg.InputMessagesFilterChatPhotos{}, AddOffset: offset, Limit: limit}
 	var res tg.MessagesMessagesBox
-	if err := telegram.TypedError(req.TypeName(), env.Invoke(ctx, req, &res)); err != nil {
+	if err := telegram.Invoke(ctx, env, req, &res); err != nil {
 		return nil, 0, err
 	}
 	var out []*tg.Photo
@@ -142,12 +142,12 @@ func chatPhoto(ctx context.Context, env telegram.Env, peer telegram.Peer) (*tg.P
 	var res tg.MessagesChatFull
 	if peer.Kind == telegram.PeerChat {
 		req := &tg.MessagesGetFullChatRequest{ChatID: peer.ID}
-		if err := telegram.TypedError(req.TypeName(), env.Invoke(ctx, req, &res)); err != nil {
+		if err := telegram.Invoke(ctx, env, req, &res); err != nil {
 			return nil, err
 		}
 	} else {
 		req := &tg.ChannelsGetFullChannelRequest{Channel: &tg.InputChannel{ChannelID: peer.ID, AccessHash: peer.AccessHash}}
-		if err := telegram.TypedError(req.TypeName(), env.Invoke(ctx, req, &res)); err != nil {
+		if err := telegram.Invoke(ctx, env, req, &res); err != nil {
 			return nil, err
 		}
 	}

@@ -263,7 +263,7 @@ func known(ctx context.Context, env telegram.Env, to telegram.Peer, item *telegr
 	}
 	req := &tg.MessagesUploadMediaRequest{Peer: peer, Media: item.Media}
 	var res tg.MessageMediaBox
-	if err := telegram.TypedError(req.TypeName(), env.Invoke(ctx, req, &res)); err != nil {
+	if err := telegram.Invoke(ctx, env, req, &res); err != nil {
 		return err
 	}
 	stored, err := OfMedia(res.MessageMedia, "")
