@@ -67,7 +67,7 @@ func SendAlbum(ctx context.Context, env Env, to Peer, m Outgoing, items []AlbumI
 	}
 	var res tg.UpdatesBox
 	if err = Invoke(ctx, env, req, &res); isRPC(err, "RANDOM_ID_DUPLICATE") {
-		return nil, messageUnknown("its album was sent before")
+		return findAlbum(ctx, env, to, req, m.Since)
 	}
 	if err != nil {
 		return nil, err

@@ -15,12 +15,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gotd/td/tg"
+
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/internal/faultproxy"
 	"github.com/telefleet/orchestrator/simulator"
 	"github.com/telefleet/orchestrator/simulator/files"
 	"github.com/telefleet/orchestrator/simulator/model"
+	"github.com/telefleet/orchestrator/simulator/mtserver"
 )
 
 // noise is data that nothing compresses.
@@ -186,6 +189,56 @@ func TestMethod51_SendFile(t *testing.T) {
 	}
 	if got := posts(boris.UserID, model.UserPeer(anna.UserID)); len(got) != 4 || got[3].Text != "by hand" || got[3].Media == nil {
 		t.Errorf("the simulator has %+v", got)
+	}
+}
+
+// TestAlbumWhoseAnswerIsLostIsSentOnce: the connection dies with the answer to messages.sendMultiMedia, and Telegram
+// forgets the session and the answer. The call is repeated, and the album that it sent first is found.
+func TestAlbumWhoseAnswerIsLostIsSentOnce(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	anna, boris := p.account(t), p.account(t)
+	var photos []client.OutgoingFile
+	for _, name := range []string{"1.jpg", "2.jpg"} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, picture(t, 100, 100), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		photos = append(photos, client.Local(path))
+	}
+	// Another album with the same caption is older than the command.
+	earlier := must(anna.SendAlbum(deadline(t), boris.Ref(), photos, client.Text("look")))(t)
+	lost, calls := false, 0
+	p.sim.Faults().SetRPCHook(func(call *mtserver.Call) (int, string) {
+		if call.Constructor() != tg.MessagesSendMultiMediaRequestTypeID {
+			return 0, ""
+		}
+		if calls++; !lost {
+			lost = true
+			p.sim.Server().KillConnections(nil)
+			p.sim.Server().DropSessions(call.KeyID)
+		}
+		return 0, ""
+	})
+	ctx := client.WithRequestID(deadline(t), "album-once")
+	sent := must(anna.SendAlbum(ctx, boris.Ref(), photos, client.Text("look")))(t)
+	again := must(anna.SendAlbum(ctx, boris.Ref(), photos, client.Text("look")))(t)
+	p.sim.Faults().SetRPCHook(nil)
+	if calls != 2 || !lost {
+		t.Errorf("messages.sendMultiMedia came %d times", calls)
+	}
+	seen := must(boris.HistoryPage(deadline(t), anna.Ref(), 0, 10))(t)
+	if len(seen.Messages) != 4 {
+		t.Errorf("%d messages were sent", len(seen.Messages))
+	}
+	if len(sent.Messages) != 2 || len(again.Messages) != 2 || !again.Repeated {
+		t.Fatalf("the album is %v, then %v", sent, again)
+	}
+	for i, m := range sent.Messages {
+		if m.GetId() <= earlier.Messages[1].GetId() || m.GetGroupedId() == 0 || m.GetGroupedId() != sent.Messages[0].GetGroupedId() ||
+			m.GetMedia().GetFileId() == earlier.Messages[i].GetMedia().GetFileId() || again.Messages[i].GetId() != m.GetId() {
+			t.Errorf("item %d: %v, then %v; the earlier album has %v", i, m, again.Messages[i], earlier.Messages[i])
+		}
 	}
 }
 
