@@ -54,6 +54,10 @@ bench-check: ## Measure one key of the comparison again, e.g. make bench-check K
 fuzz: ## Fuzz each target for FUZZTIME (default 20s)
 	bash scripts/fuzz.sh $${FUZZTIME:-20s}
 
+.PHONY: test-arm64
+test-arm64: ## Test the assembly for arm64, elsewhere under qemu-user
+	bash scripts/test-arm64.sh
+
 .PHONY: dev
 dev: build ## Run the demo from a fresh build
 	$(BIN)/orchestrator demo

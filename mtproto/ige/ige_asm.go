@@ -1,13 +1,9 @@
-//go:build !purego
+//go:build (amd64 || arm64) && !purego
 
 package ige
 
-import "golang.org/x/sys/cpu"
-
 // keySchedule is the 15 round keys of AES-256 in the order of their use.
 type keySchedule [15 * BlockSize]byte
-
-var hasAES = cpu.X86.HasAES && cpu.X86.HasSSE41
 
 // expandEncrypt fills the schedule for encryption.
 //
