@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client/internal/retry"
 )
 
 // Messages of the contract under short names.
@@ -57,7 +58,7 @@ func (a *Account) ResolvePeer(ctx context.Context, peer string) (*Peer, error) {
 // Sync brings the account's update state level with Telegram's (updates.getState and, unless skip,
 // updates.getDifference). With skip it jumps to the server's state and tells what was left out.
 func (a *Account) Sync(ctx context.Context, skip bool) ([]*v1.SkippedUpdates, error) {
-	reply, err := call(ctx, a.client, repetition(!skip), on(sessionService.SyncUpdates), &v1.SyncUpdatesRequest{Account: a.id, Skip: skip})
+	reply, err := call(ctx, a.client, retry.Repetition(!skip), on(sessionService.SyncUpdates), &v1.SyncUpdatesRequest{Account: a.id, Skip: skip})
 	return reply.GetSkipped(), err
 }
 

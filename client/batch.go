@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client/internal/retry"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -82,15 +83,13 @@ func (c *Client) Batch(ctx context.Context, command Command, o BatchOptions) ite
 		req := &v1.RunBatchRequest{
 			RequestId: o.RequestID, Selector: o.Selector, Ids: o.Accounts, All: o.All, Method: command.method, Command: packed, Concurrency: int32(o.Concurrency),
 		}
-		ctx, stop := c.bind(ctx)
-		defer stop()
 		seen, wanted := map[string]bool{}, true
-		f := &feed[v1.RunBatchReply]{
-			client: c, ends: true,
-			open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.RunBatchReply], error) {
+		f := &retry.Feed[v1.RunBatchReply]{
+			Caller: c.calls, Ends: true,
+			Open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.RunBatchReply], error) {
 				return n.Batches.RunBatch(ctx, req)
 			},
-			take: func(reply *v1.RunBatchReply) bool {
+			Take: func(reply *v1.RunBatchReply) bool {
 				if started := reply.GetStarted(); started != nil && len(seen) == 0 && o.Started != nil {
 					o.Started(int(started.GetAccounts()))
 				}
@@ -103,7 +102,7 @@ func (c *Client) Batch(ctx context.Context, command Command, o BatchOptions) ite
 				return wanted
 			},
 		}
-		if err := f.run(ctx); err != nil && wanted {
+		if err := f.Run(ctx); err != nil && wanted {
 			yield(BatchResult{}, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client/internal/retry"
 )
 
 // Messages of the contract under short names.
@@ -101,9 +102,7 @@ func walk[T any, P page[T], Item interface{ GetPeer() *Peer }](
 ) iter.Seq2[Counted[Item], error] {
 	return func(yield func(Counted[Item], error) bool) {
 		seen := map[int64]bool{} // ids in Bot API form tell the kinds apart
-		ctx, stop := c.bind(ctx)
-		defer stop()
-		f := &feed[T]{client: c, ends: true, open: open, take: func(reply *T) bool {
+		f := &retry.Feed[T]{Caller: c.calls, Ends: true, Open: open, Take: func(reply *T) bool {
 			for _, item := range items(reply) {
 				id := item.GetPeer().GetId()
 				if seen[id] {
@@ -116,7 +115,7 @@ func walk[T any, P page[T], Item interface{ GetPeer() *Peer }](
 			}
 			return true
 		}}
-		if err := f.run(ctx); err != nil {
+		if err := f.Run(ctx); err != nil {
 			yield(Counted[Item]{}, err)
 		}
 	}

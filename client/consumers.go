@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
-	"github.com/telefleet/orchestrator/client/internal/nodes"
+	"github.com/telefleet/orchestrator/client/internal/retry"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -162,12 +162,7 @@ func (c *Client) Consume(ctx context.Context, consumer string, o ConsumeOptions)
 				if o.Interrupted != nil {
 					o.Interrupted(err)
 				}
-				timer := time.NewTimer(nodes.Jitter(waitBase, waitMax, failed))
-				select {
-				case <-timer.C:
-				case <-ctx.Done(): // the next call says so
-					timer.Stop()
-				}
+				retry.Pause(ctx, failed) // where ctx ends, the next call says so
 				failed++
 				continue
 			}

@@ -13,6 +13,7 @@ import (
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/client/internal/nodes"
+	"github.com/telefleet/orchestrator/client/internal/retry"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
@@ -106,6 +107,14 @@ func (e *Error) As(target any) bool {
 	return true
 }
 
+// ofFleet gives an error of a room of this package.
+func ofFleet(e *fleet.Error) *Error {
+	return &Error{
+		Code: e.Code, Reason: Reason(e.Reason), Message: e.Message, Argument: e.Argument,
+		Method: e.Method, RetryAfter: e.RetryAfter, Remedy: e.Remedy, cause: e.Unwrap(),
+	}
+}
+
 func invalid(remedy, format string, args ...any) *Error {
 	return &Error{Code: fleet.CodeInvalidArgument, Reason: ReasonOptions, Message: fmt.Sprintf(format, args...), Remedy: remedy}
 }
@@ -116,26 +125,6 @@ func badReply(format string, args ...any) *Error {
 		Remedy: "use a client of the node's version",
 	}
 }
-
-// fault says what a failed attempt means for the next one.
-type fault uint8
-
-const (
-	final   fault = iota // the answer stands
-	broken               // the connection failed: the node may have carried the call out
-	unsent               // the connection failed before the call was sent
-	busy                 // the node says it cannot now; it may have begun
-	unclear              // Telegram's answer was lost; repeating the command finds out
-	wait                 // the node did not begin, and another one would say the same
-	other                // the node did not begin, and another one may
-	leaves               // as other, and the node is about to stop or has lost its place
-)
-
-// harmless reports whether no node can have begun the call.
-func (f fault) harmless() bool { return f == unsent || f == wait || f == other || f == leaves }
-
-// sick reports whether the node is to be left alone for a while.
-func (f fault) sick() bool { return f == broken || f == unsent || f == leaves }
 
 // Reasons of the nodes that this package acts upon.
 const (
@@ -149,28 +138,38 @@ const (
 )
 
 // refusals are the nodes' reasons that come before a call is begun, or an account's while it moves.
-var refusals = map[Reason]fault{
-	"NO_OWNER": wait, "ACCOUNT_NOT_OWNED": wait, "ACCOUNT_NOT_RUNNING": wait,
-	reasonOwnerUnreachable: wait, "REQUESTS_UNAVAILABLE": wait,
-	"ACCOUNT_DRAINING": busy, "ACCOUNT_FENCED": busy, // of a command of several steps some may have been taken
-	"NOT_OWNER": other, "SHUTTING_DOWN": leaves, "NODE_FENCED": leaves, ReasonNotServing: leaves,
+var refusals = map[Reason]retry.Fault{
+	"NO_OWNER": retry.Wait, "ACCOUNT_NOT_OWNED": retry.Wait, "ACCOUNT_NOT_RUNNING": retry.Wait,
+	reasonOwnerUnreachable: retry.Wait, "REQUESTS_UNAVAILABLE": retry.Wait,
+	"ACCOUNT_DRAINING": retry.Busy, "ACCOUNT_FENCED": retry.Busy, // of a command of several steps some may have been taken
+	"NOT_OWNER": retry.Other, "SHUTTING_DOWN": retry.Leaves, "NODE_FENCED": retry.Leaves, ReasonNotServing: retry.Leaves,
 }
 
-// judge types the error of one attempt at a node. ctx is the call's.
-func judge(ctx context.Context, node string, err error) (*Error, fault) {
+// judge types the error of one attempt at a node after a former one, and says what it means for the
+// next. ctx is the call's.
+func judge(ctx context.Context, former error, node string, err error) (error, retry.Fault) {
+	e, f := judged(ctx, node, err)
+	if former != nil && (e.Reason == ReasonDeadline || e.Reason == ReasonCanceled) {
+		if why := ended(ctx, former); why != nil { // why it took so long says more
+			return why, retry.Final
+		}
+	}
+	return e, f
+}
+
+// judged is judge of one attempt alone.
+func judged(ctx context.Context, node string, err error) (*Error, retry.Fault) {
 	if errors.Is(err, nodes.ErrNotServing) {
 		return &Error{
 			Code: fleet.CodeUnavailable, Reason: ReasonNotServing, Message: "node " + node + " takes no calls", Node: node,
 			Remedy: "it shuts down or starts: call another node, or try again in a moment",
-		}, leaves
+		}, retry.Leaves
 	}
-	var own *Error
+	var own *fleet.Error // of a room of this package
 	if errors.As(err, &own) {
-		own.Node = node
-		if f, ok := refusals[own.Reason]; ok {
-			return own, f
-		}
-		return own, final
+		e := ofFleet(own)
+		e.Node = node
+		return e, retry.Final
 	}
 	var sent *connect.Error
 	if errors.As(err, &sent) && connect.IsWireError(sent) {
@@ -178,7 +177,7 @@ func judge(ctx context.Context, node string, err error) (*Error, fault) {
 	}
 	if e := ended(ctx, err); e != nil {
 		e.Node = node
-		return e, final
+		return e, retry.Final
 	}
 	if sent != nil { // what is no node of ours says by its HTTP status, or an answer that is not taken
 		switch code := sent.Code(); code {
@@ -186,14 +185,14 @@ func judge(ctx context.Context, node string, err error) (*Error, fault) {
 			connect.CodeUnauthenticated, connect.CodePermissionDenied:
 			e := badReply("node %s: %s", node, sent.Message())
 			e.Code, e.Node, e.Remedy = fleet.Code(code.String()), node, "check the address: it must be that of a node's API"
-			return e, final
+			return e, retry.Final
 		}
 	}
 	return unreachable(node, err)
 }
 
 // answered types an error that the node sent.
-func answered(ctx context.Context, node string, sent *connect.Error) (*Error, fault) {
+func answered(ctx context.Context, node string, sent *connect.Error) (*Error, retry.Fault) {
 	e := &Error{Code: fleet.Code(sent.Code().String()), Message: sent.Message(), Node: node}
 	detailed := false
 	for _, d := range sent.Details() {
@@ -214,26 +213,26 @@ func answered(ctx context.Context, node string, sent *connect.Error) (*Error, fa
 		e.cause = context.DeadlineExceeded
 	}
 	if closed(ctx) {
-		return closedError(), final
+		return closedError(), retry.Final
 	}
 	if f, ok := refusals[e.Reason]; ok {
 		return e, f
 	}
 	if e.Reason == reasonOutcomeUnknown {
-		return e, unclear
+		return e, retry.Unclear
 	}
 	if e.Code != fleet.CodeUnavailable || e.Method != "" { // Telegram's errors were repeated by the owner
-		return e, final
+		return e, retry.Final
 	}
 	if !detailed { // something between us and the node
 		e.Reason = ReasonUnreachable
-		return e, broken
+		return e, retry.Broken
 	}
-	return e, busy
+	return e, retry.Busy
 }
 
 // unreachable types an error of the connection.
-func unreachable(node string, err error) (*Error, fault) {
+func unreachable(node string, err error) (*Error, retry.Fault) {
 	e := &Error{
 		Code: fleet.CodeUnavailable, Reason: ReasonUnreachable, Node: node, cause: plain(err),
 		Remedy: "check that the node runs and that the address is right",
@@ -247,11 +246,11 @@ func unreachable(node string, err error) (*Error, fault) {
 	switch {
 	case errors.As(err, &cert), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		e.Reason, e.Remedy = ReasonUntrusted, "check the address's scheme and the authority given by WithTLS"
-		return e, unsent
+		return e, retry.Untrusted
 	case errors.As(err, &op) && op.Op == "dial":
-		return e, unsent
+		return e, retry.Unsent
 	}
-	return e, broken
+	return e, retry.Broken
 }
 
 // plain strips what the RPC library and net/http put around an error.
@@ -286,6 +285,14 @@ func ended(ctx context.Context, last error) *Error {
 			Message: "the call was cancelled" + lastly(last),
 		}
 	}
+}
+
+// endedOrNil is ended, an untyped nil for none.
+func endedOrNil(ctx context.Context, last error) error {
+	if e := ended(ctx, last); e != nil {
+		return e
+	}
+	return nil
 }
 
 // lastly tells of the last attempt where it failed by itself.

@@ -3,17 +3,15 @@ package client
 import (
 	"cmp"
 	"context"
-	"errors"
 	"iter"
 	"sync"
 
 	"connectrpc.com/connect"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client/internal/retry"
 	"github.com/telefleet/orchestrator/client/internal/seen"
 )
-
-var errEnded = errors.New("the node ended the stream")
 
 // Begin is the position of the oldest event that is retained.
 const Begin = "begin"
@@ -61,8 +59,6 @@ const DefaultWindow = 4096
 // that was handled.
 func (c *Client) Events(ctx context.Context, o EventOptions) iter.Seq2[*Event, error] {
 	return func(yield func(*Event, error) bool) {
-		ctx, stop := c.bind(ctx)
-		defer stop()
 		position, known := o.From, seen.NewWindow(cmp.Or(o.Window, DefaultWindow))
 		var once sync.Once
 		begin := func(at string) {
@@ -75,14 +71,14 @@ func (c *Client) Events(ctx context.Context, o EventOptions) iter.Seq2[*Event, e
 				}
 			})
 		}
-		f := &feed[v1.SubscribeReply]{
-			client: c, ends: o.UntilNow, interrupted: o.Interrupted,
-			open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.SubscribeReply], error) {
+		f := &retry.Feed[v1.SubscribeReply]{
+			Caller: c.calls, Ends: o.UntilNow, Interrupted: o.Interrupted,
+			Open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.SubscribeReply], error) {
 				return n.Events.Subscribe(ctx, &v1.SubscribeRequest{
 					Accounts: o.Accounts, Selector: o.Selector, Kinds: o.Kinds, Position: position, Raw: o.Raw, UntilNow: o.UntilNow,
 				})
 			},
-			take: func(reply *v1.SubscribeReply) bool {
+			Take: func(reply *v1.SubscribeReply) bool {
 				event := reply.GetEvent()
 				if event == nil {
 					begin(reply.GetStarted().GetPosition())
@@ -94,7 +90,7 @@ func (c *Client) Events(ctx context.Context, o EventOptions) iter.Seq2[*Event, e
 				return known.Repeated(event.GetAccount(), event.GetId()) || yield(event, nil)
 			},
 		}
-		if err := f.run(ctx); err != nil {
+		if err := f.Run(ctx); err != nil {
 			yield(nil, err)
 		}
 	}

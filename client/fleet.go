@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"time"
 
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
-	"github.com/telefleet/orchestrator/client/internal/nodes"
+	"github.com/telefleet/orchestrator/client/internal/retry"
 )
 
 // CreateAccount adds an account to the fleet, by its id, labels and spec. Reasons:
@@ -87,12 +86,7 @@ func (a *Account) Update(ctx context.Context, change func(*v1.Account) error, pa
 		if err == nil || attempt >= maxConflicts || !errors.Is(err, reasonConflict) {
 			return account, err
 		}
-		timer := time.NewTimer(nodes.Jitter(waitBase/5, waitMax, attempt))
-		select {
-		case <-timer.C:
-		case <-ctx.Done(): // the next read says so
-			timer.Stop()
-		}
+		retry.Pause(ctx, attempt) // where ctx ends, the next read says so
 	}
 }
 

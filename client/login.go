@@ -8,6 +8,7 @@ import (
 	"connectrpc.com/connect"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client/internal/retry"
 )
 
 // LoginStep is where a login has come: *CodeSent, *PasswordRequired, *SignUpRequired or
@@ -256,16 +257,14 @@ func (c QRCode) GoString() string { return c.String() }
 // before the former expires; an error of show ends it. Reason QR_NOT_ACCEPTED: nobody scanned it
 // within ten minutes.
 func (a *Account) QRLogin(ctx context.Context, show func(QRCode) error) (LoginStep, error) {
-	ctx, stop := a.client.bind(ctx)
-	defer stop()
 	var step LoginStep
 	var failed error
-	f := &feed[v1.QrLoginReply]{
-		client: a.client, ends: true,
-		open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.QrLoginReply], error) {
+	f := &retry.Feed[v1.QrLoginReply]{
+		Caller: a.client.calls, Ends: true,
+		Open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.QrLoginReply], error) {
 			return n.Auth.QrLogin(ctx, &v1.QrLoginRequest{Account: a.id})
 		},
-		take: func(reply *v1.QrLoginReply) bool {
+		Take: func(reply *v1.QrLoginReply) bool {
 			switch s := reply.GetStep().(type) {
 			case *v1.QrLoginReply_Code:
 				failed = show(QRCode{URL: s.Code.GetUrl(), Expires: s.Code.GetExpireTime().AsTime()})
@@ -278,7 +277,7 @@ func (a *Account) QRLogin(ctx context.Context, show func(QRCode) error) (LoginSt
 			return step == nil
 		},
 	}
-	err := f.run(ctx)
+	err := f.Run(ctx)
 	switch {
 	case failed != nil:
 		return nil, failed

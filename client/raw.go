@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client/internal/retry"
 )
 
 // InvokeOption changes how a raw call is made.
 type InvokeOption func(*invocation)
 
 type invocation struct {
-	repeat repetition
+	repeat retry.Repetition
 	dc     int32
 }
 

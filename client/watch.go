@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/client/internal/retry"
 	"github.com/telefleet/orchestrator/client/internal/seen"
 )
 
@@ -49,19 +50,17 @@ type WatchOptions struct {
 // come. The iterator keeps the accounts in memory.
 func (c *Client) WatchAccounts(ctx context.Context, o WatchOptions) iter.Seq2[Change[*v1.Account], error] {
 	return func(yield func(Change[*v1.Account], error) bool) {
-		ctx, stop := c.bind(ctx)
-		defer stop()
 		known := mirrored((*v1.Account).GetId, yield)
 		version := ""
-		f := &feed[v1.WatchAccountsReply]{
-			client: c, interrupted: o.Interrupted,
-			open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.WatchAccountsReply], error) {
+		f := &retry.Feed[v1.WatchAccountsReply]{
+			Caller: c.calls, Interrupted: o.Interrupted,
+			Open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.WatchAccountsReply], error) {
 				if version == "" {
 					known.Restart()
 				}
 				return n.Fleet.WatchAccounts(ctx, &v1.WatchAccountsRequest{Selector: o.Selector, ResourceVersion: version})
 			},
-			take: func(reply *v1.WatchAccountsReply) bool {
+			Take: func(reply *v1.WatchAccountsReply) bool {
 				switch item := reply.GetItem().(type) {
 				case *v1.WatchAccountsReply_Added:
 					return known.Put(item.Added)
@@ -79,7 +78,7 @@ func (c *Client) WatchAccounts(ctx context.Context, o WatchOptions) iter.Seq2[Ch
 			},
 		}
 		for {
-			err := f.run(ctx)
+			err := f.Run(ctx)
 			if err == nil {
 				return
 			}
@@ -96,16 +95,14 @@ func (c *Client) WatchAccounts(ctx context.Context, o WatchOptions) iter.Seq2[Ch
 // does.
 func (c *Client) WatchNodes(ctx context.Context, o WatchOptions) iter.Seq2[Change[*v1.Node], error] {
 	return func(yield func(Change[*v1.Node], error) bool) {
-		ctx, stop := c.bind(ctx)
-		defer stop()
 		known := mirrored((*v1.Node).GetId, yield)
-		f := &feed[v1.WatchNodesReply]{
-			client: c, interrupted: o.Interrupted,
-			open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.WatchNodesReply], error) {
+		f := &retry.Feed[v1.WatchNodesReply]{
+			Caller: c.calls, Interrupted: o.Interrupted,
+			Open: func(ctx context.Context, n *node) (*connect.ServerStreamForClient[v1.WatchNodesReply], error) {
 				known.Restart()
 				return n.Fleet.WatchNodes(ctx, &v1.WatchNodesRequest{})
 			},
-			take: func(reply *v1.WatchNodesReply) bool {
+			Take: func(reply *v1.WatchNodesReply) bool {
 				switch item := reply.GetItem().(type) {
 				case *v1.WatchNodesReply_Added:
 					return known.Put(item.Added)
@@ -119,7 +116,7 @@ func (c *Client) WatchNodes(ctx context.Context, o WatchOptions) iter.Seq2[Chang
 				return true
 			},
 		}
-		if err := f.run(ctx); err != nil {
+		if err := f.Run(ctx); err != nil {
 			yield(Change[*v1.Node]{}, err)
 		}
 	}

@@ -1,51 +1,59 @@
-package client
+package retry
 
 import (
 	"context"
+	"errors"
 
 	"connectrpc.com/connect"
+
+	"github.com/telefleet/orchestrator/client/internal/nodes"
 )
 
-// feed is a stream that is opened again, at another node where needed, when its connection
+// Feed is a stream that is opened again, at another node where needed, when its connection
 // breaks or its node stops.
-type feed[T any] struct {
-	client *Client
-	// open opens a stream where the former one ended.
-	open func(context.Context, *node) (*connect.ServerStreamForClient[T], error)
-	// take handles an item; false ends the feed.
-	take func(*T) bool
-	// ends is true for streams that the node ends by itself when all was sent.
-	ends bool
-	// interrupted is told why a stream is opened again; may be nil.
-	interrupted func(error)
+type Feed[T any] struct {
+	Caller *Caller
+	// Open opens a stream where the former one ended.
+	Open func(context.Context, *nodes.Node) (*connect.ServerStreamForClient[T], error)
+	// Take handles an item; false ends the feed.
+	Take func(*T) bool
+	// Ends is true for streams that the node ends by itself when all was sent.
+	Ends bool
+	// Interrupted is told why a stream is opened again; may be nil.
+	Interrupted func(error)
 }
 
-// run reads until take refuses an item or the stream is over, which give nil, or until an error
-// stands. ctx is bound.
-func (f *feed[T]) run(ctx context.Context) error {
-	t := &tries{client: f.client, limit: f.client.retry}
+// errEnded says that a stream ended which the node does not end.
+var errEnded = errors.New("the node ended the stream")
+
+// Run reads until Take refuses an item or the stream is over, which give nil, or until an error
+// stands.
+func (f *Feed[T]) Run(ctx context.Context) error {
+	ctx, stop := f.Caller.bind(ctx)
+	defer stop()
+	t := &tries{caller: f.Caller, limit: f.Caller.Limit}
 	for silent := 0; ; {
 		s, err := f.connect(ctx, t)
 		if err != nil || s == nil {
 			return err
 		}
-		items, more, err := s.read(f.take)
+		items, more, err := s.read(f.Take)
 		s.close()
 		if !more {
 			return nil
 		}
-		if err == nil && f.ends {
+		if err == nil && f.Ends {
 			return nil
 		}
 		if err == nil {
 			err = connect.NewError(connect.CodeUnavailable, errEnded)
 		}
-		e, cause := judge(ctx, s.node.Address, err)
-		if cause == final {
-			return e
+		err, cause := f.Caller.Judge(ctx, nil, s.node.Address, err)
+		if cause == Final {
+			return err
 		}
-		if f.interrupted != nil {
-			f.interrupted(e)
+		if f.Interrupted != nil {
+			f.Interrupted(err)
 		}
 		// What has begun goes on for ever. One break is answered at once; streams that break
 		// again and again before they bring anything are not.
@@ -66,17 +74,17 @@ func (f *feed[T]) run(ctx context.Context) error {
 // opened is one stream of a feed whose first item is there.
 type opened[T any] struct {
 	*connect.ServerStreamForClient[T]
-	node   *node
+	node   *nodes.Node
 	cancel context.CancelFunc
 }
 
 // connect opens a stream and waits for its first item, as a node refuses by the first answer. No
 // stream and no error: it is over without an item.
-func (f *feed[T]) connect(ctx context.Context, t *tries) (*opened[T], error) {
+func (f *Feed[T]) connect(ctx context.Context, t *tries) (*opened[T], error) {
 	var s *opened[T]
-	err := f.client.try(ctx, t, repeatable, func(ctx context.Context, n *node) error {
+	err := f.Caller.try(ctx, t, Repeatable, func(ctx context.Context, n *nodes.Node) error {
 		ctx, cancel := context.WithCancel(ctx)
-		stream, err := f.open(ctx, n)
+		stream, err := f.Open(ctx, n)
 		if err != nil {
 			cancel()
 			return err
@@ -88,7 +96,7 @@ func (f *feed[T]) connect(ctx context.Context, t *tries) (*opened[T], error) {
 		err = stream.Err()
 		s.close()
 		s = nil
-		if err == nil && !f.ends {
+		if err == nil && !f.Ends {
 			err = connect.NewError(connect.CodeUnavailable, errEnded)
 		}
 		return err
