@@ -57,13 +57,34 @@ func TestSendMessageRebuildsShortAnswers(t *testing.T) {
 func TestSentAlreadyIsSuccess(t *testing.T) {
 	page := &tg.MessagesMessages{Messages: []tg.MessageClass{message(12, "newer"), message(11, "hi")}}
 	env := script(t, step{"messages.sendMessage", rpc(500, "RANDOM_ID_DUPLICATE")}, step{"messages.getHistory", page})
-	got, err := SendMessage(context.Background(), env, bobPeer(), Outgoing{Text: "hi"})
+	got, err := SendMessage(context.Background(), env, bobPeer(), Outgoing{Text: "hi", RandomID: 7})
 	if err != nil || got.ID != 11 {
 		t.Fatalf("got %v, %v", got, err)
 	}
 	env = script(t, step{"messages.sendMessage", rpc(500, "RANDOM_ID_DUPLICATE")}, step{"messages.getHistory", page})
-	_, err = SendMessage(context.Background(), env, bobPeer(), Outgoing{Text: "gone"})
+	_, err = SendMessage(context.Background(), env, bobPeer(), Outgoing{Text: "gone", RandomID: 7})
 	wantReason(t, err, "MESSAGE_UNKNOWN")
+}
+
+// TestSentInABusyChatIsFound: a command that draws its random_id begins now, so all messages since
+// then are searched, however many others came meanwhile, and none before.
+func TestSentInABusyChatIsFound(t *testing.T) {
+	now := int(time.Now().Unix())
+	at := func(id, date int, text string) tg.MessageClass {
+		m := message(id, text)
+		m.Date = date
+		return m
+	}
+	busy, rest := &tg.MessagesMessagesSlice{Count: 120}, &tg.MessagesMessages{}
+	for i := range historyPage {
+		busy.Messages = append(busy.Messages, at(1000-i, now, "other"))
+	}
+	rest.Messages = append(rest.Messages, at(900, now, "hi"), at(899, now-100, "hi"))
+	env := script(t, step{"messages.sendMessage", rpc(500, "RANDOM_ID_DUPLICATE")},
+		step{"messages.getHistory", busy}, step{"messages.getHistory", rest})
+	if got, err := SendMessage(context.Background(), env, bobPeer(), Outgoing{Text: "hi"}); err != nil || got.ID != 900 {
+		t.Errorf("got %v, %v", got, err)
+	}
 }
 
 // TestMessageSentBeforeIsNeverGuessed: another message with the same text is not it.

@@ -49,7 +49,8 @@ type Outgoing struct {
 	RandomID int64
 	// Media is what the message carries; nil = nothing.
 	Media tg.InputMediaClass
-	// Since is when the command was first tried: what is older is not its message. Zero = unknown.
+	// Since is when the command was first tried: what is older is not its message. Zero = now where
+	// RandomID is drawn, else unknown.
 	Since time.Time
 }
 
@@ -63,6 +64,9 @@ var ErrMessageUnknown = &fleet.Error{
 // it. random_id is drawn once, so however often the call travels, one message is sent.
 // ErrMessageUnknown when it was sent and cannot be found.
 func SendMessage(ctx context.Context, env Env, to Peer, m Outgoing) (*tg.Message, error) {
+	if m.RandomID == 0 && m.Since.IsZero() {
+		m.Since = time.Now()
+	}
 	req, err := sendRequest(to, m)
 	if err != nil {
 		return nil, err

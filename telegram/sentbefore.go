@@ -15,7 +15,7 @@ import (
 )
 
 // How many recent messages are searched for one that was sent already: those of one call where
-// nobody knows when it was sent, else all since then, as long as they are not too many.
+// nobody knows when it was sent first, else all since then, as long as they are not too many.
 const (
 	duplicateSearch      = 50
 	duplicateSearchSince = 1000
