@@ -30,7 +30,7 @@
 // ErrFenced, ErrTailLost and ErrUnknownOutcome end a Writer: the first for good, after the
 // others the owner claims and replays again. ErrLowSpace, ErrBusy and ErrTooLarge leave it
 // usable. Errors of reading are either fatal (the iteration ends) or, when the yielded
-// record has a sequence, concern that record alone.
+// record names its account, concern that record alone.
 package eventlog
 
 import (

@@ -246,11 +246,12 @@ func (h *hub) joinLive() (*liveQueue, error) {
 		if err != nil {
 			return nil, err
 		}
-		h.liveSub = sub
 		// So that what is published after the call is seen, also through a server far away.
 		if err := h.log.nc.FlushTimeout(h.log.cfg.AckTimeout); err != nil {
+			_ = sub.Unsubscribe() // else the next one would believe in it
 			return nil, err
 		}
+		h.liveSub = sub
 	}
 	h.live[q] = struct{}{}
 	return q, nil

@@ -38,8 +38,9 @@ type SubscribeOptions struct {
 	// Follow waits for new records at the end; otherwise the iteration ends at the place that
 	// was the end when it began.
 	Follow bool
-	// Live adds live events (see PublishLive), with Follow only. They have Seq 0 and come in
-	// no defined order with durable ones; at most 256 wait, the oldest is dropped.
+	// Live adds live events (see PublishLive) from the call of Subscribe on, with Follow only. They
+	// have Seq 0 and come in no defined order with durable ones; at most 256 wait, the oldest is
+	// dropped. They wait until the context ends, or the first iteration does: iterate once.
 	Live bool
 	// Internal shows claims and positions-only records too.
 	Internal bool
@@ -51,14 +52,22 @@ type SubscribeOptions struct {
 //
 // When records after the position were dropped by retention or a purge, a record of KindGap
 // says which sequences; its Account is empty when they may have been any account's. An error
-// with a record whose Seq is not 0 (ErrCorrupt, ErrNoKey) concerns that record and the caller
-// may go on; any other error ends the iteration.
+// with a record whose Account is set concerns that record alone, which cannot be read (ErrCorrupt,
+// ErrNoKey; a live one for any cause, because it cannot be asked for again), and the caller may go
+// on; any other error ends the iteration.
+//
+// What is appended or published after Subscribe has returned is seen, whenever the iteration begins.
 func (l *Log) Subscribe(ctx context.Context, o SubscribeOptions) iter.Seq2[Record, error] {
-	start, err := l.startReader(ctx, o.From, o.Accounts)
+	live, leave, err := l.joinLive(ctx, o.Follow && o.Live)
+	var start *reader
+	if err == nil {
+		start, err = l.startReader(ctx, o.From, o.Accounts)
+	}
 	return func(yield func(Record, error) bool) {
+		defer leave()
 		if err == nil {
 			r := *start
-			err := l.subscribe(ctx, &r, o, yield)
+			err := l.subscribe(ctx, &r, live, o, yield)
 			if err != nil {
 				yield(Record{}, fmt.Errorf("subscribe to events: %w", err))
 			}
@@ -69,19 +78,10 @@ func (l *Log) Subscribe(ctx context.Context, o SubscribeOptions) iter.Seq2[Recor
 }
 
 // subscribe runs one iteration; nil means that the caller stopped or that the end was reached.
-func (l *Log) subscribe(ctx context.Context, r *reader, o SubscribeOptions, yield func(Record, error) bool) error {
+func (l *Log) subscribe(ctx context.Context, r *reader, live *liveQueue, o SubscribeOptions, yield func(Record, error) bool) error {
 	ctx, cancel := l.bound(ctx)
 	defer cancel()
 	sel := newSelection(o.Accounts, o.Kinds, o.Internal)
-	var live *liveQueue
-	if o.Follow && o.Live {
-		q, err := l.joinLive()
-		if err != nil {
-			return err
-		}
-		defer l.hub.leaveLive(q)
-		live = q
-	}
 	if o.Follow {
 		l.hub.follow()
 	}
@@ -135,13 +135,22 @@ func (l *Log) ended(err error) error {
 	return err
 }
 
-func (l *Log) joinLive() (*liveQueue, error) {
+// joinLive begins to collect live events, if they are wanted, until ctx ends or leave is called.
+func (l *Log) joinLive(ctx context.Context, wanted bool) (q *liveQueue, leave func(), err error) {
+	leave = func() {}
+	if !wanted {
+		return nil, leave, nil
+	}
 	done, err := l.enter()
 	if err != nil {
-		return nil, err
+		return nil, leave, err
 	}
 	defer done()
-	return l.hub.joinLive()
+	if q, err = l.hub.joinLive(); err != nil {
+		return nil, leave, err
+	}
+	stop := context.AfterFunc(ctx, func() { l.hub.leaveLive(q) })
+	return q, func() { stop(); l.hub.leaveLive(q) }, nil
 }
 
 // deliver yields one item if it is selected. ok is false when the caller stopped.
@@ -155,12 +164,14 @@ func (l *Log) deliver(ctx context.Context, it item, sel selection, yield func(Re
 		return true, nil
 	}
 	if err == nil && rec.Gap == nil {
-		if err = l.unseal(ctx, rec); err != nil && !unreadable(err) {
-			return false, err
+		err = l.unseal(ctx, rec)
+		switch {
+		case err == nil || unreadable(err):
+		case rec.Seq != 0:
+			return false, err // it is in the log: whoever comes again may read it
+		case ctx.Err() != nil:
+			return false, ctx.Err()
 		}
-	}
-	if rec.Seq == 0 && err != nil {
-		return true, nil // a live event that cannot be read is dropped
 	}
 	return yield(*rec, err), nil
 }

@@ -263,6 +263,67 @@ func TestLiveEventsReachCurrentSubscribersOnly(t *testing.T) {
 	diff(t, []string{"a/owner:1", "a/1", "a/2"}, all(t, l))
 }
 
+// Between the call and the first step nothing is missed, however long that takes.
+func TestSubscriptionSeesWhatFollowsItsCall(t *testing.T) {
+	l := openLog(t, testConfig(t))
+	w := claim(t, l, "a", 1)
+	sub := l.Subscribe(testCtx(t), SubscribeOptions{From: FromNew(), Follow: true, Live: true})
+	if err := l.PublishLive(t.Context(), Record{Account: "a", Kind: "typing", ID: "t", Payload: []byte("text of t")}); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, w, "1")
+	seen := collect(t, 2, sub)
+	slices.Sort(seen)
+	diff(t, []string{"a/1", "a/t"}, seen)
+}
+
+// A subscription that nobody iterates over costs nothing once its context has ended.
+func TestSubscriptionEndsWithItsContextUnread(t *testing.T) {
+	l := openLog(t, testConfig(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	l.Subscribe(ctx, SubscribeOptions{Follow: true, Live: true})
+	joined := func() int {
+		l.hub.mu.Lock()
+		defer l.hub.mu.Unlock()
+		return len(l.hub.live)
+	}
+	if joined() != 1 {
+		t.Fatalf("%d live queues", joined())
+	}
+	cancel()
+	for end := testCtx(t); joined() > 0 && stream.Sleep(end, time.Millisecond); {
+	}
+	if joined() > 0 {
+		t.Error("the live queue is still registered")
+	}
+}
+
+// A live event whose key is gone or cannot be asked for is told as unreadable, and the next one comes.
+func TestUnreadableLiveEventDoesNotEndTheStream(t *testing.T) {
+	l := openLog(t, testConfig(t))
+	for _, cause := range []error{ErrNoKey, ErrCorrupt, context.DeadlineExceeded} {
+		sub := pull(t, l.Subscribe(testCtx(t), SubscribeOptions{From: FromNew(), Follow: true, Live: true, Kinds: []string{"typing"}}))
+		say := func(id string) {
+			t.Helper()
+			if err := l.PublishLive(t.Context(), Record{Account: "a", Kind: "typing", ID: id, Payload: []byte("text of " + id)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		say("1")
+		sub.want("a/1")
+		say("2")
+		l.keys.drop("a")
+		l.keys.find = func(context.Context, fleet.AccountID, bool) (cipher.AEAD, error) { return nil, cause }
+		r, err, ok := sub.next()
+		if wantErr(t, err, cause); !ok || r.Account != "a" || r.Seq != 0 || len(r.Payload) != 0 {
+			t.Errorf("%v: got %+v, %v", cause, r, ok)
+		}
+		l.keys.find = findTestKey
+		say("3")
+		sub.want("a/3")
+	}
+}
+
 func TestLiveQueueDropsTheOldest(t *testing.T) {
 	q := &liveQueue{more: make(chan struct{}, 1)}
 	for i := range liveRecords + 10 {

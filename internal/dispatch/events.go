@@ -10,7 +10,8 @@ import (
 	"github.com/telefleet/orchestrator/updates"
 )
 
-// EventOf converts a record; one that cannot be read is a gap of its own.
+// EventOf converts a record; one that cannot be read is a gap of its own. That of a live record has
+// neither cursor nor id.
 func EventOf(r eventlog.Record, unreadable error) methods.Event {
 	e := methods.Event{Account: r.Account, Kind: r.Kind, ID: r.ID, Time: r.Time, Payload: r.Payload}
 	if r.Seq != 0 { // else it is live: there is no place to go on from
@@ -20,11 +21,15 @@ func EventOf(r eventlog.Record, unreadable error) methods.Event {
 	switch {
 	case r.Gap != nil:
 		gap = &updates.Gap{From: int(r.Gap.From), To: int(r.Gap.To), Reason: "these events are no longer retained"}
+	case unreadable != nil && r.Seq == 0:
+		gap = &updates.Gap{Reason: "this live event cannot be read"}
 	case unreadable != nil:
 		gap = &updates.Gap{From: int(r.Seq), To: int(r.Seq), Reason: "this event cannot be read"}
 	}
 	if gap != nil {
-		e.Kind, e.ID = updates.KindGap, "log:"+e.Cursor
+		if e.Kind = updates.KindGap; e.Cursor != "" {
+			e.ID = "log:" + e.Cursor
+		}
 		if payload, err := tlupdates.Encode(tlupdates.Payload{Gap: gap}); err == nil {
 			e.Payload = payload
 		}

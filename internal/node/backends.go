@@ -90,7 +90,7 @@ func (n *Node) closeEtcd() {
 // openEvents opens the event log under the data directory or on the external NATS.
 func (n *Node) openEvents(ctx context.Context, cfg configs.Config, o Options) (*eventlog.Log, error) {
 	c := eventlog.Config{
-		Dir: filepath.Join(cfg.DataDir, "events"), Keys: n.keys.DataKey, Find: n.keys.Find, TokenValid: n.tokenValid,
+		Dir: filepath.Join(cfg.DataDir, "events"), Keys: n.keys.DataKey, Find: readable(n.keys.Find), TokenValid: n.tokenValid,
 		MaxAge: time.Duration(cfg.Events.MaxAge), MaxBytes: cfg.Events.MaxBytes, MinFree: cfg.Events.MinFree,
 		MaxPerAccount: cfg.Events.MaxPerAccount,
 		SyncInterval:  time.Duration(cfg.Events.SyncInterval), Logger: o.Log.Named("events"),

@@ -2,6 +2,9 @@ package node
 
 import (
 	"context"
+	"crypto/cipher"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/telefleet/orchestrator/actors"
@@ -10,6 +13,7 @@ import (
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/dispatch"
+	"github.com/telefleet/orchestrator/sessionstore"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/telegram/tlupdates"
 )
@@ -21,6 +25,21 @@ type eventLog struct{ *eventlog.Log }
 func (e eventLog) Claim(ctx context.Context, id fleet.AccountID, token fleet.FencingToken) (actors.EventWriter, error) {
 	return e.Log.Claim(ctx, id, token)
 }
+
+// readable makes a source of data keys tell the event log of keys that are lost: their events cannot be
+// read, today or later, and are told as such. Any other error of the source may pass.
+func readable(find findKey) findKey {
+	return func(ctx context.Context, id fleet.AccountID, fresh bool) (cipher.AEAD, error) {
+		key, err := find(ctx, id, fresh)
+		if errors.Is(err, sessionstore.ErrMasterKey) || errors.Is(err, sessionstore.ErrCorrupt) {
+			err = fmt.Errorf("%w: %w", eventlog.ErrNoKey, err)
+		}
+		return key, err
+	}
+}
+
+// findKey is eventlog.Config.Find.
+type findKey = func(ctx context.Context, id fleet.AccountID, fresh bool) (cipher.AEAD, error)
 
 // localFleet is the accounts of this node as the API wants them.
 type localFleet struct{ n *Node }
@@ -86,7 +105,7 @@ func (f feed) Subscribe(ctx context.Context, o control.SubscribeOptions) (contro
 	records := f.log.Subscribe(ctx, eventlog.SubscribeOptions{From: from, Accounts: o.Accounts, Follow: !o.UntilNow, Live: wantsLive(o.Kinds)})
 	events := func(yield func(control.Event, error) bool) {
 		for r, err := range records {
-			if err != nil && r.Seq == 0 {
+			if err != nil && r.Account == "" {
 				yield(control.Event{}, err)
 				return
 			}
