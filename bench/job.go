@@ -84,6 +84,8 @@ func (t job) run(role string) (numbers, error) {
 		return t.idle(ctx, c)
 	case "rpc1x64":
 		return t.rpc(ctx, c, "rpc_cpu_us_1x64", 64)
+	case "sends":
+		return t.sends(ctx, c)
 	case "updates1", "updates500":
 		return t.updates(ctx, c)
 	case "files":
@@ -185,13 +187,13 @@ func (t job) rpc(ctx context.Context, c client, key string, inFlight int) (numbe
 	if err := t.resume(ctx, c); err != nil {
 		return nil, err
 	}
-	if err := t.flood(ctx, c, inFlight, warmUp); err != nil {
+	if err := t.flood(ctx, c.call, inFlight, warmUp); err != nil {
 		return nil, err
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	cpu := cpuTime()
-	if err := t.flood(ctx, c, inFlight, rpcs); err != nil {
+	if err := t.flood(ctx, c.call, inFlight, rpcs); err != nil {
 		return nil, err
 	}
 	spent := cpuTime() - cpu
@@ -202,7 +204,8 @@ func (t job) rpc(ctx context.Context, c client, key string, inFlight int) (numbe
 	}, nil
 }
 
-func (t job) flood(ctx context.Context, c client, inFlight, calls int) error {
+// flood makes so many calls, as many at once as inFlight says, spread over the clients.
+func (t job) flood(ctx context.Context, call func(ctx context.Context, i int) error, inFlight, calls int) error {
 	var left atomic.Int64
 	left.Store(int64(calls))
 	var wg sync.WaitGroup
@@ -210,7 +213,7 @@ func (t job) flood(ctx context.Context, c client, inFlight, calls int) error {
 	for w := range inFlight {
 		wg.Go(func() {
 			for left.Add(-1) >= 0 {
-				if err := c.call(ctx, w%t.N); err != nil {
+				if err := call(ctx, w%t.N); err != nil {
 					failed <- err
 					return
 				}

@@ -41,6 +41,8 @@ var figures = []figure{
 	{"rpc_cpu_us_1x64", "rpc1x64", 1, true, 0.4, true},
 	{"rpc_allocs", "rpc1x64", 1, true, 20, false},
 	{"rpc_cpu_us_500x1", "rpc500x1", 500, true, 0.4, true},
+	{"send_cpu_us", "sends", 1, true, 0.6, true},
+	{"send_per_s", "sends", 1, false, 0.9, true},
 	{"channel_bytes", "channels", 20, true, 200, false},
 	{"channel_goroutines", "channels", 20, true, 0, false},
 	{"account_bytes_0_channels", "channels", 20, true, 1, true},

@@ -35,7 +35,8 @@ type serverInfo struct {
 	DCFile string   `json:"dc_file"`
 	Tokens []string `json:"tokens"`
 	Keys   string   `json:"keys"` // file of logged-in sessions
-	// Control is where a client asks for messages: POST /say?n=1000&bots=1.
+	// Control is where a client asks for messages, POST /say?n=1000&bots=1, and for somebody to write to,
+	// POST /greet.
 	Control string `json:"control"`
 }
 

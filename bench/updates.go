@@ -94,6 +94,7 @@ func control(sim *simulator.Simulator, talker int64, ids []int64) (net.Listener,
 		return nil, err
 	}
 	mux := http.NewServeMux()
+	mux.HandleFunc("POST /greet", greet(sim, talker, ids[0]))
 	mux.HandleFunc("POST /say", func(w http.ResponseWriter, r *http.Request) {
 		n, err := strconv.Atoi(r.FormValue("n"))
 		bots, err2 := strconv.Atoi(r.FormValue("bots"))
@@ -107,7 +108,7 @@ func control(sim *simulator.Simulator, talker int64, ids []int64) (net.Listener,
 			if i%pushesAMilli == 0 {
 				<-tick.C
 			}
-			if _, err := sim.World().Say(talker, ids[i%bots], "what a message says in some forty letters"); err != nil {
+			if _, err := sim.World().Say(talker, ids[i%bots], sentText); err != nil {
 				http.Error(w, err.Error(), http.StatusInternalServerError)
 				return
 			}
