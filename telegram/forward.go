@@ -35,7 +35,8 @@ type Forwarded struct {
 }
 
 // ForwardMessages writes copies of messages into another chat (messages.forwardMessages), 100 at once.
-// It tells of each id, in their order. Originals that are not there are no error.
+// but never a part of an album, which would be two then. It tells of each id, in their order. Originals
+// that are not there are no error.
 func ForwardMessages(ctx context.Context, env Env, from, to Peer, f Forward) ([]Forwarded, error) {
 	if err := checkIDs(f.IDs); err != nil {
 		return nil, err
@@ -55,11 +56,16 @@ func ForwardMessages(ctx context.Context, env Env, from, to Peer, f Forward) ([]
 			}
 		}
 	}
+	ends, err := cutForward(ctx, env, from, f.IDs)
+	if err != nil {
+		return nil, err
+	}
 	var out []Forwarded
-	for at := 0; at < len(f.IDs); at += maxIDs {
-		end := min(at+maxIDs, len(f.IDs))
+	at := 0
+	for _, end := range ends {
 		req := *base
 		req.ID, req.RandomID = f.IDs[at:end], random[at:end]
+		at = end
 		part, err := forward(ctx, env, &req)
 		if err != nil {
 			return nil, err
@@ -67,6 +73,36 @@ func ForwardMessages(ctx context.Context, env Env, from, to Peer, f Forward) ([]
 		out = append(out, part...)
 	}
 	return out, nil
+}
+
+// maxAlbum is how many messages an album has at most.
+const maxAlbum = 10
+
+// cutForward says where the calls for the ids end: behind a hundred, or before the album that this would cut.
+func cutForward(ctx context.Context, env Env, from Peer, ids []int) (ends []int, err error) {
+	at := 0
+	for len(ids)-at > maxIDs {
+		end := at + maxIDs
+		first := end - maxAlbum + 1 // of an album that goes on behind the end
+		found, _, err := GetMessages(ctx, env, from, ids[first:end+1])
+		if err != nil {
+			return nil, err
+		}
+		album := groupOf(found[len(found)-1])
+		for album != 0 && end > first && groupOf(found[end-1-first]) == album {
+			end--
+		}
+		ends, at = append(ends, end), end
+	}
+	return append(ends, len(ids)), nil
+}
+
+// groupOf is the number of the album that a message is in; 0 for none.
+func groupOf(m tg.MessageClass) int64 {
+	if m, ok := m.(*tg.Message); ok {
+		return m.GroupedID
+	}
+	return 0
 }
 
 func forwardRequest(from, to Peer, f Forward) (*tg.MessagesForwardMessagesRequest, error) {

@@ -21,7 +21,8 @@ func TestForwardedAlreadyIsSuccess(t *testing.T) {
 	for i := range 50 { // in whatever order
 		second.Updates = append(second.Updates, &tg.UpdateNewMessage{Message: message(1000+49-i, "x")})
 	}
-	env := script(t, step{"messages.forwardMessages", rpc(500, "RANDOM_ID_DUPLICATE")}, step{"messages.forwardMessages", second})
+	env := script(t, step{"messages.getMessages", &tg.MessagesMessages{}}, // no album is cut
+		step{"messages.forwardMessages", rpc(500, "RANDOM_ID_DUPLICATE")}, step{"messages.forwardMessages", second})
 	got, err := ForwardMessages(context.Background(), env, bobPeer(), bobPeer(), Forward{IDs: ids, RandomID: func(n int) int64 { return int64(500 + n) }})
 	if err != nil {
 		t.Fatal(err)
