@@ -54,6 +54,8 @@ func (a *account) connectionReady(ctx actor.Context, dc int) {
 		return
 	}
 	a.home.ready, a.home.upSince = true, a.deps.Now()
+	a.doubtKey(dc, time.Time{}) // a doubted key is ready only once the server has shown that it knows it
+	a.saveIfDirty(ctx)
 	a.proxyIs(ctx, fleet.ReasonProxyHealthy, "")
 	switch {
 	case a.winding != nil: // for the calls that may still end
@@ -212,6 +214,7 @@ func (a *account) backoff(ctx actor.Context, m *homeBackoff) {
 	}
 	a.toStream(ctx, &updatestream.HomeUp{Up: false})
 	a.showConditions(ctx)
+	a.saveIfDirty(ctx)
 	if a.home == nil || a.home.retry.IsZero() || a.state.Terminal() || a.winding != nil {
 		a.windStep(ctx)
 		a.plan(ctx)

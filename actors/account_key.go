@@ -19,13 +19,13 @@ const (
 	lostAfter  = 3
 	// keyYouth: a server may not know yet what another one has just made.
 	keyYouth = time.Minute
-	// keyTrust is how long a key is trusted that Telegram has known, or that nobody has tried.
+	// keyTrust is how long a key is trusted after Telegram has begun to refuse bindings to it, over restarts and moves.
 	keyTrust = 24 * time.Hour
 )
 
 const (
 	messageKeyLost = "Telegram does not know its auth key any more, and so not its login"
-	remedyKeyLost  = "sign in again with `orchestrator login`; to try the stored key once more, restart the node or move the account"
+	remedyKeyLost  = "sign in again with `orchestrator login`; to try the stored key a few times more, restart the node or move the account"
 )
 
 // keyUnknown counts what the server says against the key of a login, and reports whether that is
@@ -33,17 +33,31 @@ const (
 func (a *account) keyUnknown(end connection.End) (lost bool) {
 	h, now, dc := a.home, a.deps.Now(), a.home.link.DC()
 	if h.link.Known() { // until this connection
-		a.proven, h.unknown, h.refused = now, 0, 0
+		h.unknown, h.refused = 0, 0
+		a.doubtKey(dc, time.Time{})
 	}
 	h.unknown++
 	if end == connection.KeyRefused {
 		h.refused++
+		if a.record.Keys[dc].DoubtedSince.IsZero() {
+			a.doubtKey(dc, now)
+		}
 	}
 	if h.unknown >= doubtAfter {
 		h.link.Doubt()
 	}
 	a.log().Warn("server does not know the auth key; the key is kept and tried again", "dc", dc, "times", h.unknown, "refused_to_bind", h.refused)
-	return h.refused >= lostAfter && now.Sub(a.record.Keys[dc].CreatedAt) >= keyYouth && now.Sub(a.proven) >= keyTrust
+	key := a.record.Keys[dc]
+	return h.refused >= lostAfter && now.Sub(key.CreatedAt) >= keyYouth && now.Sub(key.DoubtedSince) >= keyTrust
+}
+
+// doubtKey notes since when a key is doubted, the zero time for not at all.
+func (a *account) doubtKey(dc int, since time.Time) {
+	if key, ok := a.record.Keys[dc]; ok && !key.DoubtedSince.Equal(since) {
+		key.DoubtedSince = since
+		a.record.Keys[dc] = key
+		a.dirty = true
+	}
 }
 
 // explained is what is shown of a connection that has ended.
@@ -51,7 +65,8 @@ func (a *account) explained(end *connection.EndError) string {
 	if end.End != connection.KeyRefused || !a.record.Authorised() {
 		return end.Error()
 	}
-	return end.Error() + "; unless that changes, its login is taken for lost at " + a.proven.Add(keyTrust).UTC().Format(time.RFC3339)
+	since := a.record.Keys[end.DC].DoubtedSince
+	return end.Error() + "; unless that changes, its login is taken for lost at " + since.Add(keyTrust).UTC().Format(time.RFC3339)
 }
 
 // keyDoubted reports whether somebody may sign in anew although the login is not known to be lost.

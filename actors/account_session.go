@@ -80,6 +80,13 @@ func (a *account) save(ctx actor.Context, then func(error)) {
 	})
 }
 
+// saveIfDirty stores what was changed where nothing could be sent.
+func (a *account) saveIfDirty(ctx actor.Context) {
+	if a.dirty && !a.saving {
+		a.save(ctx, nil)
+	}
+}
+
 func (a *account) sessionSaved(ctx actor.Context, m *sessionSaved) {
 	if m.inc != a.inc {
 		return

@@ -110,8 +110,6 @@ type shared struct {
 	desired atomic.Pointer[Desired]
 	// panics of the account's children count over its restarts; only the account uses it.
 	panics []time.Time
-	// proven is when Telegram last knew the auth key: before this node ran the account, nobody knows.
-	proven time.Time
 	// telling too.
 	telling telling
 	// peers is what the account knows of users and chats.

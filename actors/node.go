@@ -86,7 +86,7 @@ func (n *node) start(ctx actor.Context, m *startAccount) {
 	}
 	id := m.grant.Account
 	s := &shared{
-		deps: n.deps, id: id, fence: m.grant.Fence, proven: n.deps.Now(),
+		deps: n.deps, id: id, fence: m.grant.Fence,
 		conn: connection.Account{
 			Config: n.conns, ID: id, Check: m.grant.Check, NotBefore: m.grant.NotBefore, Renewed: m.grant.Renewed,
 		},

@@ -419,6 +419,72 @@ func TestALostKeyIsJudged(t *testing.T) {
 	}
 }
 
+// TestADoubtSurvivesARestartAndAMove: the day in which a lost key is still trusted does not begin anew with each owner, and
+// a restart of the account is none either.
+func TestADoubtSurvivesARestartAndAMove(t *testing.T) {
+	bubbleWith(t, simulator.Config{Seed: 412}, patient, func(t *testing.T, r *rig) {
+		r.person(t, "ann", 2)
+		before := r.record(t, "ann")
+		r.sim.Server().DestroyKey(r.key(t, "ann"))
+		begun := time.Now()
+		since := r.stored(t, "ann", func(rec *sessionstore.Record) bool { return !rec.Keys[2].DoubtedSince.IsZero() }).Keys[2].DoubtedSince
+		if d := since.Sub(begun); d < 0 || d > time.Hour {
+			t.Errorf("doubted %v after the key was destroyed", d)
+		}
+		time.Sleep(12 * time.Hour)
+		r.release(t, "ann")
+		r.own("ann")
+		time.Sleep(11 * time.Hour)
+		synctest.Wait()
+		if st := r.states.of("ann"); st.State != fleet.StateBackoff {
+			t.Errorf("after 23 hours: %+v", st)
+		}
+		r.release(t, "ann")
+
+		f, err := Start(r.deps) // another node on the same stores
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.end(t, f)
+		g := testGrant("ann")
+		g.Fence.CreateRevision += 100
+		f.Owned(g)
+		time.Sleep(6 * time.Hour)
+		synctest.Wait()
+		if st := r.states.of("ann"); st.State != fleet.StateLoggedOut || st.Reason != string(fleet.ReasonKeyLost) {
+			t.Errorf("after 29 hours: %+v", st)
+		}
+		r.sameLogin(t, "ann", before)
+		if got := r.record(t, "ann").Keys[2].DoubtedSince; !got.Equal(since) {
+			t.Errorf("doubted since %v, was %v", got, since)
+		}
+		delete(r.users, "ann")
+	})
+}
+
+// TestADoubtEndsWhenTheKeyIsKnown: a later doubt has a day of its own.
+func TestADoubtEndsWhenTheKeyIsKnown(t *testing.T) {
+	bubble(t, simulator.Config{Seed: 413}, func(t *testing.T, r *rig) {
+		ann := r.person(t, "ann", 2)
+		for range 2 * doubtAfter { // a connection may meet two
+			r.inject(t, "ann", mtserver.TransportError(-404))
+		}
+		var forgotten atomic.Bool
+		forgotten.Store(true)
+		r.tap(func(_ int64, method string) (int, string) {
+			if method == "auth.bindTempAuthKey" && forgotten.Load() {
+				return 400, "ENCRYPTED_MESSAGE_INVALID"
+			}
+			return 0, ""
+		})
+		go func() { _, _ = nearest(bounded(t), ann) }() // meets the faults
+		r.stored(t, "ann", func(rec *sessionstore.Record) bool { return !rec.Keys[2].DoubtedSince.IsZero() })
+		forgotten.Store(false)
+		r.stored(t, "ann", func(rec *sessionstore.Record) bool { return rec.Keys[2].DoubtedSince.IsZero() })
+		r.verify(t)
+	})
+}
+
 // TestADoubtedKeyIsGivenUpByASignIn: whoever begins a login need not wait for the day to end.
 func TestADoubtedKeyIsGivenUpByASignIn(t *testing.T) {
 	bubbleWith(t, simulator.Config{Seed: 409}, patient, func(t *testing.T, r *rig) {

@@ -73,16 +73,22 @@ func TestSideConnectionsCarryTheLogin(t *testing.T) {
 // restart hands an account over to the same node and waits until it is online again.
 func (r *rig) restart(t *testing.T, id fleet.AccountID, change ...func(*Grant)) {
 	t.Helper()
+	r.release(t, id)
+	r.own(id, change...)
+	if _, err := nearest(bounded(t), r.env(t, id)); err != nil {
+		t.Fatalf("%s: after a restart: %v", id, err)
+	}
+}
+
+// release gives an account up and waits until nothing of it runs.
+func (r *rig) release(t *testing.T, id fleet.AccountID) {
+	t.Helper()
 	gone := make(chan struct{})
 	r.fleet.Lost(id, time.Now().Add(5*time.Second), func() { close(gone) })
 	select {
 	case <-gone:
 	case <-bounded(t).Done():
 		t.Fatalf("%s: not released", id)
-	}
-	r.own(id, change...)
-	if _, err := nearest(bounded(t), r.env(t, id)); err != nil {
-		t.Fatalf("%s: after a restart: %v", id, err)
 	}
 }
 

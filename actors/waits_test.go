@@ -150,9 +150,7 @@ func TestWaitsSurviveARestartAndAMove(t *testing.T) {
 		if kept.Method != sendMethod || kept.Reason != "FLOOD_WAIT" || kept.Until.Sub(end).Abs() > time.Second {
 			t.Errorf("stored %+v", kept)
 		}
-		gone := make(chan struct{})
-		r.fleet.Lost("ann", time.Now().Add(5*time.Second), func() { close(gone) })
-		<-gone
+		r.release(t, "ann")
 
 		elsewhere := r.deps // another node on the same stores
 		f, err := Start(elsewhere)

@@ -14,10 +14,11 @@ import (
 
 // recordVersion is the version of the encoding below, checkpointVersion that of a checkpoint's
 // seal. They are part of what sealing binds, so a blob of another version is refused, not guessed
-// at. A record of formerVersion, without Restriction and Leaving, is still read.
+// at. Records of older versions, from oldestVersion on, are still read: 2 has no Restriction and no
+// Leaving, 3 no DoubtedSince.
 const (
-	recordVersion     = 3
-	formerVersion     = 2
+	recordVersion     = 4
+	oldestVersion     = 2
 	checkpointVersion = 2
 )
 
@@ -68,7 +69,8 @@ func encodeCore(c core) ([]byte, error) {
 		b = appendTime(b, w.Until)
 	}
 	b = binary.AppendUvarint(b, uint64(len(r.Keys)))
-	for _, dc := range slices.Sorted(maps.Keys(r.Keys)) {
+	dcs := slices.Sorted(maps.Keys(r.Keys))
+	for _, dc := range dcs {
 		k := r.Keys[dc]
 		if k.Key.Zero() {
 			return nil, fmt.Errorf("the auth key of DC %d is unset", dc)
@@ -91,10 +93,13 @@ func encodeCore(c core) ([]byte, error) {
 	b = appendBytes(b, []byte(r.Restriction.Reason))
 	b = appendBytes(b, []byte(r.Restriction.Message))
 	b = appendTime(b, r.Restriction.Until)
+	for _, dc := range dcs {
+		b = appendTime(b, r.Keys[dc].DoubtedSince)
+	}
 	return b, nil
 }
 
-// decodeCore reads what encodeCore has written, or had in a former version, and nothing else.
+// decodeCore reads what encodeCore has written, or had in an older version, and nothing else.
 func decodeCore(b []byte, version byte) (core, error) {
 	d := decoder{b: b}
 	r := &Record{Account: fleet.AccountID(d.bytes())}
@@ -120,9 +125,16 @@ func decodeCore(b []byte, version byte) (core, error) {
 			r.Keys[dc] = d.dcKey()
 		}
 	}
-	if version > formerVersion {
+	if version > 2 {
 		r.Leaving = d.bool()
 		r.Restriction = Restriction{Reason: string(d.bytes()), Message: string(d.bytes()), Until: d.time()}
+	}
+	if version > 3 {
+		for _, dc := range slices.Sorted(maps.Keys(r.Keys)) {
+			k := r.Keys[dc]
+			k.DoubtedSince = d.time()
+			r.Keys[dc] = k
+		}
 	}
 	if d.err == nil && len(d.b) > 0 {
 		d.fail(fmt.Errorf("%d bytes too many", len(d.b)))

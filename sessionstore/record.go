@@ -68,6 +68,9 @@ type DCKey struct {
 	TimeOffset time.Duration
 	// CreatedAt is when the key was negotiated or imported.
 	CreatedAt time.Time
+	// DoubtedSince is when the server first refused to bind a temporary key to it, since it last knew it; zero while it
+	// is not doubted.
+	DoubtedSince time.Time
 }
 
 // Wait is a time before which Telegram does not want to see a call: of a method, or of a method

@@ -201,8 +201,8 @@ func (s Sealer) OpenCore(ctx context.Context, id fleet.AccountID, blob []byte, w
 		return nil, CheckpointSum{}, fmt.Errorf("open session of %s: %w", id, err)
 	}
 	version := byte(recordVersion)
-	if len(blob) > len(blobMagic) && blob[len(blobMagic)] == formerVersion {
-		version = formerVersion
+	if len(blob) > len(blobMagic) && blob[len(blobMagic)] >= oldestVersion {
+		version = min(version, blob[len(blobMagic)])
 	}
 	plain, err := unseal(aead, associated(s.ClusterID, id, kindRecord, version), blob, version)
 	if err != nil {

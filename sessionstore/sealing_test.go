@@ -87,7 +87,7 @@ func drawRecord(t *rapid.T) *Record {
 		r.Waits = append(r.Waits, Wait{string(draw("method")), string(draw("peer")), string(draw("reason")), at("until")})
 	}
 	for range rapid.IntRange(0, 5).Draw(t, "keys") {
-		k := DCKey{TimeOffset: time.Duration(rapid.Int64().Draw(t, "offset")), CreatedAt: at("created")}
+		k := DCKey{TimeOffset: time.Duration(rapid.Int64().Draw(t, "offset")), CreatedAt: at("created"), DoubtedSince: at("doubted")}
 		k.Key[0] = 1
 		copy(k.Key[1:], rapid.SliceOfN(rapid.Byte(), 255, 255).Draw(t, "key"))
 		for range rapid.IntRange(0, 4).Draw(t, "salts") {
@@ -119,9 +119,9 @@ func TestEncodingRoundTrips(t *testing.T) {
 	})
 }
 
-// TestRecordsOfTheFormerVersionAreRead: what was stored before records knew of restrictions and of
-// signing out opens, as a record that has neither; and no other version does.
-func TestRecordsOfTheFormerVersionAreRead(t *testing.T) {
+// TestRecordsOfOlderVersionsAreRead: what was stored before records knew of doubted keys, or of restrictions and of
+// signing out, opens as a record that has nothing of that; and no other version does.
+func TestRecordsOfOlderVersionsAreRead(t *testing.T) {
 	ring, err := NewMemoryKeyring("c")
 	if err != nil {
 		t.Fatal(err)
@@ -135,18 +135,26 @@ func TestRecordsOfTheFormerVersionAreRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	former := plain[:len(plain)-len(appendTime([]byte{0, 0, 0}, time.Time{}))]
-	for version, opens := range map[byte]bool{1: false, formerVersion: true, recordVersion: false, 4: false} {
-		blob, err := seal(aead, associated("c", "a", kindRecord, version), former, version)
+	third := plain[:len(plain)-len(appendTime(nil, time.Time{}))]
+	second := third[:len(third)-len(appendTime([]byte{0, 0, 0}, time.Time{}))]
+	for _, tc := range []struct {
+		version byte
+		plain   []byte
+		opens   bool
+	}{
+		{1, second, false}, {2, second, true}, {2, third, false}, {3, third, true}, {3, second, false}, {3, plain, false},
+		{recordVersion, third, false}, {recordVersion, plain, true}, {recordVersion + 1, plain, false},
+	} {
+		blob, err := seal(aead, associated("c", "a", kindRecord, tc.version), tc.plain, tc.version)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got, _, err := Sealer{Keyring: ring, ClusterID: "c"}.OpenCore(t.Context(), "a", blob, 1)
 		switch {
-		case !opens && !errors.Is(err, ErrCorrupt):
-			t.Errorf("version %d: %v", version, err)
-		case opens && (err != nil || !cmp.Equal(got, rec, cmp.Comparer(func(a, b AuthKey) bool { return a == b }))):
-			t.Errorf("version %d: %+v, %v", version, got, err)
+		case !tc.opens && !errors.Is(err, ErrCorrupt):
+			t.Errorf("version %d of %d bytes: %v", tc.version, len(tc.plain), err)
+		case tc.opens && (err != nil || !cmp.Equal(got, rec, cmp.Comparer(func(a, b AuthKey) bool { return a == b }))):
+			t.Errorf("version %d of %d bytes: %+v, %v", tc.version, len(tc.plain), got, err)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func Record(id fleet.AccountID, key byte) *sessionstore.Record {
 		Account: id, HomeDC: 2, UserID: 1 << 40, Bot: true,
 		Keys: map[int]sessionstore.DCKey{
 			2: {
-				Key: Key(key), TimeOffset: -1500 * time.Millisecond, CreatedAt: at,
+				Key: Key(key), TimeOffset: -1500 * time.Millisecond, CreatedAt: at, DoubtedSince: at.Add(time.Hour),
 				Salts: []sessionstore.Salt{{ValidSince: at.Unix(), ValidUntil: at.Add(time.Hour).Unix(), Value: -7}},
 			},
 			-4: {Key: Key(key + 128)},
