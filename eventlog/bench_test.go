@@ -70,3 +70,59 @@ func BenchmarkAppendManyAccounts(b *testing.B) {
 	cancel()
 	wg.Wait()
 }
+
+// A node starts: all its accounts replay what each appended among the others. The same number of
+// records of an account should take the same time, however many others there are.
+func BenchmarkReplayOfManyAccounts(b *testing.B) {
+	const each = 20
+	for _, accounts := range []int{1, 100, 1000, 4000} {
+		b.Run(fmt.Sprint(accounts), func(b *testing.B) {
+			l := openLog(b, testConfig(b))
+			ws := make([]*Writer, accounts)
+			parallel(accounts, func(i int) { ws[i] = claim(b, l, fleet.AccountID(fmt.Sprint("a", i)), 1) })
+			rec := event("1")
+			rec.Payload = make([]byte, 300)
+			for range each {
+				parallel(accounts, func(i int) {
+					if _, err := ws[i].Append(context.Background(), rec); err != nil {
+						b.Error(err)
+					}
+				})
+			}
+			from := make([]Cursor, accounts)
+			parallel(accounts, func(i int) {
+				from[i] = ws[i].Claimed()
+				ws[i] = claim(b, l, ws[i].account, 2)
+			})
+			for b.Loop() {
+				parallel(accounts, func(i int) {
+					n := 0
+					for _, err := range ws[i].Replay(context.Background(), from[i]) {
+						if err != nil {
+							b.Error(err)
+						}
+						n++
+					}
+					if n != each {
+						b.Errorf("%d records, want %d", n, each)
+					}
+				})
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*accounts*each), "us/record")
+		})
+	}
+}
+
+// parallel calls f for 0 to n-1, 16 at a time.
+func parallel(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range 16 {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				f(i)
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"context"
+	"time"
 
 	"github.com/telefleet/orchestrator/eventlog/stream"
 	"github.com/telefleet/orchestrator/fleet"
@@ -10,6 +11,9 @@ import (
 // maxHoles bounds the ranges remembered by a reader of all accounts; at the limit the two
 // oldest become one.
 const maxHoles = 256
+
+// replicaWait paces the repeats while a replica is behind.
+const replicaWait = 20 * time.Millisecond
 
 // reader walks the log from a position: from the hub's ring when it reaches back so far, else
 // in pages from the store. It belongs to one goroutine.

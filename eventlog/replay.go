@@ -6,17 +6,17 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
-	"time"
 
 	"github.com/telefleet/orchestrator/eventlog/stream"
 	"github.com/telefleet/orchestrator/fleet"
 )
 
-// replicaWait paces the repeats while a replica is behind.
-const replicaWait = 20 * time.Millisecond
-
 // silentTries is how often a replay asks a silent store again.
 const silentTries = 4
+
+// trailBytes bounds the records that a replay keeps in memory; of the others it keeps the sequences, 8
+// bytes each, and reads them twice.
+const trailBytes = 1 << 20
 
 // replays is how many replays run at a time.
 func replays() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
@@ -30,6 +30,10 @@ func replays() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 // difference repeats what was lost under the same ids. The zero Cursor starts at the oldest
 // record kept and reports no gap.
 //
+// The records are found from the Claim backwards, each by the one after it (Record.Prev): a replay
+// costs what the account appended, whatever the others did meanwhile. Only where a record is missing or
+// damaged the range before it is searched.
+//
 // A few replays run at a time, first come, first served, the others wait: when a node starts, all its
 // accounts replay at once, and shared among all of them the store would be too slow for each. No time
 // bounds a replay as a whole; a store that gives no next record is asked again, silentTries times.
@@ -38,103 +42,223 @@ func replays() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 // with a record that has a sequence and the iteration may go on.
 func (w *Writer) Replay(ctx context.Context, from Cursor) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		end := w.claimed.Seq
-		pos := min(w.log.epochs.Load().Resolve(from.Epoch, from.Seq), end)
+		pos := min(w.log.epochs.Load().Resolve(from.Epoch, from.Seq), w.claimed.Seq)
 		if w.before > 0 && w.before <= pos {
-			return // an idle account: the range may be all that the others did meanwhile
+			return // an idle account: nothing to look for
 		}
-		select {
-		case w.log.replaying <- struct{}{}:
-			defer func() { <-w.log.replaying }()
-		case <-w.log.closing.Done():
-			yield(Record{}, fmt.Errorf("replay events of %s: %w", w.account, ErrClosed))
-			return
-		case <-ctx.Done():
-			yield(Record{}, fmt.Errorf("replay events of %s: %w", w.account, ctx.Err()))
-			return
-		}
-		first := pos > 0
-		for pos < end {
-			raws, err := w.replayPage(ctx, pos+1, end)
-			if err != nil {
-				yield(Record{}, fmt.Errorf("replay events of %s: %w", w.account, err))
-				return
-			}
-			for _, raw := range raws {
-				r, err := w.log.fromStore(ctx, raw)
-				if err != nil && !unreadable(err) {
-					yield(Record{}, fmt.Errorf("replay events of %s: %w", w.account, err))
-					return
-				}
-				if first && err == nil {
-					gap, gapErr := w.replayGap(ctx, pos, r)
-					if gapErr != nil || gap != nil && !yield(*gap, nil) {
-						if gapErr != nil {
-							yield(Record{}, fmt.Errorf("replay events of %s: %w", w.account, gapErr))
-						}
-						return
-					}
-					first = false
-				}
-				pos = raw.Seq
-				if pos >= end {
-					return
-				}
-				if !yield(r, err) {
-					return
-				}
-			}
+		if err := w.replay(ctx, pos, yield); err != nil && !errors.Is(err, errStopped) {
+			yield(Record{}, fmt.Errorf("replay events of %s: %w", w.account, err))
 		}
 	}
 }
 
-// replayPage reads the next records, waiting until there are some: the Claim is still to come.
-func (w *Writer) replayPage(ctx context.Context, from, end uint64) ([]stream.Raw, error) {
-	silent := 0
-	for {
-		raws, err := w.log.readPage(ctx, w.account, from)
-		if errors.Is(err, stream.ErrSilent) && silent < silentTries {
-			silent++
-			w.log.cfg.Logger.Warn("event log: a replay is slow", "account", w.account, "from", from, "to", end, "try", silent)
-			if stream.Sleep(ctx, time.Duration(silent)*replicaWait) {
-				continue
-			}
-		}
-		if err != nil || len(raws) > 0 && raws[0].Seq <= end {
-			return raws, err
-		}
-		if len(raws) > 0 { // only what this Writer appended later is left
-			return nil, fmt.Errorf("%w: the claim itself", ErrTruncated)
-		}
-		last, found, err := w.log.store.Last(ctx, w.account)
-		if err != nil {
-			return nil, err
-		}
-		if !found || last.Seq < end {
-			return nil, fmt.Errorf("%w: the claim itself", ErrTruncated)
-		}
-		if !stream.Sleep(ctx, replicaWait) {
-			return nil, ctx.Err()
-		}
+// errStopped: the caller wants no more.
+var errStopped = errors.New("stopped")
+
+// replay yields what lies between pos and the Claim.
+func (w *Writer) replay(ctx context.Context, pos uint64, yield func(Record, error) bool) error {
+	ctx, cancel := w.log.bound(ctx)
+	defer cancel()
+	select {
+	case w.log.replaying <- struct{}{}:
+		defer func() { <-w.log.replaying }()
+	case <-ctx.Done():
+		return w.log.ended(ctx.Err())
+	}
+	t, err := w.walkBack(ctx, pos)
+	if err != nil {
+		return w.log.ended(err)
+	}
+	r := replayer{w: w, pos: pos, whole: pos == 0, yield: yield}
+	if t.at > pos { // that record is missing or damaged, and with it the way to those before it
+		err = r.search(ctx, t.at)
+	} else if t.at == 0 {
+		err = r.expired(ctx, t.oldest)
+	}
+	if err == nil {
+		err = r.follow(ctx, t)
+	}
+	return w.log.ended(err)
+}
+
+// trail is what lies between a place and a Claim: the sequences of the account's records, newest first,
+// and the records that are kept in memory, which are the oldest. The others are read again.
+type trail struct {
+	seqs  []uint64
+	raws  []stream.Raw
+	bytes int
+	// at is where the walk ended: 0, a place before it, or a record that cannot be read. oldest is the
+	// record that named it.
+	at, oldest uint64
+}
+
+func (t *trail) add(raw stream.Raw) {
+	t.seqs, t.raws = append(t.seqs, raw.Seq), append(t.raws, raw)
+	for t.bytes += len(raw.Data); t.bytes > trailBytes; {
+		t.bytes -= len(t.raws[0].Data)
+		t.raws[0] = stream.Raw{}
+		t.raws = t.raws[1:]
 	}
 }
 
-// replayGap tells whether records between pos and r, the first one found, were dropped.
-func (w *Writer) replayGap(ctx context.Context, pos uint64, r Record) (*Record, error) {
-	to := r.Prev
-	if to == 0 && r.Seq > pos+1 { // the subject was empty when r was appended
-		st, err := w.log.store.State(ctx)
+// walkBack follows the account's records from the Claim back to pos.
+func (w *Writer) walkBack(ctx context.Context, pos uint64) (*trail, error) {
+	t := &trail{at: w.claimed.Seq, oldest: w.claimed.Seq}
+	for t.at > pos {
+		raw, found, err := w.patiently(ctx, t.at)
 		if err != nil {
 			return nil, err
 		}
-		to = min(st.First, r.Seq) - 1
+		rec, err := decodeRecord(raw.Account, raw.Data)
+		readable := found && raw.Account == w.account && err == nil && rec.Prev < t.at
+		if t.at == w.claimed.Seq {
+			if !readable {
+				return nil, fmt.Errorf("%w: the claim itself", ErrTruncated)
+			}
+		} else if readable {
+			t.add(raw)
+		} else {
+			return t, nil
+		}
+		t.oldest, t.at = t.at, rec.Prev
 	}
-	if to <= pos {
-		return nil, nil
+	return t, nil
+}
+
+// patiently reads one record from a store that may be busy.
+func (w *Writer) patiently(ctx context.Context, seq uint64) (raw stream.Raw, found bool, err error) {
+	for silent := 1; ; silent++ {
+		raw, found, err = w.readAt(ctx, seq)
+		if !errors.Is(err, stream.ErrSilent) || silent > silentTries {
+			return raw, found, err
+		}
+		w.log.cfg.Logger.Warn("event log: a replay is slow", "account", w.account, "at", seq, "try", silent)
 	}
-	g := gapRecord(w.account, Gap{From: pos + 1, To: to})
-	g.Epoch = w.log.epochs.Load().At(to)
-	return &g, nil
+}
+
+func (w *Writer) readAt(ctx context.Context, seq uint64) (stream.Raw, bool, error) {
+	done, err := w.log.enter()
+	if err != nil {
+		return stream.Raw{}, false, err
+	}
+	defer done()
+	return w.log.store.At(ctx, seq)
+}
+
+// replayer hands out the records of a replay.
+type replayer struct {
+	w     *Writer
+	pos   uint64 // everything up to here was handed out or reported
+	whole bool   // from the beginning of what is kept: what is missing before the first record is no gap
+	yield func(Record, error) bool
+}
+
+// record hands one out.
+func (r *replayer) record(ctx context.Context, raw stream.Raw) error {
+	rec, err := r.w.log.fromStore(ctx, raw)
+	if err != nil && !unreadable(err) {
+		return err
+	}
+	r.pos, r.whole = raw.Seq, false
+	if !r.yield(rec, err) {
+		return errStopped
+	}
+	return nil
+}
+
+// gap reports that nothing up to to is left.
+func (r *replayer) gap(to uint64) error {
+	if to <= r.pos {
+		return nil
+	}
+	g := gapRecord(r.w.account, Gap{From: r.pos + 1, To: to})
+	g.Epoch = r.w.log.epochs.Load().At(to)
+	whole := r.whole
+	if r.pos, r.whole = to, false; !whole && !r.yield(g, nil) {
+		return errStopped
+	}
+	return nil
+}
+
+// search hands out what is left up to end, the last that was there.
+func (r *replayer) search(ctx context.Context, end uint64) error {
+	for r.pos < end {
+		raws, err := r.w.log.readPage(ctx, r.w.account, r.pos+1)
+		if err != nil {
+			return err
+		}
+		for _, raw := range raws {
+			if raw.Seq > end {
+				return r.gap(end)
+			}
+			if err := r.found(ctx, raw); err != nil {
+				return err
+			}
+		}
+		if len(raws) == 0 {
+			break
+		}
+	}
+	return r.gap(end)
+}
+
+// found hands out a record that a search has found, and what is missing before it.
+func (r *replayer) found(ctx context.Context, raw stream.Raw) error {
+	rec, err := decodeRecord(raw.Account, raw.Data)
+	switch {
+	case err != nil: // what it followed is unknown
+	case rec.Prev == 0:
+		err = r.expired(ctx, raw.Seq)
+	default:
+		err = r.gap(min(rec.Prev, raw.Seq-1))
+	}
+	if err != nil && !unreadable(err) {
+		return err
+	}
+	return r.record(ctx, raw)
+}
+
+// expired reports what retention may have taken before a record that found its subject empty.
+func (r *replayer) expired(ctx context.Context, oldest uint64) error {
+	if r.whole || oldest <= r.pos+1 {
+		return nil
+	}
+	done, err := r.w.log.enter()
+	if err != nil {
+		return err
+	}
+	defer done()
+	st, err := r.w.log.store.State(ctx)
+	if err != nil {
+		return err
+	}
+	return r.gap(min(st.First, oldest) - 1)
+}
+
+// follow hands out the records of a trail.
+func (r *replayer) follow(ctx context.Context, t *trail) error {
+	again := len(t.seqs) - len(t.raws)
+	for i := len(t.seqs) - 1; i >= 0; i-- {
+		raw, found := stream.Raw{}, i >= again
+		if found {
+			raw = t.raws[i-again]
+		} else {
+			var err error
+			if raw, found, err = r.w.patiently(ctx, t.seqs[i]); err != nil {
+				return err
+			}
+		}
+		if !found { // retention has passed it meanwhile
+			if err := r.gap(t.seqs[i]); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.record(ctx, raw); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func gapRecord(account fleet.AccountID, g Gap) Record {

@@ -58,9 +58,10 @@ type Store struct {
 
 	// Request sends an append and waits for its acknowledgement; tests put faults here.
 	Request func(ctx context.Context, m *nats.Msg) (*nats.Msg, error)
-	// Ask sends the question for a page, whose records come to reply; and Patience is how long it may
-	// take to the next of them. Tests put faults here.
+	// Ask sends the question for a page, whose records come to reply; Get that for one record, and waits
+	// for it; Patience is how long it may take to the next record. Tests put faults here.
 	Ask      func(subject, reply string, data []byte) error
+	Get      func(ctx context.Context, subject string, data []byte) (*nats.Msg, error)
 	Patience time.Duration
 
 	nc *nats.Conn
@@ -90,7 +91,7 @@ func Open(ctx context.Context, nc *nats.Conn, prefix string, settings jetstream.
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{nc: nc, JS: js, Request: nc.RequestMsgWithContext, Ask: nc.PublishRequest, Patience: Timeout}
+	s := &Store{nc: nc, JS: js, Request: nc.RequestMsgWithContext, Ask: nc.PublishRequest, Get: nc.RequestWithContext, Patience: Timeout}
 	settings.Subjects = []string{prefix + "*"}
 	return s.Beside(ctx, prefix, settings)
 }
@@ -182,6 +183,39 @@ func (s *Store) Next(ctx context.Context, account fleet.AccountID, from uint64) 
 		subject = s.Subject(account)
 	}
 	return s.leaderGet(ctx, map[string]any{"seq": max(from, 1), "next_by_subj": subject})
+}
+
+// At reads the record of one sequence; false when it is gone. A replica that does not have it may be
+// behind, so then the leader is asked. ErrSilent when Patience has passed.
+func (s *Store) At(ctx context.Context, seq uint64) (Raw, bool, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Patience, ErrSilent)
+	defer cancel()
+	m, err := s.Get(ctx, "$JS.API.DIRECT.GET."+s.Name, fmt.Appendf(nil, `{"seq":%d}`, seq))
+	for Unsent(err) && Sleep(ctx, NoLeaderWait) {
+		m, err = s.Get(ctx, "$JS.API.DIRECT.GET."+s.Name, fmt.Appendf(nil, `{"seq":%d}`, seq))
+	}
+	if err != nil {
+		return Raw{}, false, fmt.Errorf("read record: %w", cmp.Or(context.Cause(ctx), err))
+	}
+	switch status := m.Header.Get("Status"); status {
+	case "":
+		raw, err := s.rawOf(m)
+		return raw, err == nil, err
+	case "404":
+		return s.leaderGet(ctx, map[string]any{"seq": seq})
+	default:
+		return Raw{}, false, fmt.Errorf("read record: status %s %s", status, m.Header.Get("Description"))
+	}
+}
+
+// rawOf is a message that was read directly.
+func (s *Store) rawOf(m *nats.Msg) (r Raw, err error) {
+	r = Raw{Account: s.Account(m.Header.Get(jetstream.SubjectHeader)), Data: m.Data, Origin: m.Header.Get(OriginHeader)}
+	if r.Seq, err = strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64); err != nil {
+		return r, fmt.Errorf("read record: sequence: %w", err)
+	}
+	r.Stored, _ = time.Parse(time.RFC3339Nano, m.Header.Get(jetstream.TimeStampHeaer))
+	return r, nil
 }
 
 func (s *Store) leaderGet(ctx context.Context, query map[string]any) (Raw, bool, error) {
@@ -292,11 +326,10 @@ func (s *Store) direct(ctx context.Context, req map[string]any) ([]Raw, error) {
 		default:
 			return nil, fmt.Errorf("read page: status %s %s", status, m.Header.Get("Description"))
 		}
-		r := Raw{Account: s.Account(m.Header.Get(jetstream.SubjectHeader)), Data: m.Data, Origin: m.Header.Get(OriginHeader)}
-		if r.Seq, err = strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64); err != nil {
-			return nil, fmt.Errorf("read page: sequence: %w", err)
+		r, err := s.rawOf(m)
+		if err != nil {
+			return nil, err
 		}
-		r.Stored, _ = time.Parse(time.RFC3339Nano, m.Header.Get(jetstream.TimeStampHeaer))
 		out = append(out, r)
 	}
 }
