@@ -23,10 +23,33 @@ func (a *Account) EditScheduledMessage(ctx context.Context, peer string, id int3
 	return a.edit(ctx, &v1.EditMessageRequest{Account: a.id, Peer: peer, MessageId: id, Scheduled: true}, content, opts)
 }
 
+// EditFile puts a file into a message, in place of the one that it carries or beside its text, and returns the
+// message (messages.editMessage); nil when it was so already. The caption takes the place of the former text;
+// a nil one is none. Of the options those of EditMessage apply. Telegram puts photos, videos, animations,
+// music and documents into messages that have such or nothing: reasons MEDIA_NEW_INVALID,
+// MEDIA_PREV_INVALID, and MEDIA_GROUPED_INVALID for what does not fit into the message's album.
+func (a *Account) EditFile(ctx context.Context, peer string, id int32, file OutgoingFile, caption Content, opts ...SendOption) (*Message, error) {
+	return a.editFile(ctx, &v1.EditMessageRequest{Account: a.id, Peer: peer, MessageId: id}, file, caption, opts)
+}
+
+// EditScheduledFile is EditFile for a message that waits for its time; see EditScheduledMessage.
+func (a *Account) EditScheduledFile(ctx context.Context, peer string, id int32, file OutgoingFile, caption Content, opts ...SendOption) (*Message, error) {
+	return a.editFile(ctx, &v1.EditMessageRequest{Account: a.id, Peer: peer, MessageId: id, Scheduled: true}, file, caption, opts)
+}
+
 func (a *Account) edit(ctx context.Context, req *v1.EditMessageRequest, content Content, opts []SendOption) (*Message, error) {
 	req.Message = captioned(content, opts)
 	reply, err := call(ctx, a.client, repeatable, on(messageService.EditMessage), req)
 	return reply.GetMessage(), err
+}
+
+func (a *Account) editFile(ctx context.Context, req *v1.EditMessageRequest, file OutgoingFile, caption Content, opts []SendOption) (m *Message, err error) {
+	err = file.give(ctx, a, func(media *v1.InputMedia) error {
+		req.Media = media
+		m, err = a.edit(ctx, req, caption, opts)
+		return err
+	})
+	return m, err
 }
 
 // ForwardOptions change how messages are forwarded.

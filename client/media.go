@@ -166,6 +166,19 @@ func captioned(caption Content, opts []SendOption) *v1.InputMessage {
 	return req.GetMessage()
 }
 
+// give uploads the file if it has to be, and uses it; once more when Telegram has dropped its parts meanwhile.
+func (f OutgoingFile) give(ctx context.Context, a *Account, use func(*v1.InputMedia) error) error {
+	for again := f.path != ""; ; again = false {
+		ready, err := f.upload(ctx, a, 0)
+		if err != nil {
+			return err
+		}
+		if err = use(ready.in); !again || !partsGone(err) {
+			return err
+		}
+	}
+}
+
 // partsGone reports whether Telegram no longer has what was uploaded.
 func partsGone(err error) bool {
 	var e *Error
@@ -174,22 +187,17 @@ func partsGone(err error) bool {
 
 // SendFile sends a file with a caption (messages.sendMedia); a nil caption is none. As for
 // SendMessage, a random request id is drawn unless WithRequestID gives one.
-func (a *Account) SendFile(ctx context.Context, peer string, file OutgoingFile, caption Content, opts ...SendOption) (*Sent, error) {
-	for again := file.path != ""; ; again = false {
-		ready, err := file.upload(ctx, a, 0)
-		if err != nil {
-			return nil, err
-		}
-		req := &v1.SendFileRequest{Account: a.id, Peer: peer, Media: ready.in, Message: captioned(caption, opts)}
+func (a *Account) SendFile(ctx context.Context, peer string, file OutgoingFile, caption Content, opts ...SendOption) (sent *Sent, err error) {
+	err = file.give(ctx, a, func(media *v1.InputMedia) error {
+		req := &v1.SendFileRequest{Account: a.id, Peer: peer, Media: media, Message: captioned(caption, opts)}
 		reply, repeated, id, err := command(ctx, a.client, on(mediaService.SendFile), req)
-		if again && partsGone(err) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		return &Sent{Message: reply.GetMessage(), Repeated: repeated, RequestID: id}, nil
+		sent = &Sent{Message: reply.GetMessage(), Repeated: repeated, RequestID: id}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
+	return sent, nil
 }
 
 // SentAlbum is the outcome of a sent album.

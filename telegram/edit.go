@@ -12,9 +12,12 @@ import (
 // Edit is the new content of a message.
 type Edit struct {
 	ID int
-	// Text is at most 4096 UTF-16 code units long; empty = as it is.
+	// Text is at most 4096 UTF-16 code units long; empty = as it is. With Media it is the caption, and an
+	// empty one is none.
 	Text     string
 	Entities []tg.MessageEntityClass
+	// Media takes the place of what the message carries; nil = as it is.
+	Media tg.InputMediaClass
 	// Keyboard is the inline keyboard; nil = as it is, or none under a bot's message.
 	Keyboard    tg.ReplyMarkupClass
 	NoWebpage   bool
@@ -36,8 +39,10 @@ func EditMessage(ctx context.Context, env Env, chat Peer, e Edit) (*tg.Message, 
 	}
 	date := scheduleDate(e.Schedule, e.WhenOnline)
 	switch n := len16(e.Text); {
-	case e.Text == "" && e.Keyboard == nil && !e.Scheduled:
-		return nil, fleet.Errorf(fleet.CodeInvalidArgument, "MESSAGE_EMPTY", "message: changes nothing").WithRemedy("give a text or a keyboard")
+	case e.Text == "" && e.Keyboard == nil && e.Media == nil && !e.Scheduled:
+		return nil, fleet.Errorf(fleet.CodeInvalidArgument, "MESSAGE_EMPTY", "message: changes nothing").WithRemedy("give a text, a keyboard or a file")
+	case e.Media != nil && n > maxCaption:
+		return nil, checkCaption(e.Text)
 	case n > maxText:
 		return nil, tooLong(n)
 	case e.Scheduled != (date != 0):
@@ -45,7 +50,10 @@ func EditMessage(ctx context.Context, env Env, chat Peer, e Edit) (*tg.Message, 
 			WithRemedy("give scheduled and schedule_date, or neither")
 	}
 	req := &tg.MessagesEditMessageRequest{Peer: input, ID: e.ID, NoWebpage: e.NoWebpage, InvertMedia: e.InvertMedia}
-	if e.Text != "" {
+	if e.Media != nil {
+		req.SetMedia(e.Media)
+	}
+	if e.Text != "" || e.Media != nil {
 		req.SetMessage(e.Text)
 	}
 	if len(e.Entities) > 0 {

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -59,61 +58,6 @@ func upload(cmd *cobra.Command, a *client.Account, path, name string) (*client.U
 	return a.UploadFile(cmd.Context(), path, o)
 }
 
-// kinds are as what files can be sent.
-var kinds = map[string]client.MediaKind{
-	"photo": client.AsPhoto, "document": client.AsDocument, "video": client.AsVideo, "audio": client.AsAudio,
-	"voice": client.AsVoice, "animation": client.AsAnimation, "video-note": client.AsVideoNote,
-}
-
-// attachments are the flags of send that name files.
-type attachments struct {
-	paths   []string
-	as      string
-	spoiler bool
-}
-
-func (f *attachments) flags(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&f.paths, "file", nil, "file to send, with TEXT as its caption; 2 to 10 of them are one album")
-	cmd.Flags().StringVar(&f.as, "as", "", "send files as photo, document, video, audio, voice, animation or video-note (default: by the file)")
-	cmd.Flags().BoolVar(&f.spoiler, "spoiler", false, "hide files until they are tapped")
-}
-
-// send uploads the files and sends them.
-func (f *attachments) send(g *cli, cmd *cobra.Command, a *client.Account, peer string, caption client.Content, opts []client.SendOption) error {
-	kind, known := kinds[f.as]
-	if f.as != "" && !known {
-		return fleetcli.Failure(fmt.Errorf("--as: is no kind of file (got %q)", f.as), "give photo, document, video, audio, voice, animation or video-note")
-	}
-	var files []client.OutgoingFile
-	for _, path := range f.paths {
-		b := newBar(cmd.ErrOrStderr(), filepath.Base(path))
-		defer b.end()
-		file := client.Local(path).As(kind).Progress(func(sent, size int64) {
-			if b.show(sent, size); sent == size {
-				b.end()
-			}
-		})
-		if f.spoiler {
-			file = file.Spoiler()
-		}
-		files = append(files, file)
-	}
-	if len(files) > 1 {
-		sent, err := a.SendAlbum(cmd.Context(), peer, files, caption, opts...)
-		if err != nil {
-			return err
-		}
-		repeatedNote(cmd, sent.Repeated)
-		reply := &v1.SendAlbumReply{Messages: sent.Messages, Outcome: v1.SendOutcome_SEND_OUTCOME_DONE}
-		return g.Print(cmd.OutOrStdout(), reply, func() fleetcli.Table { return messageTable(sent.Messages...) })
-	}
-	sent, err := a.SendFile(cmd.Context(), peer, files[0], caption, opts...)
-	if err != nil {
-		return err
-	}
-	return g.printSent(cmd, sent)
-}
-
 func newDownload(g *cli) *cobra.Command {
 	var thumb string
 	var force bool
@@ -145,24 +89,6 @@ the newest profile photo of PEER, or photo:ID.`,
 	cmd.Flags().StringVar(&thumb, "thumb", "", "size of a photo or thumbnail: m, x, y, … (default: the whole file)")
 	cmd.Flags().BoolVar(&force, "force", false, "replace FILE if it is there")
 	return cmd
-}
-
-func fileRef(peer, what string) (client.FileRef, error) {
-	if photo, ok := strings.CutPrefix(what, "photo"); ok {
-		id, err := int64(0), error(nil)
-		if photo != "" {
-			id, err = strconv.ParseInt(strings.TrimPrefix(photo, ":"), 10, 64)
-		}
-		if err != nil {
-			return client.FileRef{}, fleetcli.Failure(fmt.Errorf("MESSAGE: must be photo:ID with a number (got %q)", what), "list them with `orchestrator photos`")
-		}
-		return client.ProfilePhotoOf(peer, id), nil
-	}
-	id, err := strconv.ParseInt(what, 10, 32)
-	if err != nil {
-		return client.FileRef{}, fleetcli.Failure(fmt.Errorf("MESSAGE: must be the id of a message, or photo (got %q)", what), "read ids with `orchestrator history`")
-	}
-	return client.FileOf(peer, int32(id)), nil
 }
 
 // download reads a file into path; empty: under its own name.

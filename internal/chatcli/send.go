@@ -160,33 +160,17 @@ func newSend(g *cli) *cobra.Command {
 }
 
 func newEdit(g *cli) *cobra.Command {
-	var s sending
-	var form markup
-	var scheduled bool
+	var e editing
 	cmd := &cobra.Command{
-		Use:     "edit ACCOUNT PEER ID TEXT",
-		Short:   "Change the text of a message",
-		Long:    "Change the text of a message. TEXT may be - to read it from standard input. With --scheduled, ID is that of a message that waits for its time, and --at or --when-online says when.",
-		Example: "  orchestrator edit support-1 @durov 17 'hello again'",
+		Use:   "edit ACCOUNT PEER ID TEXT",
+		Short: "Change the text or the file of a message",
+		Long: `Change the text of a message, or with --file and the like what it carries and its caption. TEXT may be - to
+read it from standard input. With --scheduled, ID is that of a message that waits for its time, and --at or
+--when-online says when.`,
+		Example: "  orchestrator edit support-1 @durov 17 'hello again'\n  orchestrator edit support-1 @durov 17 'the view, sharper' --photo view.jpg",
 		Args:    g.Args("ACCOUNT", "PEER", "ID", "TEXT"),
 		RunE: g.account(func(cmd *cobra.Command, a *client.Account, args []string) error {
-			ids, err := messageIDs(args[1:2])
-			if err != nil {
-				return err
-			}
-			text, err := textOf(cmd, args[2])
-			if err != nil {
-				return err
-			}
-			opts, err := s.options(time.Now())
-			if err != nil {
-				return err
-			}
-			edit := a.EditMessage
-			if scheduled {
-				edit = a.EditScheduledMessage
-			}
-			m, err := edit(cmd.Context(), args[0], ids[0], form.content(text), opts...)
+			m, err := e.edit(cmd, a, args)
 			if err != nil {
 				return err
 			}
@@ -198,9 +182,52 @@ func newEdit(g *cli) *cobra.Command {
 			})
 		}),
 	}
-	form.flags(cmd)
-	s.content(cmd.Flags())
-	s.schedule(cmd.Flags())
-	cmd.Flags().BoolVar(&scheduled, "scheduled", false, "ID is that of a scheduled message")
+	e.form.flags(cmd)
+	e.message.content(cmd.Flags())
+	e.message.schedule(cmd.Flags())
+	e.file.flags(cmd)
+	cmd.Flags().BoolVar(&e.scheduled, "scheduled", false, "ID is that of a scheduled message")
 	return fleetcli.TakesRequestID(cmd)
+}
+
+// editing is the flags of edit.
+type editing struct {
+	message   sending
+	form      markup
+	file      attachment
+	scheduled bool
+}
+
+// edit changes the message that args name, PEER ID TEXT.
+func (e *editing) edit(cmd *cobra.Command, a *client.Account, args []string) (*client.Message, error) {
+	ids, err := messageIDs(args[1:2])
+	if err != nil {
+		return nil, err
+	}
+	text, err := textOf(cmd, args[2])
+	if err != nil {
+		return nil, err
+	}
+	opts, err := e.message.options(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	content := e.form.content(text)
+	if !e.file.given() {
+		edit := a.EditMessage
+		if e.scheduled {
+			edit = a.EditScheduledMessage
+		}
+		return edit(cmd.Context(), args[0], ids[0], content, opts...)
+	}
+	file, end, err := e.file.file(cmd)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	edit := a.EditFile
+	if e.scheduled {
+		edit = a.EditScheduledFile
+	}
+	return edit(cmd.Context(), args[0], ids[0], file, content, opts...)
 }

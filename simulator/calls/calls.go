@@ -36,12 +36,12 @@ type Rooms struct {
 
 // Join registers the methods of all rooms.
 func Join(w *model.World) Rooms {
-	for _, register := range []func(*model.World){
-		users.Register, messages.Register, dialogs.Register, chats.Register, topics.Register, bots.Register,
-	} {
+	for _, register := range []func(*model.World){users.Register, dialogs.Register, chats.Register, topics.Register, bots.Register} {
 		register(w)
 	}
-	return Rooms{Auth: auth.New(w), Files: files.New(w)}
+	rooms := Rooms{Auth: auth.New(w), Files: files.New(w)}
+	messages.Register(w, rooms.Files.Attach)
+	return rooms
 }
 
 // Close gives back what the rooms hold. No call may follow.

@@ -132,6 +132,9 @@ func (e *storeEnv) answer(who files.Who, query []byte) (bin.Encoder, error) {
 		return vector(e.store.Reupload(q))
 	case *tg.UploadGetCDNFileHashesRequest:
 		return vector(e.store.GetCDNHashes(q))
+	case *tg.MessagesEditMessageRequest:
+		m := &tg.Message{ID: q.ID, PeerID: &tg.PeerUser{UserID: 5}, Message: q.Message}
+		return &tg.Updates{Updates: []tg.UpdateClass{&tg.UpdateEditMessage{Message: m}}}, nil
 	case *tg.UsersGetUsersRequest:
 		return &tg.UserClassVector{Elems: []tg.UserClass{&tg.User{ID: 1, Self: true, Premium: who.Premium}}}, nil
 	}

@@ -16,10 +16,10 @@ type Stored struct {
 	ID int64
 	// Name and Mime are those of a document; of a photo Mime is image/jpeg.
 	Name, Mime string
+	// Kind is as what it was sent.
+	Kind Kind
 	// Media is the file as what a further message carries.
 	Media tg.InputMediaClass
-
-	group string // with what it can be in one album
 }
 
 // OfMessage finds the photo or document of a message: the size or thumbnail that thumb names, the
@@ -67,16 +67,11 @@ func OfMedia(m tg.MessageMediaClass, thumb string) (Stored, error) {
 func ofDocument(d *tg.Document, thumb string) (Stored, error) {
 	out := Stored{
 		Location: Location{Input: d.AsInputDocumentFileLocation(thumb), DC: d.DCID, Size: d.Size}, ID: d.ID, Mime: d.MimeType,
-		Media: &tg.InputMediaDocument{ID: d.AsInput()}, group: groupDocument,
+		Media: &tg.InputMediaDocument{ID: d.AsInput()}, Kind: kindOf(d.Attributes),
 	}
 	for _, a := range d.Attributes {
-		switch a := a.(type) {
-		case *tg.DocumentAttributeFilename:
+		if a, ok := a.(*tg.DocumentAttributeFilename); ok {
 			out.Name = a.FileName
-		case *tg.DocumentAttributeVideo:
-			out.group = groupVisual
-		case *tg.DocumentAttributeAudio:
-			out.group = groupAudio
 		}
 	}
 	if thumb == "" {
@@ -89,6 +84,31 @@ func ofDocument(d *tg.Document, thumb string) (Stored, error) {
 		}
 	}
 	return Stored{}, noSize(thumb)
+}
+
+// kindOf is as what a document was sent: a GIF has the attributes of a video, too.
+func kindOf(attributes []tg.DocumentAttributeClass) Kind {
+	kind := Document
+	for _, a := range attributes {
+		switch a := a.(type) {
+		case *tg.DocumentAttributeSticker:
+			return Sticker
+		case *tg.DocumentAttributeAnimated:
+			kind = Animation
+		case *tg.DocumentAttributeVideo:
+			switch {
+			case a.RoundMessage:
+				return VideoNote
+			case kind == Document:
+				kind = Video
+			}
+		case *tg.DocumentAttributeAudio:
+			if kind = Audio; a.Voice {
+				return Voice
+			}
+		}
+	}
+	return kind
 }
 
 // OfPhoto finds one size of a photo, the largest when none is named.
@@ -109,7 +129,7 @@ func OfPhoto(p *tg.Photo, thumb string) (Stored, error) {
 			DC:    p.DCID, Size: best.bytes,
 		},
 		ID: p.ID, Mime: "image/jpeg",
-		Media: &tg.InputMediaPhoto{ID: p.AsInput()}, group: groupVisual,
+		Media: &tg.InputMediaPhoto{ID: p.AsInput()}, Kind: Photo,
 	}, nil
 }
 

@@ -26,6 +26,7 @@ const (
 	Voice
 	Animation
 	VideoNote
+	Sticker // of a file that Telegram has
 )
 
 // Attachment is a file to send. Exactly one of Uploaded, Find and URL is set.
@@ -63,18 +64,18 @@ func (a Attachment) kind() Kind {
 	return Document
 }
 
-// input is the file as an argument of calls.
-func (a Attachment) input(ctx context.Context) (tg.InputMediaClass, error) {
+// input is the file as an argument of calls, and as what it is sent; Auto when only Telegram can tell.
+func (a Attachment) input(ctx context.Context) (tg.InputMediaClass, Kind, error) {
 	switch kind := a.kind(); {
 	case a.Uploaded != nil && kind == Photo:
 		if err := a.Uploaded.checkPhoto(a.Uploaded.Size); err != nil {
-			return nil, err
+			return nil, kind, err
 		}
 		m := &tg.InputMediaUploadedPhoto{Spoiler: a.Spoiler, File: a.Uploaded.Input()}
 		if a.TTL != 0 {
 			m.SetTTLSeconds(a.TTL)
 		}
-		return m, nil
+		return m, kind, nil
 	case a.Uploaded != nil:
 		m := &tg.InputMediaUploadedDocument{
 			Spoiler: a.Spoiler, File: a.Uploaded.Input(), MimeType: a.Uploaded.Mime, Attributes: a.attributes(kind),
@@ -83,17 +84,15 @@ func (a Attachment) input(ctx context.Context) (tg.InputMediaClass, error) {
 		if a.TTL != 0 {
 			m.SetTTLSeconds(a.TTL)
 		}
-		return m, nil
+		return m, kind, nil
 	case a.Find != nil:
 		stored, err := a.Find(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return a.marked(stored.Media), nil
+		return a.marked(stored.Media), stored.Kind, err
 	case kind == Photo:
-		return &tg.InputMediaPhotoExternal{Spoiler: a.Spoiler, URL: a.URL, TTLSeconds: a.TTL}, nil
+		return &tg.InputMediaPhotoExternal{Spoiler: a.Spoiler, URL: a.URL, TTLSeconds: a.TTL}, kind, nil
+	default:
+		return &tg.InputMediaDocumentExternal{Spoiler: a.Spoiler, URL: a.URL, TTLSeconds: a.TTL}, kind, nil
 	}
-	return &tg.InputMediaDocumentExternal{Spoiler: a.Spoiler, URL: a.URL, TTLSeconds: a.TTL}, nil
 }
 
 // marked is a file that Telegram has, with what can be said of it anew.
@@ -141,11 +140,10 @@ func (a Attachment) attributes(kind Kind) []tg.DocumentAttributeClass {
 // again and the call repeated.
 func Send(ctx context.Context, env telegram.Env, to telegram.Peer, m telegram.Outgoing, a Attachment) (*tg.Message, error) {
 	for tries := 0; ; tries++ {
-		media, err := a.input(ctx)
-		if err != nil {
+		var err error
+		if m.Media, _, err = a.input(ctx); err != nil {
 			return nil, err
 		}
-		m.Media = media
 		sent, err := telegram.SendMessage(ctx, env, to, m)
 		if !expired(err) || a.Find == nil || tries >= maxRefreshes {
 			return sent, partsGone(err)
@@ -227,21 +225,19 @@ func SendAlbum(ctx context.Context, env telegram.Env, to telegram.Peer, m telegr
 
 // grouped is the file as an argument of calls, and with what it can be in one album.
 func (a Attachment) grouped(ctx context.Context) (tg.InputMediaClass, string, error) {
-	if a.Find != nil {
-		stored, err := a.Find(ctx)
-		return a.marked(stored.Media), stored.group, err
+	media, kind, err := a.input(ctx)
+	switch {
+	case err != nil:
+		return nil, "", err
+	case kind == Photo || kind == Video:
+		return media, groupVisual, nil
+	case kind == Audio:
+		return media, groupAudio, nil
+	case kind == Document || kind == Auto:
+		return media, groupDocument, nil
 	}
-	media, err := a.input(ctx)
-	switch a.kind() {
-	case Photo, Video:
-		return media, groupVisual, err
-	case Audio:
-		return media, groupAudio, err
-	case Voice, Animation, VideoNote:
-		return nil, "", fleet.Errorf(fleet.CodeInvalidArgument, "ALBUM_MIXED", "voice messages, animations and video messages cannot be in albums").
-			WithRemedy("send it by itself, or as a document")
-	}
-	return media, groupDocument, err
+	return nil, "", fleet.Errorf(fleet.CodeInvalidArgument, "ALBUM_MIXED", "voice messages, animations, stickers and video messages cannot be in albums").
+		WithRemedy("send it by itself, or as a document")
 }
 
 // What can be in one album together.

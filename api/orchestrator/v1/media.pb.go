@@ -22,80 +22,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// MediaKind says as what a file is sent.
-type MediaKind int32
-
-const (
-	// By the file: a photo for JPEG and PNG that Telegram takes as photos, else by its MIME type.
-	MediaKind_MEDIA_KIND_UNSPECIFIED MediaKind = 0
-	// A photo, which Telegram compresses: at most 10 MiB, width and height together at most 10000,
-	// sides at most 1 to 20.
-	MediaKind_MEDIA_KIND_PHOTO MediaKind = 1
-	// A file as it is.
-	MediaKind_MEDIA_KIND_DOCUMENT MediaKind = 2
-	// A video that can be streamed.
-	MediaKind_MEDIA_KIND_VIDEO MediaKind = 3
-	// Music.
-	MediaKind_MEDIA_KIND_AUDIO MediaKind = 4
-	// A voice message (OGG with Opus).
-	MediaKind_MEDIA_KIND_VOICE MediaKind = 5
-	// An animation: a GIF, or a video without sound.
-	MediaKind_MEDIA_KIND_ANIMATION MediaKind = 6
-	// A round video message.
-	MediaKind_MEDIA_KIND_VIDEO_NOTE MediaKind = 7
-)
-
-// Enum value maps for MediaKind.
-var (
-	MediaKind_name = map[int32]string{
-		0: "MEDIA_KIND_UNSPECIFIED",
-		1: "MEDIA_KIND_PHOTO",
-		2: "MEDIA_KIND_DOCUMENT",
-		3: "MEDIA_KIND_VIDEO",
-		4: "MEDIA_KIND_AUDIO",
-		5: "MEDIA_KIND_VOICE",
-		6: "MEDIA_KIND_ANIMATION",
-		7: "MEDIA_KIND_VIDEO_NOTE",
-	}
-	MediaKind_value = map[string]int32{
-		"MEDIA_KIND_UNSPECIFIED": 0,
-		"MEDIA_KIND_PHOTO":       1,
-		"MEDIA_KIND_DOCUMENT":    2,
-		"MEDIA_KIND_VIDEO":       3,
-		"MEDIA_KIND_AUDIO":       4,
-		"MEDIA_KIND_VOICE":       5,
-		"MEDIA_KIND_ANIMATION":   6,
-		"MEDIA_KIND_VIDEO_NOTE":  7,
-	}
-)
-
-func (x MediaKind) Enum() *MediaKind {
-	p := new(MediaKind)
-	*p = x
-	return p
-}
-
-func (x MediaKind) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (MediaKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_orchestrator_v1_media_proto_enumTypes[0].Descriptor()
-}
-
-func (MediaKind) Type() protoreflect.EnumType {
-	return &file_orchestrator_v1_media_proto_enumTypes[0]
-}
-
-func (x MediaKind) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use MediaKind.Descriptor instead.
-func (MediaKind) EnumDescriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{0}
-}
-
 // UploadRequest is one message of an upload.
 type UploadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -333,124 +259,6 @@ func (x *UploadReply) GetFile() *UploadedFile {
 	return nil
 }
 
-// UploadedFile is a file at Telegram that no message has yet. It belongs to the account.
-type UploadedFile struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The id that the node drew for it.
-	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// How many parts it has.
-	Parts int32 `protobuf:"varint,2,opt,name=parts,proto3" json:"parts,omitempty"`
-	// Its length in bytes.
-	Size int64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
-	// Its name.
-	Name string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
-	// MD5 in hexadecimal of files below 10 MiB; empty for others.
-	Md5 string `protobuf:"bytes,5,opt,name=md5,proto3" json:"md5,omitempty"`
-	// MIME type, by the content or the name.
-	MimeType string `protobuf:"bytes,6,opt,name=mime_type,json=mimeType,proto3" json:"mime_type,omitempty"`
-	// Width in pixels; 0 when not known.
-	Width int32 `protobuf:"varint,7,opt,name=width,proto3" json:"width,omitempty"`
-	// Height in pixels; 0 when not known.
-	Height int32 `protobuf:"varint,8,opt,name=height,proto3" json:"height,omitempty"`
-	// Duration in seconds; 0 when not known.
-	Duration      float64 `protobuf:"fixed64,9,opt,name=duration,proto3" json:"duration,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *UploadedFile) Reset() {
-	*x = UploadedFile{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *UploadedFile) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*UploadedFile) ProtoMessage() {}
-
-func (x *UploadedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use UploadedFile.ProtoReflect.Descriptor instead.
-func (*UploadedFile) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *UploadedFile) GetId() int64 {
-	if x != nil {
-		return x.Id
-	}
-	return 0
-}
-
-func (x *UploadedFile) GetParts() int32 {
-	if x != nil {
-		return x.Parts
-	}
-	return 0
-}
-
-func (x *UploadedFile) GetSize() int64 {
-	if x != nil {
-		return x.Size
-	}
-	return 0
-}
-
-func (x *UploadedFile) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *UploadedFile) GetMd5() string {
-	if x != nil {
-		return x.Md5
-	}
-	return ""
-}
-
-func (x *UploadedFile) GetMimeType() string {
-	if x != nil {
-		return x.MimeType
-	}
-	return ""
-}
-
-func (x *UploadedFile) GetWidth() int32 {
-	if x != nil {
-		return x.Width
-	}
-	return 0
-}
-
-func (x *UploadedFile) GetHeight() int32 {
-	if x != nil {
-		return x.Height
-	}
-	return 0
-}
-
-func (x *UploadedFile) GetDuration() float64 {
-	if x != nil {
-		return x.Duration
-	}
-	return 0
-}
-
 // GetUploadRequest names an upload.
 type GetUploadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -464,7 +272,7 @@ type GetUploadRequest struct {
 
 func (x *GetUploadRequest) Reset() {
 	*x = GetUploadRequest{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[4]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +284,7 @@ func (x *GetUploadRequest) String() string {
 func (*GetUploadRequest) ProtoMessage() {}
 
 func (x *GetUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[4]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,7 +297,7 @@ func (x *GetUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUploadRequest.ProtoReflect.Descriptor instead.
 func (*GetUploadRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{4}
+	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetUploadRequest) GetAccount() string {
@@ -518,7 +326,7 @@ type GetUploadReply struct {
 
 func (x *GetUploadReply) Reset() {
 	*x = GetUploadReply{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[5]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -530,7 +338,7 @@ func (x *GetUploadReply) String() string {
 func (*GetUploadReply) ProtoMessage() {}
 
 func (x *GetUploadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[5]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -543,7 +351,7 @@ func (x *GetUploadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUploadReply.ProtoReflect.Descriptor instead.
 func (*GetUploadReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{5}
+	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetUploadReply) GetOffset() int64 {
@@ -552,399 +360,6 @@ func (x *GetUploadReply) GetOffset() int64 {
 	}
 	return 0
 }
-
-// MessageRef names a message.
-type MessageRef struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The chat, in any text form of Peer.
-	Peer string `protobuf:"bytes,1,opt,name=peer,proto3" json:"peer,omitempty"`
-	// The message in it.
-	MessageId     int32 `protobuf:"varint,2,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *MessageRef) Reset() {
-	*x = MessageRef{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *MessageRef) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*MessageRef) ProtoMessage() {}
-
-func (x *MessageRef) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use MessageRef.ProtoReflect.Descriptor instead.
-func (*MessageRef) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{6}
-}
-
-func (x *MessageRef) GetPeer() string {
-	if x != nil {
-		return x.Peer
-	}
-	return ""
-}
-
-func (x *MessageRef) GetMessageId() int32 {
-	if x != nil {
-		return x.MessageId
-	}
-	return 0
-}
-
-// ProfilePhotoRef names a profile photo.
-type ProfilePhotoRef struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The user or chat, in any text form of Peer.
-	Peer string `protobuf:"bytes,1,opt,name=peer,proto3" json:"peer,omitempty"`
-	// The photo; 0 = the newest.
-	PhotoId       int64 `protobuf:"varint,2,opt,name=photo_id,json=photoId,proto3" json:"photo_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ProfilePhotoRef) Reset() {
-	*x = ProfilePhotoRef{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ProfilePhotoRef) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ProfilePhotoRef) ProtoMessage() {}
-
-func (x *ProfilePhotoRef) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[7]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ProfilePhotoRef.ProtoReflect.Descriptor instead.
-func (*ProfilePhotoRef) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{7}
-}
-
-func (x *ProfilePhotoRef) GetPeer() string {
-	if x != nil {
-		return x.Peer
-	}
-	return ""
-}
-
-func (x *ProfilePhotoRef) GetPhotoId() int64 {
-	if x != nil {
-		return x.PhotoId
-	}
-	return 0
-}
-
-// FileRef names a file that Telegram has by where it is seen, so that its file reference can be found
-// again.
-type FileRef struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where it is.
-	//
-	// Types that are valid to be assigned to Place:
-	//
-	//	*FileRef_Message
-	//	*FileRef_ProfilePhoto
-	Place         isFileRef_Place `protobuf_oneof:"place"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *FileRef) Reset() {
-	*x = FileRef{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[8]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *FileRef) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*FileRef) ProtoMessage() {}
-
-func (x *FileRef) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[8]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use FileRef.ProtoReflect.Descriptor instead.
-func (*FileRef) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{8}
-}
-
-func (x *FileRef) GetPlace() isFileRef_Place {
-	if x != nil {
-		return x.Place
-	}
-	return nil
-}
-
-func (x *FileRef) GetMessage() *MessageRef {
-	if x != nil {
-		if x, ok := x.Place.(*FileRef_Message); ok {
-			return x.Message
-		}
-	}
-	return nil
-}
-
-func (x *FileRef) GetProfilePhoto() *ProfilePhotoRef {
-	if x != nil {
-		if x, ok := x.Place.(*FileRef_ProfilePhoto); ok {
-			return x.ProfilePhoto
-		}
-	}
-	return nil
-}
-
-type isFileRef_Place interface {
-	isFileRef_Place()
-}
-
-type FileRef_Message struct {
-	// The photo or document of a message.
-	Message *MessageRef `protobuf:"bytes,1,opt,name=message,proto3,oneof"`
-}
-
-type FileRef_ProfilePhoto struct {
-	// A profile photo.
-	ProfilePhoto *ProfilePhotoRef `protobuf:"bytes,2,opt,name=profile_photo,json=profilePhoto,proto3,oneof"`
-}
-
-func (*FileRef_Message) isFileRef_Place() {}
-
-func (*FileRef_ProfilePhoto) isFileRef_Place() {}
-
-// InputMedia is a file to send.
-type InputMedia struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The file.
-	//
-	// Types that are valid to be assigned to Source:
-	//
-	//	*InputMedia_Uploaded
-	//	*InputMedia_Stored
-	//	*InputMedia_Url
-	Source isInputMedia_Source `protobuf_oneof:"source"`
-	// As what it is sent.
-	Kind MediaKind `protobuf:"varint,4,opt,name=kind,proto3,enum=orchestrator.v1.MediaKind" json:"kind,omitempty"`
-	// Its name; empty = that of the upload.
-	FileName string `protobuf:"bytes,5,opt,name=file_name,json=fileName,proto3" json:"file_name,omitempty"`
-	// Its MIME type; empty = that of the upload.
-	MimeType string `protobuf:"bytes,6,opt,name=mime_type,json=mimeType,proto3" json:"mime_type,omitempty"`
-	// Width in pixels; 0 = that of the upload.
-	Width int32 `protobuf:"varint,7,opt,name=width,proto3" json:"width,omitempty"`
-	// Height in pixels; 0 = that of the upload.
-	Height int32 `protobuf:"varint,8,opt,name=height,proto3" json:"height,omitempty"`
-	// Duration in seconds; 0 = that of the upload.
-	Duration float64 `protobuf:"fixed64,9,opt,name=duration,proto3" json:"duration,omitempty"`
-	// Title of music; may be empty.
-	Title string `protobuf:"bytes,10,opt,name=title,proto3" json:"title,omitempty"`
-	// Performer of music; may be empty.
-	Performer string `protobuf:"bytes,11,opt,name=performer,proto3" json:"performer,omitempty"`
-	// Hide it until it is tapped.
-	Spoiler bool `protobuf:"varint,12,opt,name=spoiler,proto3" json:"spoiler,omitempty"`
-	// How long it can be seen after it was opened, in seconds, 1 to 60, in private chats; 0 = for ever.
-	TtlSeconds    int32 `protobuf:"varint,13,opt,name=ttl_seconds,json=ttlSeconds,proto3" json:"ttl_seconds,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *InputMedia) Reset() {
-	*x = InputMedia{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[9]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *InputMedia) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*InputMedia) ProtoMessage() {}
-
-func (x *InputMedia) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[9]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use InputMedia.ProtoReflect.Descriptor instead.
-func (*InputMedia) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{9}
-}
-
-func (x *InputMedia) GetSource() isInputMedia_Source {
-	if x != nil {
-		return x.Source
-	}
-	return nil
-}
-
-func (x *InputMedia) GetUploaded() *UploadedFile {
-	if x != nil {
-		if x, ok := x.Source.(*InputMedia_Uploaded); ok {
-			return x.Uploaded
-		}
-	}
-	return nil
-}
-
-func (x *InputMedia) GetStored() *FileRef {
-	if x != nil {
-		if x, ok := x.Source.(*InputMedia_Stored); ok {
-			return x.Stored
-		}
-	}
-	return nil
-}
-
-func (x *InputMedia) GetUrl() string {
-	if x != nil {
-		if x, ok := x.Source.(*InputMedia_Url); ok {
-			return x.Url
-		}
-	}
-	return ""
-}
-
-func (x *InputMedia) GetKind() MediaKind {
-	if x != nil {
-		return x.Kind
-	}
-	return MediaKind_MEDIA_KIND_UNSPECIFIED
-}
-
-func (x *InputMedia) GetFileName() string {
-	if x != nil {
-		return x.FileName
-	}
-	return ""
-}
-
-func (x *InputMedia) GetMimeType() string {
-	if x != nil {
-		return x.MimeType
-	}
-	return ""
-}
-
-func (x *InputMedia) GetWidth() int32 {
-	if x != nil {
-		return x.Width
-	}
-	return 0
-}
-
-func (x *InputMedia) GetHeight() int32 {
-	if x != nil {
-		return x.Height
-	}
-	return 0
-}
-
-func (x *InputMedia) GetDuration() float64 {
-	if x != nil {
-		return x.Duration
-	}
-	return 0
-}
-
-func (x *InputMedia) GetTitle() string {
-	if x != nil {
-		return x.Title
-	}
-	return ""
-}
-
-func (x *InputMedia) GetPerformer() string {
-	if x != nil {
-		return x.Performer
-	}
-	return ""
-}
-
-func (x *InputMedia) GetSpoiler() bool {
-	if x != nil {
-		return x.Spoiler
-	}
-	return false
-}
-
-func (x *InputMedia) GetTtlSeconds() int32 {
-	if x != nil {
-		return x.TtlSeconds
-	}
-	return 0
-}
-
-type isInputMedia_Source interface {
-	isInputMedia_Source()
-}
-
-type InputMedia_Uploaded struct {
-	// One that was uploaded.
-	Uploaded *UploadedFile `protobuf:"bytes,1,opt,name=uploaded,proto3,oneof"`
-}
-
-type InputMedia_Stored struct {
-	// One that Telegram has already. It is sent as what it is: of the fields below, only spoiler and
-	// ttl_seconds count.
-	Stored *FileRef `protobuf:"bytes,2,opt,name=stored,proto3,oneof"`
-}
-
-type InputMedia_Url struct {
-	// One that Telegram fetches itself, at most 5 MB as a photo and 20 MB else.
-	Url string `protobuf:"bytes,3,opt,name=url,proto3,oneof"`
-}
-
-func (*InputMedia_Uploaded) isInputMedia_Source() {}
-
-func (*InputMedia_Stored) isInputMedia_Source() {}
-
-func (*InputMedia_Url) isInputMedia_Source() {}
 
 // SendFileRequest sends one file.
 type SendFileRequest struct {
@@ -964,7 +379,7 @@ type SendFileRequest struct {
 
 func (x *SendFileRequest) Reset() {
 	*x = SendFileRequest{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[10]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +391,7 @@ func (x *SendFileRequest) String() string {
 func (*SendFileRequest) ProtoMessage() {}
 
 func (x *SendFileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[10]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +404,7 @@ func (x *SendFileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendFileRequest.ProtoReflect.Descriptor instead.
 func (*SendFileRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{10}
+	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SendFileRequest) GetAccount() string {
@@ -1033,7 +448,7 @@ type SendFileReply struct {
 
 func (x *SendFileReply) Reset() {
 	*x = SendFileReply{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[11]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1045,7 +460,7 @@ func (x *SendFileReply) String() string {
 func (*SendFileReply) ProtoMessage() {}
 
 func (x *SendFileReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[11]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1058,7 +473,7 @@ func (x *SendFileReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendFileReply.ProtoReflect.Descriptor instead.
 func (*SendFileReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{11}
+	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SendFileReply) GetMessage() *Message {
@@ -1088,7 +503,7 @@ type AlbumItem struct {
 
 func (x *AlbumItem) Reset() {
 	*x = AlbumItem{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[12]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1100,7 +515,7 @@ func (x *AlbumItem) String() string {
 func (*AlbumItem) ProtoMessage() {}
 
 func (x *AlbumItem) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[12]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1113,7 +528,7 @@ func (x *AlbumItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlbumItem.ProtoReflect.Descriptor instead.
 func (*AlbumItem) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{12}
+	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AlbumItem) GetMedia() *InputMedia {
@@ -1147,7 +562,7 @@ type SendAlbumRequest struct {
 
 func (x *SendAlbumRequest) Reset() {
 	*x = SendAlbumRequest{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[13]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1159,7 +574,7 @@ func (x *SendAlbumRequest) String() string {
 func (*SendAlbumRequest) ProtoMessage() {}
 
 func (x *SendAlbumRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[13]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1172,7 +587,7 @@ func (x *SendAlbumRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendAlbumRequest.ProtoReflect.Descriptor instead.
 func (*SendAlbumRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{13}
+	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SendAlbumRequest) GetAccount() string {
@@ -1216,7 +631,7 @@ type SendAlbumReply struct {
 
 func (x *SendAlbumReply) Reset() {
 	*x = SendAlbumReply{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[14]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +643,7 @@ func (x *SendAlbumReply) String() string {
 func (*SendAlbumReply) ProtoMessage() {}
 
 func (x *SendAlbumReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[14]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +656,7 @@ func (x *SendAlbumReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendAlbumReply.ProtoReflect.Descriptor instead.
 func (*SendAlbumReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{14}
+	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SendAlbumReply) GetMessages() []*Message {
@@ -1276,7 +691,7 @@ type DownloadRequest struct {
 
 func (x *DownloadRequest) Reset() {
 	*x = DownloadRequest{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[15]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +703,7 @@ func (x *DownloadRequest) String() string {
 func (*DownloadRequest) ProtoMessage() {}
 
 func (x *DownloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[15]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +716,7 @@ func (x *DownloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadRequest.ProtoReflect.Descriptor instead.
 func (*DownloadRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{15}
+	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DownloadRequest) GetAccount() string {
@@ -1349,7 +764,7 @@ type DownloadStart struct {
 
 func (x *DownloadStart) Reset() {
 	*x = DownloadStart{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[16]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1361,7 +776,7 @@ func (x *DownloadStart) String() string {
 func (*DownloadStart) ProtoMessage() {}
 
 func (x *DownloadStart) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[16]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1374,7 +789,7 @@ func (x *DownloadStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadStart.ProtoReflect.Descriptor instead.
 func (*DownloadStart) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{16}
+	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DownloadStart) GetSize() int64 {
@@ -1421,7 +836,7 @@ type DownloadReply struct {
 
 func (x *DownloadReply) Reset() {
 	*x = DownloadReply{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[17]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +848,7 @@ func (x *DownloadReply) String() string {
 func (*DownloadReply) ProtoMessage() {}
 
 func (x *DownloadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[17]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +861,7 @@ func (x *DownloadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadReply.ProtoReflect.Descriptor instead.
 func (*DownloadReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{17}
+	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DownloadReply) GetContent() isDownloadReply_Content {
@@ -1509,7 +924,7 @@ type GetProfilePhotosRequest struct {
 
 func (x *GetProfilePhotosRequest) Reset() {
 	*x = GetProfilePhotosRequest{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[18]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1521,7 +936,7 @@ func (x *GetProfilePhotosRequest) String() string {
 func (*GetProfilePhotosRequest) ProtoMessage() {}
 
 func (x *GetProfilePhotosRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[18]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1534,7 +949,7 @@ func (x *GetProfilePhotosRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProfilePhotosRequest.ProtoReflect.Descriptor instead.
 func (*GetProfilePhotosRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{18}
+	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetProfilePhotosRequest) GetAccount() string {
@@ -1586,7 +1001,7 @@ type ProfilePhoto struct {
 
 func (x *ProfilePhoto) Reset() {
 	*x = ProfilePhoto{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[19]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1013,7 @@ func (x *ProfilePhoto) String() string {
 func (*ProfilePhoto) ProtoMessage() {}
 
 func (x *ProfilePhoto) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[19]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1026,7 @@ func (x *ProfilePhoto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProfilePhoto.ProtoReflect.Descriptor instead.
 func (*ProfilePhoto) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{19}
+	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ProfilePhoto) GetId() int64 {
@@ -1671,7 +1086,7 @@ type GetProfilePhotosReply struct {
 
 func (x *GetProfilePhotosReply) Reset() {
 	*x = GetProfilePhotosReply{}
-	mi := &file_orchestrator_v1_media_proto_msgTypes[20]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1683,7 +1098,7 @@ func (x *GetProfilePhotosReply) String() string {
 func (*GetProfilePhotosReply) ProtoMessage() {}
 
 func (x *GetProfilePhotosReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_media_proto_msgTypes[20]
+	mi := &file_orchestrator_v1_media_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1696,7 +1111,7 @@ func (x *GetProfilePhotosReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProfilePhotosReply.ProtoReflect.Descriptor instead.
 func (*GetProfilePhotosReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{20}
+	return file_orchestrator_v1_media_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetProfilePhotosReply) GetPeer() *Peer {
@@ -1724,7 +1139,7 @@ var File_orchestrator_v1_media_proto protoreflect.FileDescriptor
 
 const file_orchestrator_v1_media_proto_rawDesc = "" +
 	"\n" +
-	"\x1borchestrator/v1/media.proto\x12\x0forchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dorchestrator/v1/message.proto\x1a\x1aorchestrator/v1/peer.proto\"\x82\x01\n" +
+	"\x1borchestrator/v1/media.proto\x12\x0forchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aorchestrator/v1/file.proto\x1a\x1dorchestrator/v1/message.proto\x1a\x1aorchestrator/v1/peer.proto\"\x82\x01\n" +
 	"\rUploadRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x124\n" +
 	"\x05start\x18\x02 \x01(\v2\x1c.orchestrator.v1.UploadStartH\x00R\x05start\x12\x16\n" +
@@ -1739,52 +1154,12 @@ const file_orchestrator_v1_media_proto_rawDesc = "" +
 	"\afile_id\x18\x06 \x01(\x03R\x06fileIdB\a\n" +
 	"\x05_size\"@\n" +
 	"\vUploadReply\x121\n" +
-	"\x04file\x18\x01 \x01(\v2\x1d.orchestrator.v1.UploadedFileR\x04file\"\xd5\x01\n" +
-	"\fUploadedFile\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x14\n" +
-	"\x05parts\x18\x02 \x01(\x05R\x05parts\x12\x12\n" +
-	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x12\n" +
-	"\x04name\x18\x04 \x01(\tR\x04name\x12\x10\n" +
-	"\x03md5\x18\x05 \x01(\tR\x03md5\x12\x1b\n" +
-	"\tmime_type\x18\x06 \x01(\tR\bmimeType\x12\x14\n" +
-	"\x05width\x18\a \x01(\x05R\x05width\x12\x16\n" +
-	"\x06height\x18\b \x01(\x05R\x06height\x12\x1a\n" +
-	"\bduration\x18\t \x01(\x01R\bduration\"D\n" +
+	"\x04file\x18\x01 \x01(\v2\x1d.orchestrator.v1.UploadedFileR\x04file\"D\n" +
 	"\x10GetUploadRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
 	"\x06upload\x18\x02 \x01(\tR\x06upload\"(\n" +
 	"\x0eGetUploadReply\x12\x16\n" +
-	"\x06offset\x18\x01 \x01(\x03R\x06offset\"?\n" +
-	"\n" +
-	"MessageRef\x12\x12\n" +
-	"\x04peer\x18\x01 \x01(\tR\x04peer\x12\x1d\n" +
-	"\n" +
-	"message_id\x18\x02 \x01(\x05R\tmessageId\"@\n" +
-	"\x0fProfilePhotoRef\x12\x12\n" +
-	"\x04peer\x18\x01 \x01(\tR\x04peer\x12\x19\n" +
-	"\bphoto_id\x18\x02 \x01(\x03R\aphotoId\"\x94\x01\n" +
-	"\aFileRef\x127\n" +
-	"\amessage\x18\x01 \x01(\v2\x1b.orchestrator.v1.MessageRefH\x00R\amessage\x12G\n" +
-	"\rprofile_photo\x18\x02 \x01(\v2 .orchestrator.v1.ProfilePhotoRefH\x00R\fprofilePhotoB\a\n" +
-	"\x05place\"\xbe\x03\n" +
-	"\n" +
-	"InputMedia\x12;\n" +
-	"\buploaded\x18\x01 \x01(\v2\x1d.orchestrator.v1.UploadedFileH\x00R\buploaded\x122\n" +
-	"\x06stored\x18\x02 \x01(\v2\x18.orchestrator.v1.FileRefH\x00R\x06stored\x12\x12\n" +
-	"\x03url\x18\x03 \x01(\tH\x00R\x03url\x12.\n" +
-	"\x04kind\x18\x04 \x01(\x0e2\x1a.orchestrator.v1.MediaKindR\x04kind\x12\x1b\n" +
-	"\tfile_name\x18\x05 \x01(\tR\bfileName\x12\x1b\n" +
-	"\tmime_type\x18\x06 \x01(\tR\bmimeType\x12\x14\n" +
-	"\x05width\x18\a \x01(\x05R\x05width\x12\x16\n" +
-	"\x06height\x18\b \x01(\x05R\x06height\x12\x1a\n" +
-	"\bduration\x18\t \x01(\x01R\bduration\x12\x14\n" +
-	"\x05title\x18\n" +
-	" \x01(\tR\x05title\x12\x1c\n" +
-	"\tperformer\x18\v \x01(\tR\tperformer\x12\x18\n" +
-	"\aspoiler\x18\f \x01(\bR\aspoiler\x12\x1f\n" +
-	"\vttl_seconds\x18\r \x01(\x05R\n" +
-	"ttlSecondsB\b\n" +
-	"\x06source\"\xab\x01\n" +
+	"\x06offset\x18\x01 \x01(\x03R\x06offset\"\xab\x01\n" +
 	"\x0fSendFileRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\tR\x04peer\x121\n" +
@@ -1833,16 +1208,7 @@ const file_orchestrator_v1_media_proto_rawDesc = "" +
 	"\x15GetProfilePhotosReply\x12)\n" +
 	"\x04peer\x18\x01 \x01(\v2\x15.orchestrator.v1.PeerR\x04peer\x125\n" +
 	"\x06photos\x18\x02 \x03(\v2\x1d.orchestrator.v1.ProfilePhotoR\x06photos\x12\x14\n" +
-	"\x05total\x18\x03 \x01(\x05R\x05total*\xcd\x01\n" +
-	"\tMediaKind\x12\x1a\n" +
-	"\x16MEDIA_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
-	"\x10MEDIA_KIND_PHOTO\x10\x01\x12\x17\n" +
-	"\x13MEDIA_KIND_DOCUMENT\x10\x02\x12\x14\n" +
-	"\x10MEDIA_KIND_VIDEO\x10\x03\x12\x14\n" +
-	"\x10MEDIA_KIND_AUDIO\x10\x04\x12\x14\n" +
-	"\x10MEDIA_KIND_VOICE\x10\x05\x12\x18\n" +
-	"\x14MEDIA_KIND_ANIMATION\x10\x06\x12\x19\n" +
-	"\x15MEDIA_KIND_VIDEO_NOTE\x10\a2\x8d\x04\n" +
+	"\x05total\x18\x03 \x01(\x05R\x05total2\x8d\x04\n" +
 	"\fMediaService\x12H\n" +
 	"\x06Upload\x12\x1e.orchestrator.v1.UploadRequest\x1a\x1c.orchestrator.v1.UploadReply(\x01\x12T\n" +
 	"\tGetUpload\x12!.orchestrator.v1.GetUploadRequest\x1a\x1f.orchestrator.v1.GetUploadReply\"\x03\x90\x02\x01\x12L\n" +
@@ -1863,78 +1229,70 @@ func file_orchestrator_v1_media_proto_rawDescGZIP() []byte {
 	return file_orchestrator_v1_media_proto_rawDescData
 }
 
-var file_orchestrator_v1_media_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_orchestrator_v1_media_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_orchestrator_v1_media_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_orchestrator_v1_media_proto_goTypes = []any{
-	(MediaKind)(0),                  // 0: orchestrator.v1.MediaKind
-	(*UploadRequest)(nil),           // 1: orchestrator.v1.UploadRequest
-	(*UploadStart)(nil),             // 2: orchestrator.v1.UploadStart
-	(*UploadReply)(nil),             // 3: orchestrator.v1.UploadReply
-	(*UploadedFile)(nil),            // 4: orchestrator.v1.UploadedFile
-	(*GetUploadRequest)(nil),        // 5: orchestrator.v1.GetUploadRequest
-	(*GetUploadReply)(nil),          // 6: orchestrator.v1.GetUploadReply
-	(*MessageRef)(nil),              // 7: orchestrator.v1.MessageRef
-	(*ProfilePhotoRef)(nil),         // 8: orchestrator.v1.ProfilePhotoRef
-	(*FileRef)(nil),                 // 9: orchestrator.v1.FileRef
-	(*InputMedia)(nil),              // 10: orchestrator.v1.InputMedia
-	(*SendFileRequest)(nil),         // 11: orchestrator.v1.SendFileRequest
-	(*SendFileReply)(nil),           // 12: orchestrator.v1.SendFileReply
-	(*AlbumItem)(nil),               // 13: orchestrator.v1.AlbumItem
-	(*SendAlbumRequest)(nil),        // 14: orchestrator.v1.SendAlbumRequest
-	(*SendAlbumReply)(nil),          // 15: orchestrator.v1.SendAlbumReply
-	(*DownloadRequest)(nil),         // 16: orchestrator.v1.DownloadRequest
-	(*DownloadStart)(nil),           // 17: orchestrator.v1.DownloadStart
-	(*DownloadReply)(nil),           // 18: orchestrator.v1.DownloadReply
-	(*GetProfilePhotosRequest)(nil), // 19: orchestrator.v1.GetProfilePhotosRequest
-	(*ProfilePhoto)(nil),            // 20: orchestrator.v1.ProfilePhoto
-	(*GetProfilePhotosReply)(nil),   // 21: orchestrator.v1.GetProfilePhotosReply
-	(*InputMessage)(nil),            // 22: orchestrator.v1.InputMessage
-	(*Message)(nil),                 // 23: orchestrator.v1.Message
-	(SendOutcome)(0),                // 24: orchestrator.v1.SendOutcome
-	(*timestamppb.Timestamp)(nil),   // 25: google.protobuf.Timestamp
-	(*Peer)(nil),                    // 26: orchestrator.v1.Peer
+	(*UploadRequest)(nil),           // 0: orchestrator.v1.UploadRequest
+	(*UploadStart)(nil),             // 1: orchestrator.v1.UploadStart
+	(*UploadReply)(nil),             // 2: orchestrator.v1.UploadReply
+	(*GetUploadRequest)(nil),        // 3: orchestrator.v1.GetUploadRequest
+	(*GetUploadReply)(nil),          // 4: orchestrator.v1.GetUploadReply
+	(*SendFileRequest)(nil),         // 5: orchestrator.v1.SendFileRequest
+	(*SendFileReply)(nil),           // 6: orchestrator.v1.SendFileReply
+	(*AlbumItem)(nil),               // 7: orchestrator.v1.AlbumItem
+	(*SendAlbumRequest)(nil),        // 8: orchestrator.v1.SendAlbumRequest
+	(*SendAlbumReply)(nil),          // 9: orchestrator.v1.SendAlbumReply
+	(*DownloadRequest)(nil),         // 10: orchestrator.v1.DownloadRequest
+	(*DownloadStart)(nil),           // 11: orchestrator.v1.DownloadStart
+	(*DownloadReply)(nil),           // 12: orchestrator.v1.DownloadReply
+	(*GetProfilePhotosRequest)(nil), // 13: orchestrator.v1.GetProfilePhotosRequest
+	(*ProfilePhoto)(nil),            // 14: orchestrator.v1.ProfilePhoto
+	(*GetProfilePhotosReply)(nil),   // 15: orchestrator.v1.GetProfilePhotosReply
+	(MediaKind)(0),                  // 16: orchestrator.v1.MediaKind
+	(*UploadedFile)(nil),            // 17: orchestrator.v1.UploadedFile
+	(*InputMedia)(nil),              // 18: orchestrator.v1.InputMedia
+	(*InputMessage)(nil),            // 19: orchestrator.v1.InputMessage
+	(*Message)(nil),                 // 20: orchestrator.v1.Message
+	(SendOutcome)(0),                // 21: orchestrator.v1.SendOutcome
+	(*FileRef)(nil),                 // 22: orchestrator.v1.FileRef
+	(*timestamppb.Timestamp)(nil),   // 23: google.protobuf.Timestamp
+	(*Peer)(nil),                    // 24: orchestrator.v1.Peer
 }
 var file_orchestrator_v1_media_proto_depIdxs = []int32{
-	2,  // 0: orchestrator.v1.UploadRequest.start:type_name -> orchestrator.v1.UploadStart
-	0,  // 1: orchestrator.v1.UploadStart.kind:type_name -> orchestrator.v1.MediaKind
-	4,  // 2: orchestrator.v1.UploadReply.file:type_name -> orchestrator.v1.UploadedFile
-	7,  // 3: orchestrator.v1.FileRef.message:type_name -> orchestrator.v1.MessageRef
-	8,  // 4: orchestrator.v1.FileRef.profile_photo:type_name -> orchestrator.v1.ProfilePhotoRef
-	4,  // 5: orchestrator.v1.InputMedia.uploaded:type_name -> orchestrator.v1.UploadedFile
-	9,  // 6: orchestrator.v1.InputMedia.stored:type_name -> orchestrator.v1.FileRef
-	0,  // 7: orchestrator.v1.InputMedia.kind:type_name -> orchestrator.v1.MediaKind
-	10, // 8: orchestrator.v1.SendFileRequest.media:type_name -> orchestrator.v1.InputMedia
-	22, // 9: orchestrator.v1.SendFileRequest.message:type_name -> orchestrator.v1.InputMessage
-	23, // 10: orchestrator.v1.SendFileReply.message:type_name -> orchestrator.v1.Message
-	24, // 11: orchestrator.v1.SendFileReply.outcome:type_name -> orchestrator.v1.SendOutcome
-	10, // 12: orchestrator.v1.AlbumItem.media:type_name -> orchestrator.v1.InputMedia
-	22, // 13: orchestrator.v1.AlbumItem.caption:type_name -> orchestrator.v1.InputMessage
-	13, // 14: orchestrator.v1.SendAlbumRequest.items:type_name -> orchestrator.v1.AlbumItem
-	22, // 15: orchestrator.v1.SendAlbumRequest.message:type_name -> orchestrator.v1.InputMessage
-	23, // 16: orchestrator.v1.SendAlbumReply.messages:type_name -> orchestrator.v1.Message
-	24, // 17: orchestrator.v1.SendAlbumReply.outcome:type_name -> orchestrator.v1.SendOutcome
-	9,  // 18: orchestrator.v1.DownloadRequest.file:type_name -> orchestrator.v1.FileRef
-	17, // 19: orchestrator.v1.DownloadReply.start:type_name -> orchestrator.v1.DownloadStart
-	25, // 20: orchestrator.v1.ProfilePhoto.date:type_name -> google.protobuf.Timestamp
-	26, // 21: orchestrator.v1.GetProfilePhotosReply.peer:type_name -> orchestrator.v1.Peer
-	20, // 22: orchestrator.v1.GetProfilePhotosReply.photos:type_name -> orchestrator.v1.ProfilePhoto
-	1,  // 23: orchestrator.v1.MediaService.Upload:input_type -> orchestrator.v1.UploadRequest
-	5,  // 24: orchestrator.v1.MediaService.GetUpload:input_type -> orchestrator.v1.GetUploadRequest
-	11, // 25: orchestrator.v1.MediaService.SendFile:input_type -> orchestrator.v1.SendFileRequest
-	14, // 26: orchestrator.v1.MediaService.SendAlbum:input_type -> orchestrator.v1.SendAlbumRequest
-	16, // 27: orchestrator.v1.MediaService.Download:input_type -> orchestrator.v1.DownloadRequest
-	19, // 28: orchestrator.v1.MediaService.GetProfilePhotos:input_type -> orchestrator.v1.GetProfilePhotosRequest
-	3,  // 29: orchestrator.v1.MediaService.Upload:output_type -> orchestrator.v1.UploadReply
-	6,  // 30: orchestrator.v1.MediaService.GetUpload:output_type -> orchestrator.v1.GetUploadReply
-	12, // 31: orchestrator.v1.MediaService.SendFile:output_type -> orchestrator.v1.SendFileReply
-	15, // 32: orchestrator.v1.MediaService.SendAlbum:output_type -> orchestrator.v1.SendAlbumReply
-	18, // 33: orchestrator.v1.MediaService.Download:output_type -> orchestrator.v1.DownloadReply
-	21, // 34: orchestrator.v1.MediaService.GetProfilePhotos:output_type -> orchestrator.v1.GetProfilePhotosReply
-	29, // [29:35] is the sub-list for method output_type
-	23, // [23:29] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	1,  // 0: orchestrator.v1.UploadRequest.start:type_name -> orchestrator.v1.UploadStart
+	16, // 1: orchestrator.v1.UploadStart.kind:type_name -> orchestrator.v1.MediaKind
+	17, // 2: orchestrator.v1.UploadReply.file:type_name -> orchestrator.v1.UploadedFile
+	18, // 3: orchestrator.v1.SendFileRequest.media:type_name -> orchestrator.v1.InputMedia
+	19, // 4: orchestrator.v1.SendFileRequest.message:type_name -> orchestrator.v1.InputMessage
+	20, // 5: orchestrator.v1.SendFileReply.message:type_name -> orchestrator.v1.Message
+	21, // 6: orchestrator.v1.SendFileReply.outcome:type_name -> orchestrator.v1.SendOutcome
+	18, // 7: orchestrator.v1.AlbumItem.media:type_name -> orchestrator.v1.InputMedia
+	19, // 8: orchestrator.v1.AlbumItem.caption:type_name -> orchestrator.v1.InputMessage
+	7,  // 9: orchestrator.v1.SendAlbumRequest.items:type_name -> orchestrator.v1.AlbumItem
+	19, // 10: orchestrator.v1.SendAlbumRequest.message:type_name -> orchestrator.v1.InputMessage
+	20, // 11: orchestrator.v1.SendAlbumReply.messages:type_name -> orchestrator.v1.Message
+	21, // 12: orchestrator.v1.SendAlbumReply.outcome:type_name -> orchestrator.v1.SendOutcome
+	22, // 13: orchestrator.v1.DownloadRequest.file:type_name -> orchestrator.v1.FileRef
+	11, // 14: orchestrator.v1.DownloadReply.start:type_name -> orchestrator.v1.DownloadStart
+	23, // 15: orchestrator.v1.ProfilePhoto.date:type_name -> google.protobuf.Timestamp
+	24, // 16: orchestrator.v1.GetProfilePhotosReply.peer:type_name -> orchestrator.v1.Peer
+	14, // 17: orchestrator.v1.GetProfilePhotosReply.photos:type_name -> orchestrator.v1.ProfilePhoto
+	0,  // 18: orchestrator.v1.MediaService.Upload:input_type -> orchestrator.v1.UploadRequest
+	3,  // 19: orchestrator.v1.MediaService.GetUpload:input_type -> orchestrator.v1.GetUploadRequest
+	5,  // 20: orchestrator.v1.MediaService.SendFile:input_type -> orchestrator.v1.SendFileRequest
+	8,  // 21: orchestrator.v1.MediaService.SendAlbum:input_type -> orchestrator.v1.SendAlbumRequest
+	10, // 22: orchestrator.v1.MediaService.Download:input_type -> orchestrator.v1.DownloadRequest
+	13, // 23: orchestrator.v1.MediaService.GetProfilePhotos:input_type -> orchestrator.v1.GetProfilePhotosRequest
+	2,  // 24: orchestrator.v1.MediaService.Upload:output_type -> orchestrator.v1.UploadReply
+	4,  // 25: orchestrator.v1.MediaService.GetUpload:output_type -> orchestrator.v1.GetUploadReply
+	6,  // 26: orchestrator.v1.MediaService.SendFile:output_type -> orchestrator.v1.SendFileReply
+	9,  // 27: orchestrator.v1.MediaService.SendAlbum:output_type -> orchestrator.v1.SendAlbumReply
+	12, // 28: orchestrator.v1.MediaService.Download:output_type -> orchestrator.v1.DownloadReply
+	15, // 29: orchestrator.v1.MediaService.GetProfilePhotos:output_type -> orchestrator.v1.GetProfilePhotosReply
+	24, // [24:30] is the sub-list for method output_type
+	18, // [18:24] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_orchestrator_v1_media_proto_init() }
@@ -1942,6 +1300,7 @@ func file_orchestrator_v1_media_proto_init() {
 	if File_orchestrator_v1_media_proto != nil {
 		return
 	}
+	file_orchestrator_v1_file_proto_init()
 	file_orchestrator_v1_message_proto_init()
 	file_orchestrator_v1_peer_proto_init()
 	file_orchestrator_v1_media_proto_msgTypes[0].OneofWrappers = []any{
@@ -1949,16 +1308,7 @@ func file_orchestrator_v1_media_proto_init() {
 		(*UploadRequest_Chunk)(nil),
 	}
 	file_orchestrator_v1_media_proto_msgTypes[1].OneofWrappers = []any{}
-	file_orchestrator_v1_media_proto_msgTypes[8].OneofWrappers = []any{
-		(*FileRef_Message)(nil),
-		(*FileRef_ProfilePhoto)(nil),
-	}
-	file_orchestrator_v1_media_proto_msgTypes[9].OneofWrappers = []any{
-		(*InputMedia_Uploaded)(nil),
-		(*InputMedia_Stored)(nil),
-		(*InputMedia_Url)(nil),
-	}
-	file_orchestrator_v1_media_proto_msgTypes[17].OneofWrappers = []any{
+	file_orchestrator_v1_media_proto_msgTypes[12].OneofWrappers = []any{
 		(*DownloadReply_Start)(nil),
 		(*DownloadReply_Chunk)(nil),
 	}
@@ -1967,14 +1317,13 @@ func file_orchestrator_v1_media_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_orchestrator_v1_media_proto_rawDesc), len(file_orchestrator_v1_media_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   21,
+			NumEnums:      0,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_orchestrator_v1_media_proto_goTypes,
 		DependencyIndexes: file_orchestrator_v1_media_proto_depIdxs,
-		EnumInfos:         file_orchestrator_v1_media_proto_enumTypes,
 		MessageInfos:      file_orchestrator_v1_media_proto_msgTypes,
 	}.Build()
 	File_orchestrator_v1_media_proto = out.File

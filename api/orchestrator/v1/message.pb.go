@@ -2361,7 +2361,13 @@ type EditMessageRequest struct {
 	// edited and must be absent.
 	Message *InputMessage `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
 	// True when message_id is that of a scheduled message.
-	Scheduled     bool `protobuf:"varint,5,opt,name=scheduled,proto3" json:"scheduled,omitempty"`
+	Scheduled bool `protobuf:"varint,5,opt,name=scheduled,proto3" json:"scheduled,omitempty"`
+	// The file that takes the place of what the message carries, or that a text message carries from now
+	// on; absent = as it is. Then message.text is its caption, and an empty one takes the former text away.
+	// Telegram puts photos, videos, animations, music and documents into messages that have such or
+	// nothing (MEDIA_NEW_INVALID, MEDIA_PREV_INVALID), and within an album only what fits into it
+	// (MEDIA_GROUPED_INVALID). A file reference that has expired is found again.
+	Media         *InputMedia `protobuf:"bytes,6,opt,name=media,proto3" json:"media,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2429,6 +2435,13 @@ func (x *EditMessageRequest) GetScheduled() bool {
 		return x.Scheduled
 	}
 	return false
+}
+
+func (x *EditMessageRequest) GetMedia() *InputMedia {
+	if x != nil {
+		return x.Media
+	}
+	return nil
 }
 
 // EditMessageReply holds the changed message.
@@ -3508,7 +3521,7 @@ var File_orchestrator_v1_message_proto protoreflect.FileDescriptor
 
 const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"\n" +
-	"\x1dorchestrator/v1/message.proto\x12\x0forchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aorchestrator/v1/peer.proto\x1a\x1aorchestrator/v1/text.proto\"\xd6\x06\n" +
+	"\x1dorchestrator/v1/message.proto\x12\x0forchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aorchestrator/v1/file.proto\x1a\x1aorchestrator/v1/peer.proto\x1a\x1aorchestrator/v1/text.proto\"\xd6\x06\n" +
 	"\aMessage\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x05R\x02id\x12)\n" +
 	"\x04peer\x18\x02 \x01(\v2\x15.orchestrator.v1.PeerR\x04peer\x12-\n" +
@@ -3680,14 +3693,15 @@ const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"\toffset_id\x18\x04 \x01(\x05R\boffsetId\"]\n" +
 	"\x0fGetHistoryReply\x124\n" +
 	"\bmessages\x18\x01 \x03(\v2\x18.orchestrator.v1.MessageR\bmessages\x12\x14\n" +
-	"\x05total\x18\x02 \x01(\x05R\x05total\"\xb8\x01\n" +
+	"\x05total\x18\x02 \x01(\x05R\x05total\"\xeb\x01\n" +
 	"\x12EditMessageRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\tR\x04peer\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x03 \x01(\x05R\tmessageId\x127\n" +
 	"\amessage\x18\x04 \x01(\v2\x1d.orchestrator.v1.InputMessageR\amessage\x12\x1c\n" +
-	"\tscheduled\x18\x05 \x01(\bR\tscheduled\"i\n" +
+	"\tscheduled\x18\x05 \x01(\bR\tscheduled\x121\n" +
+	"\x05media\x18\x06 \x01(\v2\x1b.orchestrator.v1.InputMediaR\x05media\"i\n" +
 	"\x10EditMessageReply\x122\n" +
 	"\amessage\x18\x01 \x01(\v2\x18.orchestrator.v1.MessageR\amessage\x12!\n" +
 	"\fnot_modified\x18\x02 \x01(\bR\vnotModified\"\xb9\x03\n" +
@@ -3870,6 +3884,7 @@ var file_orchestrator_v1_message_proto_goTypes = []any{
 	(*Peer)(nil),                    // 44: orchestrator.v1.Peer
 	(*timestamppb.Timestamp)(nil),   // 45: google.protobuf.Timestamp
 	(ParseMode)(0),                  // 46: orchestrator.v1.ParseMode
+	(*InputMedia)(nil),              // 47: orchestrator.v1.InputMedia
 }
 var file_orchestrator_v1_message_proto_depIdxs = []int32{
 	44, // 0: orchestrator.v1.Message.peer:type_name -> orchestrator.v1.Peer
@@ -3907,39 +3922,40 @@ var file_orchestrator_v1_message_proto_depIdxs = []int32{
 	1,  // 32: orchestrator.v1.SendMessageReply.outcome:type_name -> orchestrator.v1.SendOutcome
 	2,  // 33: orchestrator.v1.GetHistoryReply.messages:type_name -> orchestrator.v1.Message
 	11, // 34: orchestrator.v1.EditMessageRequest.message:type_name -> orchestrator.v1.InputMessage
-	2,  // 35: orchestrator.v1.EditMessageReply.message:type_name -> orchestrator.v1.Message
-	45, // 36: orchestrator.v1.ForwardMessagesRequest.schedule_date:type_name -> google.protobuf.Timestamp
-	2,  // 37: orchestrator.v1.ForwardedMessage.message:type_name -> orchestrator.v1.Message
-	1,  // 38: orchestrator.v1.ForwardedMessage.outcome:type_name -> orchestrator.v1.SendOutcome
-	29, // 39: orchestrator.v1.ForwardMessagesReply.messages:type_name -> orchestrator.v1.ForwardedMessage
-	2,  // 40: orchestrator.v1.FoundMessage.message:type_name -> orchestrator.v1.Message
-	34, // 41: orchestrator.v1.GetMessagesReply.messages:type_name -> orchestrator.v1.FoundMessage
-	2,  // 42: orchestrator.v1.GetPinnedMessageReply.message:type_name -> orchestrator.v1.Message
-	22, // 43: orchestrator.v1.MessageService.SendMessage:input_type -> orchestrator.v1.SendMessageRequest
-	26, // 44: orchestrator.v1.MessageService.EditMessage:input_type -> orchestrator.v1.EditMessageRequest
-	28, // 45: orchestrator.v1.MessageService.ForwardMessages:input_type -> orchestrator.v1.ForwardMessagesRequest
-	31, // 46: orchestrator.v1.MessageService.DeleteMessages:input_type -> orchestrator.v1.DeleteMessagesRequest
-	33, // 47: orchestrator.v1.MessageService.GetMessages:input_type -> orchestrator.v1.GetMessagesRequest
-	36, // 48: orchestrator.v1.MessageService.PinMessage:input_type -> orchestrator.v1.PinMessageRequest
-	38, // 49: orchestrator.v1.MessageService.UnpinMessage:input_type -> orchestrator.v1.UnpinMessageRequest
-	40, // 50: orchestrator.v1.MessageService.UnpinAllMessages:input_type -> orchestrator.v1.UnpinAllMessagesRequest
-	42, // 51: orchestrator.v1.MessageService.GetPinnedMessage:input_type -> orchestrator.v1.GetPinnedMessageRequest
-	24, // 52: orchestrator.v1.MessageService.GetHistory:input_type -> orchestrator.v1.GetHistoryRequest
-	23, // 53: orchestrator.v1.MessageService.SendMessage:output_type -> orchestrator.v1.SendMessageReply
-	27, // 54: orchestrator.v1.MessageService.EditMessage:output_type -> orchestrator.v1.EditMessageReply
-	30, // 55: orchestrator.v1.MessageService.ForwardMessages:output_type -> orchestrator.v1.ForwardMessagesReply
-	32, // 56: orchestrator.v1.MessageService.DeleteMessages:output_type -> orchestrator.v1.DeleteMessagesReply
-	35, // 57: orchestrator.v1.MessageService.GetMessages:output_type -> orchestrator.v1.GetMessagesReply
-	37, // 58: orchestrator.v1.MessageService.PinMessage:output_type -> orchestrator.v1.PinMessageReply
-	39, // 59: orchestrator.v1.MessageService.UnpinMessage:output_type -> orchestrator.v1.UnpinMessageReply
-	41, // 60: orchestrator.v1.MessageService.UnpinAllMessages:output_type -> orchestrator.v1.UnpinAllMessagesReply
-	43, // 61: orchestrator.v1.MessageService.GetPinnedMessage:output_type -> orchestrator.v1.GetPinnedMessageReply
-	25, // 62: orchestrator.v1.MessageService.GetHistory:output_type -> orchestrator.v1.GetHistoryReply
-	53, // [53:63] is the sub-list for method output_type
-	43, // [43:53] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	47, // 35: orchestrator.v1.EditMessageRequest.media:type_name -> orchestrator.v1.InputMedia
+	2,  // 36: orchestrator.v1.EditMessageReply.message:type_name -> orchestrator.v1.Message
+	45, // 37: orchestrator.v1.ForwardMessagesRequest.schedule_date:type_name -> google.protobuf.Timestamp
+	2,  // 38: orchestrator.v1.ForwardedMessage.message:type_name -> orchestrator.v1.Message
+	1,  // 39: orchestrator.v1.ForwardedMessage.outcome:type_name -> orchestrator.v1.SendOutcome
+	29, // 40: orchestrator.v1.ForwardMessagesReply.messages:type_name -> orchestrator.v1.ForwardedMessage
+	2,  // 41: orchestrator.v1.FoundMessage.message:type_name -> orchestrator.v1.Message
+	34, // 42: orchestrator.v1.GetMessagesReply.messages:type_name -> orchestrator.v1.FoundMessage
+	2,  // 43: orchestrator.v1.GetPinnedMessageReply.message:type_name -> orchestrator.v1.Message
+	22, // 44: orchestrator.v1.MessageService.SendMessage:input_type -> orchestrator.v1.SendMessageRequest
+	26, // 45: orchestrator.v1.MessageService.EditMessage:input_type -> orchestrator.v1.EditMessageRequest
+	28, // 46: orchestrator.v1.MessageService.ForwardMessages:input_type -> orchestrator.v1.ForwardMessagesRequest
+	31, // 47: orchestrator.v1.MessageService.DeleteMessages:input_type -> orchestrator.v1.DeleteMessagesRequest
+	33, // 48: orchestrator.v1.MessageService.GetMessages:input_type -> orchestrator.v1.GetMessagesRequest
+	36, // 49: orchestrator.v1.MessageService.PinMessage:input_type -> orchestrator.v1.PinMessageRequest
+	38, // 50: orchestrator.v1.MessageService.UnpinMessage:input_type -> orchestrator.v1.UnpinMessageRequest
+	40, // 51: orchestrator.v1.MessageService.UnpinAllMessages:input_type -> orchestrator.v1.UnpinAllMessagesRequest
+	42, // 52: orchestrator.v1.MessageService.GetPinnedMessage:input_type -> orchestrator.v1.GetPinnedMessageRequest
+	24, // 53: orchestrator.v1.MessageService.GetHistory:input_type -> orchestrator.v1.GetHistoryRequest
+	23, // 54: orchestrator.v1.MessageService.SendMessage:output_type -> orchestrator.v1.SendMessageReply
+	27, // 55: orchestrator.v1.MessageService.EditMessage:output_type -> orchestrator.v1.EditMessageReply
+	30, // 56: orchestrator.v1.MessageService.ForwardMessages:output_type -> orchestrator.v1.ForwardMessagesReply
+	32, // 57: orchestrator.v1.MessageService.DeleteMessages:output_type -> orchestrator.v1.DeleteMessagesReply
+	35, // 58: orchestrator.v1.MessageService.GetMessages:output_type -> orchestrator.v1.GetMessagesReply
+	37, // 59: orchestrator.v1.MessageService.PinMessage:output_type -> orchestrator.v1.PinMessageReply
+	39, // 60: orchestrator.v1.MessageService.UnpinMessage:output_type -> orchestrator.v1.UnpinMessageReply
+	41, // 61: orchestrator.v1.MessageService.UnpinAllMessages:output_type -> orchestrator.v1.UnpinAllMessagesReply
+	43, // 62: orchestrator.v1.MessageService.GetPinnedMessage:output_type -> orchestrator.v1.GetPinnedMessageReply
+	25, // 63: orchestrator.v1.MessageService.GetHistory:output_type -> orchestrator.v1.GetHistoryReply
+	54, // [54:64] is the sub-list for method output_type
+	44, // [44:54] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_orchestrator_v1_message_proto_init() }
@@ -3947,6 +3963,7 @@ func file_orchestrator_v1_message_proto_init() {
 	if File_orchestrator_v1_message_proto != nil {
 		return
 	}
+	file_orchestrator_v1_file_proto_init()
 	file_orchestrator_v1_peer_proto_init()
 	file_orchestrator_v1_text_proto_init()
 	file_orchestrator_v1_message_proto_msgTypes[11].OneofWrappers = []any{

@@ -21,6 +21,7 @@ import (
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/control/methods"
+	"github.com/telefleet/orchestrator/control/methods/attachments"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/telegram/media"
@@ -35,34 +36,12 @@ func All() []methods.Method {
 	}
 }
 
-// stored finds the file that a request names.
-func stored(ctx context.Context, env telegram.Env, field string, ref *v1.FileRef, thumb string) (media.Stored, error) {
-	switch place := ref.GetPlace().(type) {
-	case *v1.FileRef_Message:
-		if n := place.Message.GetMessageId(); n <= 0 {
-			return media.Stored{}, convert.Invalid(field+".message.message_id", "give the id of a message", "must be positive (got %d)", n)
-		}
-		peer, err := telegram.ResolvePeer(ctx, env, place.Message.GetPeer())
-		if err != nil {
-			return media.Stored{}, err
-		}
-		return media.OfMessage(ctx, env, peer, int(place.Message.GetMessageId()), thumb)
-	case *v1.FileRef_ProfilePhoto:
-		peer, err := telegram.ResolvePeer(ctx, env, place.ProfilePhoto.GetPeer())
-		if err != nil {
-			return media.Stored{}, err
-		}
-		return media.OfProfile(ctx, env, peer, place.ProfilePhoto.GetPhotoId(), thumb)
-	}
-	return media.Stored{}, convert.Invalid(field, "name a message or a profile photo", "is missing")
-}
-
 func download(ctx context.Context, host *methods.Host, req *v1.DownloadRequest, send func(*v1.DownloadReply) error) error {
 	env, err := host.Env(ctx, fleet.AccountID(req.GetAccount()))
 	if err != nil {
 		return err
 	}
-	file, err := stored(ctx, env, "file", req.GetFile(), req.GetThumb())
+	file, err := attachments.Find(ctx, env, "file", req.GetFile(), req.GetThumb())
 	if err != nil {
 		return err
 	}
@@ -71,7 +50,7 @@ func download(ctx context.Context, host *methods.Host, req *v1.DownloadRequest, 
 		return err
 	}
 	refresh := func(ctx context.Context) (media.Location, error) {
-		again, err := stored(ctx, env, "file", req.GetFile(), req.GetThumb())
+		again, err := attachments.Find(ctx, env, "file", req.GetFile(), req.GetThumb())
 		if err == nil && again.ID != file.ID {
 			err = fleet.Errorf(fleet.CodeAborted, "FILE_CHANGED", "file: is another one now").WithRemedy("begin anew")
 		}

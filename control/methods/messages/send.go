@@ -11,7 +11,9 @@ import (
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/control/methods"
+	"github.com/telefleet/orchestrator/control/methods/attachments"
 	"github.com/telefleet/orchestrator/telegram"
+	"github.com/telefleet/orchestrator/telegram/media"
 )
 
 func sendMessage(ctx context.Context, env telegram.Env, req *v1.SendMessageRequest, c *methods.Command) (*v1.SendMessageReply, error) {
@@ -101,7 +103,7 @@ func keyboard(ctx context.Context, env telegram.Env, field string, k *v1.InputKe
 func editMessage(ctx context.Context, env telegram.Env, req *v1.EditMessageRequest) (*v1.EditMessageReply, error) {
 	m := req.GetMessage()
 	if m.GetReply() != nil || m.GetSilent() || m.GetBackground() || m.GetClearDraft() || m.GetNoforwards() || m.GetSendAs() != "" || m.GetEffect() != 0 {
-		return nil, convert.Invalid("message", "give text, entities, no_webpage, invert_media, keyboard; schedule_date of scheduled messages", "has fields that cannot be edited")
+		return nil, convert.Invalid("message", "give text, entities, no_webpage, invert_media, keyboard, beside it media; schedule_date of scheduled messages", "has fields that cannot be edited")
 	}
 	peer, err := telegram.ResolvePeer(ctx, env, req.GetPeer())
 	if err != nil {
@@ -111,10 +113,11 @@ func editMessage(ctx context.Context, env telegram.Env, req *v1.EditMessageReque
 	if err != nil {
 		return nil, err
 	}
-	edited, err := telegram.EditMessage(ctx, env, peer, telegram.Edit{
+	e := telegram.Edit{
 		ID: int(req.GetMessageId()), Text: out.Text, Entities: out.Entities, Keyboard: out.Keyboard, NoWebpage: out.NoWebpage,
 		InvertMedia: out.InvertMedia, Scheduled: req.GetScheduled(), Schedule: out.Schedule, WhenOnline: out.WhenOnline,
-	})
+	}
+	edited, err := edit(ctx, env, peer, e, req.GetMedia())
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +125,17 @@ func editMessage(ctx context.Context, env telegram.Env, req *v1.EditMessageReque
 		return &v1.EditMessageReply{NotModified: true}, nil
 	}
 	return &v1.EditMessageReply{Message: convert.Message(edited, env.Peers())}, nil
+}
+
+func edit(ctx context.Context, env telegram.Env, chat telegram.Peer, e telegram.Edit, file *v1.InputMedia) (*tg.Message, error) {
+	if file == nil {
+		return telegram.EditMessage(ctx, env, chat, e)
+	}
+	a, err := attachments.Of(env, "media", file)
+	if err != nil {
+		return nil, err
+	}
+	return media.Edit(ctx, env, chat, e, a)
 }
 
 func forwardMessages(ctx context.Context, env telegram.Env, req *v1.ForwardMessagesRequest, c *methods.Command) (*v1.ForwardMessagesReply, error) {

@@ -24,7 +24,8 @@ type attached struct {
 // Render implements model.Media.
 func (a attached) Render(viewer int64) tg.MessageMediaClass { return a.Media.Render(a.store, viewer) }
 
-func (r *Room) media(c *model.Call, in tg.InputMediaClass) (attached, error) {
+// Attach makes what a message carries of what a caller describes: uploaded just now, or known.
+func (r *Room) Attach(c *model.Call, in tg.InputMediaClass) (model.Media, error) {
 	m, err := r.Store.Media(r.who(c), in)
 	return attached{m, r.Store}, err
 }
@@ -33,7 +34,7 @@ func (r *Room) uploadMedia(c *model.Call, q *tg.MessagesUploadMediaRequest) (bin
 	if _, err := c.InputPeer(q.Peer); err != nil {
 		return nil, err
 	}
-	m, err := r.media(c, q.Media)
+	m, err := r.Attach(c, q.Media)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +48,7 @@ func (r *Room) sendMedia(c *model.Call, q *tg.MessagesSendMediaRequest) (bin.Enc
 	if c.User.Used(q.RandomID) { // before a file is made of its parts again
 		return nil, model.RPCError(500, "RANDOM_ID_DUPLICATE")
 	}
-	m, err := r.media(c, q.Media)
+	m, err := r.Attach(c, q.Media)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +79,7 @@ func (r *Room) sendMultiMedia(c *model.Call, q *tg.MessagesSendMultiMediaRequest
 		default: // messages.uploadMedia comes first
 			return nil, model.RPCError(400, "MEDIA_INVALID")
 		}
-		m, err := r.media(c, one.Media)
+		m, err := r.Attach(c, one.Media)
 		if tgerr.Is(err, "FILE_REFERENCE_EXPIRED") {
 			err = model.RPCError(400, fmt.Sprintf("FILE_REFERENCE_%d_EXPIRED", i))
 		}
@@ -86,9 +87,9 @@ func (r *Room) sendMultiMedia(c *model.Call, q *tg.MessagesSendMultiMediaRequest
 			return nil, err
 		}
 		if kind == "" {
-			kind = group(m.Media)
+			kind = messages.AlbumKind(m.Render(c.User.ID))
 		}
-		if group(m.Media) != kind {
+		if messages.AlbumKind(m.Render(c.User.ID)) != kind {
 			return nil, model.RPCError(400, "MEDIA_GROUPED_INVALID")
 		}
 		all[i] = messages.Outgoing{
@@ -100,20 +101,4 @@ func (r *Room) sendMultiMedia(c *model.Call, q *tg.MessagesSendMultiMediaRequest
 		}
 	}
 	return messages.Write(c, all...)
-}
-
-// group is with what a media can be in one album: photos and videos, audio, other documents.
-func group(m files.Media) string {
-	if m.File.Sizes != nil {
-		return "visual"
-	}
-	for _, a := range m.File.Attributes {
-		switch a.(type) {
-		case *tg.DocumentAttributeVideo:
-			return "visual"
-		case *tg.DocumentAttributeAudio:
-			return "audio"
-		}
-	}
-	return "document"
 }

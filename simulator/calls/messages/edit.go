@@ -9,13 +9,13 @@ import (
 	"github.com/telefleet/orchestrator/simulator/model"
 )
 
-func editMessage(c *model.Call, q *tg.MessagesEditMessageRequest) (bin.Encoder, error) {
+func (attach Attach) editMessage(c *model.Call, q *tg.MessagesEditMessageRequest) (bin.Encoder, error) {
 	in, err := c.InputPeer(q.Peer)
 	if err != nil {
 		return nil, err
 	}
-	if q.Media != nil || q.ScheduleRepeatPeriod != 0 || q.QuickReplyShortcutID != 0 {
-		return nil, model.RPCError(400, "INPUT_METHOD_INVALID_messages.editMessage: media, repetition and quick replies are not modelled")
+	if q.ScheduleRepeatPeriod != 0 || q.QuickReplyShortcutID != 0 {
+		return nil, model.RPCError(400, "INPUT_METHOD_INVALID_messages.editMessage: repetition and quick replies are not modelled")
 	}
 	var p *model.Post
 	if q.ScheduleDate != 0 {
@@ -32,7 +32,11 @@ func editMessage(c *model.Call, q *tg.MessagesEditMessageRequest) (bin.Encoder, 
 	if q.ScheduleDate == 0 && !c.User.Bot && in != c.User.Peer() && c.World.Now()-p.Date > model.EditTimeLimit {
 		return nil, model.RPCError(400, "MESSAGE_EDIT_TIME_EXPIRED")
 	}
-	if err := change(c, p, q); err != nil {
+	next := edit{text: q.Message, retext: q.Flags.Has(11), entities: q.Entities, markup: q.ReplyMarkup, noWebpage: q.NoWebpage, invert: q.InvertMedia, date: q.ScheduleDate}
+	if next.media, err = attach.replacement(c, p, q.Media); err != nil {
+		return nil, err
+	}
+	if err := next.apply(c, p); err != nil {
 		return nil, err
 	}
 	if q.ScheduleDate != 0 {
@@ -45,37 +49,121 @@ func editMessage(c *model.Call, q *tg.MessagesEditMessageRequest) (bin.Encoder, 
 	return c.World.Answer(c.World.EditLetters(p, c.User, c.Key)), nil
 }
 
-// change gives a message its new content.
-func change(c *model.Call, p *model.Post, q *tg.MessagesEditMessageRequest) error {
-	_, preview := p.Media.(model.Webpage)
-	d := draft{text: p.Text, entities: p.Entities, named: p.Named, markup: q.ReplyMarkup}
-	if q.Flags.Has(11) {
+// edit is the new content of a message, as the queries that change one have it.
+type edit struct {
+	text      string
+	retext    bool // else the text stays as it is
+	entities  []tg.MessageEntityClass
+	markup    tg.ReplyMarkupClass
+	media     model.Media // nil: as it is
+	noWebpage bool
+	invert    bool
+	date      int // of a scheduled message; 0: as it is
+}
+
+// apply gives a message its new content.
+func (e edit) apply(c *model.Call, p *model.Post) error {
+	media := p.Media
+	if _, preview := media.(model.Webpage); preview {
+		media = nil
+	}
+	if e.media != nil {
+		media = e.media
+	}
+	d := draft{text: p.Text, entities: p.Entities, named: p.Named, markup: e.markup}
+	if e.retext {
 		var err error
-		if d, err = compose(c, q.Message, q.Entities, q.ReplyMarkup, p.Media != nil && !preview); err != nil {
+		if d, err = compose(c, e.text, e.entities, e.markup, media != nil); err != nil {
 			return err
 		}
 	}
 	if !c.User.Bot {
 		d.markup = p.Markup
 	}
-	media := p.Media
-	if preview || media == nil {
-		media = nil
-		if url := link.FindString(d.text); url != "" && !q.NoWebpage {
-			media = model.Webpage{URL: url}
-		}
+	if url := link.FindString(d.text); media == nil && url != "" && !e.noWebpage {
+		media = model.Webpage{URL: url}
 	}
 	date := p.Date
-	if q.ScheduleDate != 0 {
-		date = q.ScheduleDate
+	if e.date != 0 {
+		date = e.date
 	}
-	if d.text == p.Text && date == p.Date && media == p.Media && q.InvertMedia == p.InvertMedia &&
+	if d.text == p.Text && date == p.Date && media == p.Media && e.invert == p.InvertMedia &&
 		sameTL(d.entities, p.Entities) && sameMarkup(d.markup, p.Markup) {
 		return model.RPCError(400, "MESSAGE_NOT_MODIFIED")
 	}
 	p.Text, p.Entities, p.Named, p.Markup, p.Media = d.text, d.entities, d.named, d.markup, media
-	p.InvertMedia, p.Date = q.InvertMedia, date
+	p.InvertMedia, p.Date = e.invert, date
 	return nil
+}
+
+// replacement is the new media of a message; nil for none. What it carries must be of the kinds that can be
+// replaced, by one of them, and within an album by one that fits into it.
+func (attach Attach) replacement(c *model.Call, p *model.Post, in tg.InputMediaClass) (model.Media, error) {
+	if in == nil {
+		return nil, nil
+	}
+	var was tg.MessageMediaClass
+	if p.Media != nil {
+		was = p.Media.Render(c.User.ID)
+	}
+	if !replaceable(was) {
+		return nil, model.RPCError(400, "MEDIA_PREV_INVALID")
+	}
+	m, err := attach(c, in)
+	if err != nil {
+		return nil, err
+	}
+	next := m.Render(c.User.ID)
+	_, text := next.(*tg.MessageMediaWebPage)
+	switch {
+	case text || !replaceable(next):
+		return nil, model.RPCError(400, "MEDIA_NEW_INVALID")
+	case p.GroupedID != 0 && AlbumKind(next) != AlbumKind(was):
+		return nil, model.RPCError(400, "MEDIA_GROUPED_INVALID")
+	}
+	with := *p
+	with.Media = m
+	return m, c.MaySend(&with)
+}
+
+// replaceable are photos, videos, animations, music, documents and messages without media; not what can be
+// seen for a time only.
+func replaceable(m tg.MessageMediaClass) bool {
+	switch m := m.(type) {
+	case nil, *tg.MessageMediaWebPage:
+		return true
+	case *tg.MessageMediaPhoto:
+		return m.TTLSeconds == 0
+	case *tg.MessageMediaDocument:
+		return m.TTLSeconds == 0 && !m.Voice && !m.Round && !isSticker(m.Document)
+	}
+	return false
+}
+
+func isSticker(d tg.DocumentClass) bool {
+	doc, _ := d.(*tg.Document)
+	return doc != nil && slices.ContainsFunc(doc.Attributes, func(a tg.DocumentAttributeClass) bool {
+		_, sticker := a.(*tg.DocumentAttributeSticker)
+		return sticker
+	})
+}
+
+// AlbumKind is with what a media can be in one album: photos and videos, music, other documents.
+func AlbumKind(m tg.MessageMediaClass) string {
+	document, ok := m.(*tg.MessageMediaDocument)
+	if !ok {
+		return "visual"
+	}
+	doc, _ := document.Document.(*tg.Document)
+	for _, a := range doc.Attributes {
+		switch a.(type) {
+		case *tg.DocumentAttributeVideo:
+			return "visual"
+		case *tg.DocumentAttributeAudio:
+			return "audio"
+		}
+	}
+	return "document"
 }
 
 func mayEdit(c *model.Call, p *model.Post) bool {

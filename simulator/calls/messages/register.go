@@ -2,7 +2,7 @@
 //
 // # Usage
 //
-//	messages.Register(world)
+//	messages.Register(world, attach)
 //
 // # Concurrency
 //
@@ -16,13 +16,18 @@ package messages
 import (
 	"time"
 
+	"github.com/gotd/td/tg"
+
 	"github.com/telefleet/orchestrator/simulator/model"
 )
 
+// Attach makes what a message carries of what a caller describes.
+type Attach func(c *model.Call, in tg.InputMediaClass) (model.Media, error)
+
 // Register registers the methods of messages.
-func Register(w *model.World) {
+func Register(w *model.World, attach Attach) {
 	model.On(w, 0, sendMessage)
-	model.On(w, 0, editMessage)
+	model.On(w, 0, attach.editMessage)
 	model.On(w, 0, forwardMessages)
 	model.On(w, 0, deleteMessages)
 	model.On(w, 0, deleteChannelMessages)

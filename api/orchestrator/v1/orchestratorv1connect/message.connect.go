@@ -69,7 +69,7 @@ const (
 type MessageServiceClient interface {
 	// SendMessage sends a text message (messages.sendMessage) and returns it.
 	SendMessage(context.Context, *v1.SendMessageRequest) (*v1.SendMessageReply, error)
-	// EditMessage changes text, formatting, preview or inline keyboard of a message that the account
+	// EditMessage changes text, formatting, preview, inline keyboard or media of a message that the account
 	// wrote or may edit, or of a scheduled one (messages.editMessage). Telegram allows it for 48 hours
 	// after sending; for bots, channel posts, Saved Messages and scheduled messages without limit.
 	EditMessage(context.Context, *v1.EditMessageRequest) (*v1.EditMessageReply, error)
@@ -286,7 +286,7 @@ func (c *messageServiceClient) GetHistory(ctx context.Context, req *v1.GetHistor
 type MessageServiceHandler interface {
 	// SendMessage sends a text message (messages.sendMessage) and returns it.
 	SendMessage(context.Context, *v1.SendMessageRequest) (*v1.SendMessageReply, error)
-	// EditMessage changes text, formatting, preview or inline keyboard of a message that the account
+	// EditMessage changes text, formatting, preview, inline keyboard or media of a message that the account
 	// wrote or may edit, or of a scheduled one (messages.editMessage). Telegram allows it for 48 hours
 	// after sending; for bots, channel posts, Saved Messages and scheduled messages without limit.
 	EditMessage(context.Context, *v1.EditMessageRequest) (*v1.EditMessageReply, error)
