@@ -1,6 +1,7 @@
 package methodtest
 
 import (
+	"slices"
 	"testing"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
@@ -70,6 +71,68 @@ func TestBatchIsDoneOnceByEachAccount(t *testing.T) {
 	} {
 		for _, err := range api.Batch(deadline(t), client.SendCommand(target.Ref(), client.Text("no")), *o) {
 			refused(t, err, reason)
+		}
+	}
+}
+
+// TestBatchCallsAnyMethod: of the schema, as each account, with what Telegram answers each of them; by the
+// SDK and by the command line.
+func TestBatchCallsAnyMethod(t *testing.T) {
+	t.Parallel()
+	people := []*person{account(t), account(t), account(t)}
+	var ids []string
+	for _, p := range people {
+		ids = append(ids, p.ID())
+	}
+	byHand := func(args ...string) (string, error) {
+		t.Helper()
+		return cli(t, append(append([]string{"batch", "call"}, args...), "--account", ids[0], "--account", ids[1], "--account", ids[2])...)
+	}
+	made := func(p *person) (titles []string) {
+		inside(func(w *model.World) {
+			for _, ch := range w.Channels {
+				if ch.Creator == p.UserID {
+					titles = append(titles, ch.Title)
+				}
+			}
+		})
+		slices.Sort(titles)
+		return titles
+	}
+	o := client.BatchOptions{RequestID: "call-1", Accounts: ids}
+	for _, again := range []bool{false, true} {
+		for r, err := range api.Batch(deadline(t), client.InvokeCommand([]byte(`{"_":"channels.createChannel","title":"One each","about":""}`)), o) {
+			if err != nil || r.Err != nil {
+				t.Fatal(err, r.Err)
+			}
+			if answer := r.Reply.(*v1.InvokeReply).GetJson(); r.Repeated != again || !contains(answer, `"_":"updates"`, `"title":"One each"`, `"creator":true`) {
+				t.Errorf("again %v: %s got %s", again, r.Account, answer)
+			}
+		}
+	}
+	out, err := byHand("channels.createChannel", `{"title":"By hand","about":""}`, "--request-id", "call-2")
+	if err != nil || !contains(out, "3/3", ids[0]+": done", ids[1]+": done", ids[2]+": done") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := byHand("channels.createChannel", `{"title":"By hand","about":""}`, "--request-id", "call-2"); err != nil || !contains(out, ids[2]+": was done before") {
+		t.Errorf("%v: %s", err, out)
+	}
+	// What the schema does not take is said of each account, by its name, and nothing is done.
+	for args, want := range map[[2]string][]string{
+		{"channels.createChannel", `{"title":"x","about":"","abuot":""}`}: {"abuot"},
+		{"channels.createChannel", `{"title":5,"about":""}`}:              {"title"},
+		{"channels.createChannel", `{"title":"x"}`}:                       {"about"},
+		{"channels.createChanel", `{"title":"x","about":""}`}:             {"channels.createChanel"},
+		{"channels.createChannel", `{"title":`}:                           {"JSON"},
+		{"channels.createChannel", `{"_":"help.getNil"}`}:                 {"_"},
+	} {
+		if out, err := byHand(args[0], args[1]); err == nil || !contains(out+err.Error(), want...) {
+			t.Errorf("%s: %v: %s", args, err, out)
+		}
+	}
+	for _, p := range people {
+		if got := made(p); !slices.Equal(got, []string{"By hand", "One each"}) {
+			t.Errorf("%s has made %q", p.ID(), got)
 		}
 	}
 }
