@@ -13,6 +13,7 @@ import (
 
 	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/configs"
+	"github.com/telefleet/orchestrator/internal/backoff"
 	"github.com/telefleet/orchestrator/internal/node"
 	"github.com/telefleet/orchestrator/simulator"
 	"github.com/telefleet/orchestrator/simulator/mtserver"
@@ -113,7 +114,7 @@ func (d *demo) start(ctx context.Context, dir string) error {
 	cfg.Telegram.APIID, cfg.Telegram.APIHash = 1, "demo"
 	cfg.Pace.DialsPerSecond, cfg.Pace.DialsPerDCSecond = 1000, 1000
 	cfg.Events.MinFree = 64 << 20
-	if d.node, err = node.Start(ctx, cfg, node.Options{DCs: d.dcs(), Throwaway: true, RedialMax: redialTime, Log: log}); err != nil {
+	if d.node, err = node.Start(ctx, cfg, node.Options{DCs: d.dcs(), Throwaway: true, Redial: backoff.Policy{Base: redialTime}, Log: log}); err != nil {
 		return err
 	}
 	if d.api, err = sdk(&globals{server: d.node.URL()}); err != nil {

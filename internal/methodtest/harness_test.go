@@ -20,6 +20,7 @@ import (
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/configs"
+	"github.com/telefleet/orchestrator/internal/backoff"
 	"github.com/telefleet/orchestrator/internal/chatcli"
 	"github.com/telefleet/orchestrator/internal/fleetcli"
 	"github.com/telefleet/orchestrator/internal/node"
@@ -70,7 +71,7 @@ func run(m *testing.M) (code int) {
 	return code
 }
 
-func open(dir string) (p *place, err error) {
+func open(dir string, change ...func(*node.Options)) (p *place, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	p = &place{}
@@ -96,7 +97,11 @@ func open(dir string) (p *place, err error) {
 			list.Keys = append(list.Keys, dc.Key)
 		}
 	}
-	if p.node, err = node.Start(ctx, cfg, node.Options{DCs: list, Throwaway: true, RedialMax: time.Second, Log: log}); err != nil {
+	o := node.Options{DCs: list, Throwaway: true, Redial: backoff.Policy{Base: time.Second}, Log: log}
+	for _, c := range change {
+		c(&o)
+	}
+	if p.node, err = node.Start(ctx, cfg, o); err != nil {
 		return p, err
 	}
 	p.api, err = client.New([]string{p.node.URL()})
@@ -124,9 +129,9 @@ func (p *place) close() error {
 }
 
 // start makes a place of a test's own.
-func start(t *testing.T) *place {
+func start(t *testing.T, change ...func(*node.Options)) *place {
 	t.Helper()
-	p, err := open(t.TempDir())
+	p, err := open(t.TempDir(), change...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,8 +355,13 @@ func must[T any](value T, err error) func(*testing.T) T {
 // cli runs a command of the command line and returns what it prints as a table.
 func cli(t *testing.T, args ...string) (string, error) {
 	t.Helper()
+	return here.cli(t, args...)
+}
+
+func (p *place) cli(t *testing.T, args ...string) (string, error) {
+	t.Helper()
 	g := &fleetcli.CLI{
-		Dial:   func() (*client.Client, error) { return client.New([]string{here.node.URL()}) },
+		Dial:   func() (*client.Client, error) { return client.New([]string{p.node.URL()}) },
 		Format: func() string { return "table" },
 		Print: func(w io.Writer, _ proto.Message, human func() fleetcli.Table) error {
 			for _, row := range human().Rows {

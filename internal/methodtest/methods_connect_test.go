@@ -2,6 +2,7 @@ package methodtest
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
 	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/configs"
+	"github.com/telefleet/orchestrator/internal/backoff"
+	"github.com/telefleet/orchestrator/internal/node"
 	"github.com/telefleet/orchestrator/simulator/model"
 )
 
@@ -261,20 +264,102 @@ func TestMethod08_SyncUpdateState(t *testing.T) {
 	}
 }
 
+// connected is whether the account's home connection is up, and why not.
+func connected(s *v1.AccountStatus) *v1.Condition {
+	for _, c := range s.GetConditions() {
+		if c.GetType() == "Connected" {
+			return c
+		}
+	}
+	return nil
+}
+
+// awaitBackoff waits until the account will not dial by itself before the test is over, and returns when it
+// would. A wait that was drawn too short is ended by the signal, though the network is still down: the
+// next one is drawn.
+func (p *person) awaitBackoff(t *testing.T) (until time.Time) {
+	t.Helper()
+	for {
+		former := until
+		p.awaitStatus(t, func(s *v1.AccountStatus) bool {
+			c := connected(s)
+			until = c.GetUntil().AsTime()
+			return c.GetReason() == "BACKOFF" && c.GetUntil() != nil && !until.Equal(former)
+		})
+		if time.Until(until) > time.Hour {
+			return until
+		}
+		must(p.place.api.NetworkRestored(deadline(t), client.OfAccount(p.ID())))(t)
+	}
+}
+
+// TestMethod09_NetworkRestored: the server is down and the accounts wait for long; when it is up again, those
+// that are told connect now, once however often they are told, and the others wait on. Accounts that are
+// well are left alone.
 func TestMethod09_NetworkRestored(t *testing.T) {
 	t.Parallel()
-	p := start(t)
-	anna, boris := p.account(t), p.account(t)
-	before := p.sim.Server().Stats().Accepted
-	for want, target := range map[int]client.Target{1: client.OfAccount(anna.ID()), 2: client.WholeFleet()} {
+	p := start(t, func(o *node.Options) { o.Redial = backoff.Policy{Base: 1000 * time.Hour, Max: 1000 * time.Hour} })
+	people := []*person{p.account(t), p.account(t), p.account(t)}
+	anna, boris := people[0], people[1]
+	must(boris.Update(deadline(t), func(a *v1.Account) error {
+		a.Labels = map[string]string{"team": "b"}
+		return nil
+	}))(t)
+	nodes := must(p.api.Nodes(deadline(t)))(t)
+	accepted := func() int64 { return int64(p.sim.Server().Stats().Accepted) }
+	before := accepted()
+	for want, target := range map[int]client.Target{1: client.OfAccount(anna.ID()), 3: client.WholeFleet()} {
 		if n := must(p.api.NetworkRestored(deadline(t), target))(t); n != want {
 			t.Errorf("%d accounts were told, want %d", n, want)
 		}
 	}
-	for _, a := range []*person{anna, boris} {
+	for _, a := range people {
 		must(a.Me(deadline(t)))(t)
 	}
-	if n := p.sim.Server().Stats().Accepted - before; n != 0 {
+	if n := accepted() - before; n != 0 {
 		t.Errorf("accounts that were well connected again %d times", n)
+	}
+	for name, c := range map[string]struct {
+		target client.Target
+		flags  []string
+		told   []*person
+	}{
+		"account":  {client.OfAccount(anna.ID()), []string{"--account", anna.ID()}, []*person{anna}},
+		"selector": {client.OfSelector("team=b"), []string{"-l", "team=b"}, []*person{boris}},
+		"node":     {client.OfNode(nodes[0].GetId()), []string{"--node", nodes[0].GetName()}, people},
+		"cluster":  {client.WholeFleet(), []string{"--all"}, people},
+	} {
+		p.sim.Server().SetDown(true)
+		waits := map[*person]time.Time{}
+		for _, a := range people {
+			waits[a] = a.awaitBackoff(t)
+		}
+		p.sim.Server().SetDown(false)
+		before := accepted()
+		for range 3 {
+			if n := must(p.api.NetworkRestored(deadline(t), c.target))(t); n != len(c.told) {
+				t.Errorf("%s: %d accounts were told, want %d", name, n, len(c.told))
+			}
+		}
+		if out, err := p.cli(t, append([]string{"network", "restored"}, c.flags...)...); err != nil || !contains(out, fmt.Sprint(len(c.told)), "told") {
+			t.Errorf("%s: %v: %s", name, err, out)
+		}
+		for _, a := range c.told {
+			must(a.Me(deadline(t)))(t) // waits for the connection, and no longer than the test's patience
+			delete(waits, a)
+		}
+		if n := accepted() - before; n != int64(len(c.told)) {
+			t.Errorf("%s: %d connections of %d accounts", name, n, len(c.told))
+		}
+		for a, until := range waits {
+			got := connected(must(a.Get(deadline(t)))(t).GetStatus())
+			if got.GetReason() != "BACKOFF" || !got.GetUntil().AsTime().Equal(until) {
+				t.Errorf("%s: %s was not told, and is %v", name, a.ID(), got)
+			}
+		}
+		must(p.api.NetworkRestored(deadline(t), client.WholeFleet()))(t)
+		for _, a := range people {
+			must(a.Me(deadline(t)))(t)
+		}
 	}
 }

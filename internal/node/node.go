@@ -92,8 +92,8 @@ type Options struct {
 	DCs dcs.List
 	// Throwaway says that the data directory goes with the process: nothing is synced to disk.
 	Throwaway bool
-	// RedialMax bounds the wait between failed connections; 0 means a minute.
-	RedialMax time.Duration
+	// Redial is the waits between failed connections; zero means up to a minute.
+	Redial backoff.Policy
 	// AcceptRestored says that an operator has confirmed an etcd or machine that is not the known one.
 	AcceptRestored bool
 	// Events may stand between the accounts and the event log; nil for nothing.
@@ -208,7 +208,7 @@ func actorDeps(cfg configs.Config, profile cluster.Profile, o Options) actors.De
 		Transport: options,
 		Ping:      actors.Ping{Interval: profile.PingInterval, Disconnect: profile.DisconnectDelay},
 		Pace:      paced(cfg.Pace),
-		Redial:    backoff.Policy{Base: time.Second, Max: cmp.Or(o.RedialMax, maxRedial), Factor: 2},
+		Redial:    cmp.Or(o.Redial, backoff.Policy{Base: time.Second, Max: maxRedial, Factor: 2}),
 		FloodWait: floodWait,
 		Rand:      rand.Reader, Now: time.Now, Log: o.Log,
 	}

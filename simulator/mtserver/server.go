@@ -32,6 +32,7 @@ type Server struct {
 	conns  map[uint64]*conn
 	nextID uint64
 	closed bool
+	down   bool // nobody is let in
 }
 
 // dc is one data centre.
@@ -154,7 +155,7 @@ func (d *dc) accept() {
 
 func (s *Server) admit(d *dc, sock socket) {
 	s.mu.Lock()
-	if s.closed {
+	if s.closed || s.down {
 		s.mu.Unlock()
 		_ = sock.Close()
 		return
@@ -296,6 +297,16 @@ func (s *Server) KillConnections(filter func(ConnInfo) bool) int {
 	}
 	s.faults.cut(n)
 	return n
+}
+
+// SetDown resets all connections and closes every new one, until it is called with false.
+func (s *Server) SetDown(down bool) {
+	s.mu.Lock()
+	s.down = down
+	s.mu.Unlock()
+	if down {
+		s.KillConnections(nil)
+	}
 }
 
 // connections returns the open ones in order of their opening.
