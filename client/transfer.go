@@ -26,21 +26,29 @@ type UploadOptions struct {
 	FileID int64
 	// Photo has format and dimensions checked before anything is sent.
 	Photo bool
+	// Resume is a name of the caller's choice, at most 64 bytes, under which a later upload of the same
+	// file from an io.Seeker goes on where Telegram has it, also one by another process, within an hour.
+	// Files below 10 MiB begin anew. Empty: one is drawn, and only this upload goes on.
+	Resume string
 	// Progress is told how many bytes the node has taken; they are a little ahead of Telegram's. It is
 	// called by the uploading goroutine.
 	Progress func(sent int64)
 }
 
 // Upload uploads a file from a stream (upload.saveFilePart, upload.saveBigFilePart), in bounded memory.
-// A stream that is an io.Seeker and breaks goes on where Telegram has it, at the same node or another
-// one; one that is none ends with ReasonInterrupted. Telegram keeps the file for some minutes to hours.
+// A stream that is an io.Seeker and breaks goes on where Telegram has it, at the same node, also after a
+// restart, or at another one; one that is none ends with ReasonInterrupted. It is tried again as long as
+// WithRetry says since it last got on. Telegram keeps the file for some minutes to hours.
 func (a *Account) Upload(ctx context.Context, r io.Reader, o UploadOptions) (*UploadedFile, error) {
-	start := &v1.UploadStart{Name: o.Name, FileId: o.FileID}
+	start := &v1.UploadStart{Name: o.Name, FileId: o.FileID, Upload: o.Resume}
 	if o.Size != 0 {
 		start.Size = &o.Size
 	}
 	if o.Photo {
 		start.Kind = AsPhoto
+	}
+	if _, ok := r.(io.Seeker); !ok && o.Resume != "" {
+		return nil, invalid("give a file, or no name", "resume: needs a source that is an io.Seeker (got a %T)", r)
 	}
 	up := &transfer.Upload{Account: a.id, Source: r, Start: start, Progress: o.Progress}
 	return up.Run(ctx, a.client.calls)

@@ -173,7 +173,7 @@ func Streamed[Req, Rep any, PReq request[Req], PRep request[Rep]](
 
 // Fed registers a method of one account that takes a stream: its first message routes it.
 func Fed[Req, Rep any, PReq accountRequest[Req], PRep request[Rep]](
-	fn func(ctx context.Context, env telegram.Env, first PReq, next func() (PReq, error)) (PRep, error),
+	fn func(ctx context.Context, host *Host, first PReq, next func() (PReq, error)) (PRep, error),
 ) Method {
 	m := described[Req, PReq]()
 	m.Feed = func(ctx context.Context, host *Host, first proto.Message, next func() (proto.Message, error)) (proto.Message, error) {
@@ -181,11 +181,7 @@ func Fed[Req, Rep any, PReq accountRequest[Req], PRep request[Rep]](
 		if !ok {
 			return nil, fmt.Errorf("%s: got a %T", m.Procedure(), first)
 		}
-		env, err := host.Env(ctx, fleet.AccountID(typed.GetAccount()))
-		if err != nil {
-			return nil, err
-		}
-		reply, err := fn(ctx, env, typed, func() (PReq, error) {
+		reply, err := fn(ctx, host, typed, func() (PReq, error) {
 			message, err := next()
 			if err != nil {
 				return nil, err

@@ -16,10 +16,12 @@ import (
 	"github.com/telefleet/orchestrator/telegram"
 )
 
-// Requests knows the commands of the last day by their request ids.
+// Requests knows the commands of the last day by their request ids, and what methods remember beside them.
 type Requests interface {
 	// Begin finds a command's outcome, or stores the intent to carry it out.
 	Begin(ctx context.Context, c requests.Command) (*requests.Attempt, error)
+	// Note reads what an account's method has remembered under a name.
+	Note(ctx context.Context, account fleet.AccountID, name string) (*requests.Note, error)
 }
 
 // Call answers a unary call. With a request id a command has one outcome however often it is

@@ -68,10 +68,10 @@ func (r *refusal) err() *fleet.Error {
 	}
 }
 
-// associated binds a sealed value to what it is, the account and the request id.
-func associated(key Key) []byte {
+// associated binds a sealed value to what it is, the account and its name.
+func associated(what string, key Key) []byte {
 	ad := []byte{version}
-	for _, s := range []string{"orchestrator", "request", string(key.Account), key.ID} {
+	for _, s := range []string{"orchestrator", what, string(key.Account), key.ID} {
 		ad = binary.AppendUvarint(ad, uint64(len(s)))
 		ad = append(ad, s...)
 	}
@@ -83,27 +83,13 @@ func (r *record) seal(aead cipher.AEAD, key Key) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode: %w", err)
 	}
-	defer clear(plain)
-	n := 1 + aead.NonceSize()
-	sealed := make([]byte, n, n+len(plain)+aead.Overhead())
-	sealed[0] = version
-	if _, err := rand.Read(sealed[1:n]); err != nil {
-		return nil, fmt.Errorf("draw a nonce: %w", err)
-	}
-	return aead.Seal(sealed, sealed[1:n], plain, associated(key)), nil
+	return sealValue(aead, associated("request", key), plain)
 }
 
 func open(aead cipher.AEAD, key Key, sealed []byte) (*record, error) {
-	n := 1 + aead.NonceSize()
-	if len(sealed) < n {
-		return nil, fmt.Errorf("%w: %d bytes are too few", errSeal, len(sealed))
-	}
-	if sealed[0] != version {
-		return nil, fmt.Errorf("%w: it has version %d, this program knows %d", errSeal, sealed[0], version)
-	}
-	plain, err := aead.Open(nil, sealed[1:n], sealed[n:], associated(key))
+	plain, err := openValue(aead, associated("request", key), sealed)
 	if err != nil {
-		return nil, errSeal
+		return nil, err
 	}
 	defer clear(plain)
 	r := new(record)
@@ -111,6 +97,33 @@ func open(aead cipher.AEAD, key Key, sealed []byte) (*record, error) {
 		return nil, fmt.Errorf("%w: %w", errSeal, err)
 	}
 	return r, nil
+}
+
+// sealValue seals a value and wipes it.
+func sealValue(aead cipher.AEAD, associated, plain []byte) ([]byte, error) {
+	defer clear(plain)
+	n := 1 + aead.NonceSize()
+	sealed := make([]byte, n, n+len(plain)+aead.Overhead())
+	sealed[0] = version
+	if _, err := rand.Read(sealed[1:n]); err != nil {
+		return nil, fmt.Errorf("draw a nonce: %w", err)
+	}
+	return aead.Seal(sealed, sealed[1:n], plain, associated), nil
+}
+
+func openValue(aead cipher.AEAD, associated, sealed []byte) ([]byte, error) {
+	n := 1 + aead.NonceSize()
+	if len(sealed) < n {
+		return nil, fmt.Errorf("%w: %d bytes are too few", errSeal, len(sealed))
+	}
+	if sealed[0] != version {
+		return nil, fmt.Errorf("%w: it has version %d, this program knows %d", errSeal, sealed[0], version)
+	}
+	plain, err := aead.Open(nil, sealed[1:n], sealed[n:], associated)
+	if err != nil {
+		return nil, errSeal
+	}
+	return plain, nil
 }
 
 // deriveRandomIDs makes the account's function from request id and number to random_id.

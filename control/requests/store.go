@@ -22,11 +22,12 @@ type Store interface {
 	Purge(ctx context.Context, account fleet.AccountID) error
 }
 
-// Key names one command of one account.
+// Key names one command or note of one account.
 type Key struct {
 	// Account is that of the command, or fleet.Fleetwide.
 	Account fleet.AccountID
-	ID      string
+	// ID is a command's request id; those of notes have a form that request ids cannot have.
+	ID string
 }
 
 // The decisions that the ledger takes on errors of a Store.

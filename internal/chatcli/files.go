@@ -15,16 +15,19 @@ import (
 )
 
 func newUpload(g *cli) *cobra.Command {
-	var name string
+	var name, resume string
 	cmd := &cobra.Command{
 		Use:   "upload ACCOUNT FILE",
 		Short: "Upload a file that is sent later",
 		Long: `Upload a file, or standard input for -. Telegram keeps it for some minutes to hours; with -o json
-the output is what SendFile of the API takes. To upload and send at once, use send --file.`,
-		Example: "  orchestrator upload support-1 film.mp4 -o json\n  tar c docs | orchestrator upload support-1 - --name docs.tar",
+the output is what SendFile of the API takes. To upload and send at once, use send --file.
+
+An upload goes on by itself when the node restarts or the account moves. With --resume NAME, so does a later
+upload of the same file under that name, within an hour; files below 10 MiB begin anew.`,
+		Example: "  orchestrator upload support-1 film.mp4 -o json\n  orchestrator upload support-1 film.mp4 --resume film\n  tar c docs | orchestrator upload support-1 - --name docs.tar",
 		Args:    g.Args("ACCOUNT", "FILE"),
 		RunE: g.account(func(cmd *cobra.Command, a *client.Account, args []string) error {
-			file, err := upload(cmd, a, args[0], name)
+			file, err := upload(cmd, a, args[0], client.UploadOptions{Name: name, Resume: resume})
 			if err != nil {
 				return err
 			}
@@ -36,12 +39,12 @@ the output is what SendFile of the API takes. To upload and send at once, use se
 		}),
 	}
 	cmd.Flags().StringVar(&name, "name", "", "name of the file (default: its own)")
+	cmd.Flags().StringVar(&resume, "resume", "", "name under which an upload that broke off goes on")
 	return cmd
 }
 
 // upload uploads a file of this machine, or standard input for -, with a bar.
-func upload(cmd *cobra.Command, a *client.Account, path, name string) (*client.UploadedFile, error) {
-	o := client.UploadOptions{Name: name}
+func upload(cmd *cobra.Command, a *client.Account, path string, o client.UploadOptions) (*client.UploadedFile, error) {
 	shown, size := "standard input", int64(0)
 	if path != "-" {
 		shown = filepath.Base(path)

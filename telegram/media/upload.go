@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/gotd/td/tg"
@@ -81,6 +82,16 @@ type Upload struct {
 	small bool // known to be no big file
 }
 
+// Place is where an upload stands: what has to be remembered to go on with it in another process.
+type Place struct {
+	// ID is Telegram's number of the file.
+	ID int64 `json:"id"`
+	// Parts is how many Telegram has without a hole.
+	Parts int `json:"parts"`
+	// Info is what was seen of the file in its first part.
+	Info Info `json:"info"`
+}
+
 // NewUpload makes an upload of which nothing is sent yet.
 func NewUpload(o UploadOptions) *Upload {
 	if o.Name == "" {
@@ -90,6 +101,24 @@ func NewUpload(o UploadOptions) *Upload {
 		o.Parallel = DefaultParallel
 	}
 	return &Upload{opts: o, id: o.ID}
+}
+
+// ContinueUpload makes an upload that goes on where another one with the same options stood.
+func ContinueUpload(o UploadOptions, at Place) *Upload {
+	u := NewUpload(o)
+	u.id, u.info, u.first = at.ID, at.Info, at.Parts
+	u.parts, u.saved = slices.Repeat([]bool{true}, at.Parts), int64(at.Parts)*PartSize
+	return u
+}
+
+// Place is where the upload stands; false as long as a further Send would begin anew.
+func (u *Upload) Place() (Place, bool) {
+	if u.Saved() == 0 {
+		return Place{}, false
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return Place{ID: u.id, Parts: u.first, Info: u.info}, true
 }
 
 // Saved is where a further Send must begin to read: a multiple of PartSize. Files below 10 MiB
@@ -194,8 +223,8 @@ type sending struct {
 // read reads parts from the one of this number on and starts to save them.
 func (s *sending) read(from int) (parts int, size int64, err error) {
 	size = int64(from) * PartSize
-	if from == 0 {
-		s.sum = md5.New()
+	if from == 0 || s.sum == nil {
+		s.sum = md5.New() // of no use unless from is 0
 	}
 	known := s.opts.Size != SizeUnknown
 	var held *part // of a stream of unknown length, until it is known not to be the last
@@ -234,6 +263,10 @@ func (s *sending) read(from int) (parts int, size int64, err error) {
 		return 0, 0, fleet.Errorf(fleet.CodeInvalidArgument, "FILE_SIZE_WRONG", "file: has not the %d bytes announced (got %d)", s.opts.Size, size).
 			WithRemedy("announce the exact size, or none")
 	}
+	if from > 0 && size < bigFrom {
+		return 0, 0, fleet.Errorf(fleet.CodeInvalidArgument, "FILE_SIZE_WRONG", "file: is shorter than it was when the upload began (got %d bytes)", size).
+			WithRemedy("upload it from the beginning")
+	}
 	total := partsOf(size)
 	s.settle(held, size, total)
 	return total, size, nil
@@ -242,7 +275,10 @@ func (s *sending) read(from int) (parts int, size int64, err error) {
 // took looks at a part that was read.
 func (s *sending) took(p *part, size int64) error {
 	if p.index == 0 {
-		s.info = Inspect(s.opts.Name, p.data(), s.opts.Size)
+		info := Inspect(s.opts.Name, p.data(), s.opts.Size)
+		s.mu.Lock()
+		s.info = info
+		s.mu.Unlock()
 		if s.opts.Photo {
 			if err := s.info.checkPhoto(s.opts.Size); err != nil {
 				return err

@@ -130,9 +130,10 @@ type UploadStart struct {
 	// looked at.
 	Kind MediaKind `protobuf:"varint,3,opt,name=kind,proto3,enum=orchestrator.v1.MediaKind" json:"kind,omitempty"`
 	// A name of the caller's choice for this upload, at most 64 bytes, under which it can go on when
-	// its stream breaks: kept by the account's node for an hour. Empty: it cannot.
+	// its stream breaks, its node restarts or the account moves: kept with the account for an hour. Empty:
+	// it cannot. What follows must be the same file.
 	Upload string `protobuf:"bytes,4,opt,name=upload,proto3" json:"upload,omitempty"`
-	// Where the stream begins, in bytes: 0, or what GetUpload says.
+	// Where the stream begins, in bytes: 0, or at most what GetUpload says, a multiple of 524288.
 	Offset int64 `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"`
 	// The id of the file at Telegram, positive; 0 = drawn. A command that is repeated under its request id
 	// names the same file by giving the same one.
@@ -317,8 +318,8 @@ func (x *GetUploadRequest) GetUpload() string {
 // GetUploadReply tells how far an upload is.
 type GetUploadReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where a further stream must begin, in bytes; 0 for an upload that is not known, as after the
-	// account has moved to another node.
+	// Where a further stream begins, in bytes; 0 for an upload that is not known, and for files below 10
+	// MiB.
 	Offset        int64 `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

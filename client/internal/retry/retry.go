@@ -88,6 +88,14 @@ func (c *Caller) Do(ctx context.Context, r Repetition, attempt func(context.Cont
 	return c.try(ctx, &tries{caller: c, limit: c.Limit}, r, attempt)
 }
 
+// Move is Do for a transfer: whenever it gets on, of which attempt tells by moved, the limit begins anew.
+func (c *Caller) Move(ctx context.Context, r Repetition, attempt func(ctx context.Context, n *nodes.Node, moved func()) error) error {
+	ctx, stop := c.bind(ctx)
+	defer stop()
+	t := &tries{caller: c, limit: c.Limit}
+	return c.try(ctx, t, r, func(ctx context.Context, n *nodes.Node) error { return attempt(ctx, n, t.moved) })
+}
+
 // try is Do for a context that is bound, with the memory of former tries.
 func (c *Caller) try(ctx context.Context, t *tries, r Repetition, attempt func(context.Context, *nodes.Node) error) error {
 	t.begin()
@@ -155,6 +163,9 @@ func (t *tries) begin() {
 		t.start, t.tried = time.Now(), map[*nodes.Node]bool{}
 	}
 }
+
+// moved forgets former failures.
+func (t *tries) moved() { t.start, t.rounds, t.unclear = time.Now(), 0, 0 }
 
 // next is the node to try, after a wait where a round is over; last is why the former attempt
 // failed, nil before the first.

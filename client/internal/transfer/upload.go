@@ -25,15 +25,17 @@ type Upload struct {
 	Account string
 	// Source is read to its end. One that is an io.Seeker is read again where the upload goes on.
 	Source io.Reader
-	// Start says what is uploaded; Upload and Offset of it are the room's.
+	// Start says what is uploaded; Offset of it is the room's, and Upload where it is empty.
 	Start *v1.UploadStart
 	// Progress is told how many bytes the node has taken; may be nil.
 	Progress func(sent int64)
 
-	seeker io.Seeker // nil: it can be read once
-	begin  int64     // where the file begins in the source
-	read   bool      // something of the source was read
-	failed error     // of the source, which no other try mends
+	seeker  io.Seeker // nil: it can be read once
+	begin   int64     // where the file begins in the source
+	resumes bool      // an earlier upload may have begun under the name
+	read    bool      // something of the source was read
+	most    int64     // bytes that a node has taken
+	failed  error     // of the source, which no other try mends
 }
 
 // Run uploads.
@@ -43,11 +45,13 @@ func (u *Upload) Run(ctx context.Context, c *retry.Caller) (file *v1.UploadedFil
 		at, err := s.Seek(0, io.SeekCurrent)
 		if err == nil { // pipes have the method, too
 			u.seeker, u.begin, repeat = s, at, retry.Repeatable
-			u.Start.Upload = rand.Text()
 		}
 	}
-	err = c.Do(ctx, repeat, func(ctx context.Context, n *nodes.Node) (err error) {
-		file, err = u.attempt(ctx, n)
+	if u.resumes = u.Start.GetUpload() != ""; !u.resumes && u.seeker != nil {
+		u.Start.Upload = rand.Text()
+	}
+	err = c.Move(ctx, repeat, func(ctx context.Context, n *nodes.Node, moved func()) (err error) {
+		file, err = u.attempt(ctx, n, moved)
 		return err
 	})
 	if u.failed != nil {
@@ -57,7 +61,7 @@ func (u *Upload) Run(ctx context.Context, c *retry.Caller) (file *v1.UploadedFil
 }
 
 // attempt sends the file by one stream.
-func (u *Upload) attempt(ctx context.Context, n *nodes.Node) (*v1.UploadedFile, error) {
+func (u *Upload) attempt(ctx context.Context, n *nodes.Node, moved func()) (*v1.UploadedFile, error) {
 	offset, err := u.resume(ctx, n)
 	if err != nil {
 		return nil, err
@@ -71,7 +75,7 @@ func (u *Upload) attempt(ctx context.Context, n *nodes.Node) (*v1.UploadedFile, 
 	u.Start.Offset = offset
 	err = stream.Send(&v1.UploadRequest{Account: u.Account, Content: &v1.UploadRequest_Start{Start: u.Start}})
 	if err == nil {
-		err = u.chunks(stream.Send, offset)
+		err = u.chunks(stream.Send, offset, moved)
 	}
 	if err != nil && !errors.Is(err, io.EOF) { // io.EOF: the node's answer says why
 		return nil, err
@@ -85,7 +89,7 @@ func (u *Upload) attempt(ctx context.Context, n *nodes.Node) (*v1.UploadedFile, 
 
 // resume moves the source to where the file goes on.
 func (u *Upload) resume(ctx context.Context, n *nodes.Node) (int64, error) {
-	if !u.read {
+	if !u.read && !u.resumes {
 		return 0, nil
 	}
 	if u.seeker == nil {
@@ -103,7 +107,7 @@ func (u *Upload) resume(ctx context.Context, n *nodes.Node) (int64, error) {
 }
 
 // chunks sends the bytes of the source; the rest is at offset of the file.
-func (u *Upload) chunks(send func(*v1.UploadRequest) error, offset int64) error {
+func (u *Upload) chunks(send func(*v1.UploadRequest) error, offset int64, moved func()) error {
 	buf := make([]byte, chunkSize)
 	for {
 		n, err := io.ReadFull(u.Source, buf)
@@ -112,7 +116,10 @@ func (u *Upload) chunks(send func(*v1.UploadRequest) error, offset int64) error 
 			if err := send(&v1.UploadRequest{Content: &v1.UploadRequest_Chunk{Chunk: buf[:n]}}); err != nil {
 				return err
 			}
-			offset += int64(n)
+			if offset += int64(n); offset > u.most {
+				u.most = offset
+				moved()
+			}
 			if u.Progress != nil {
 				u.Progress(offset)
 			}

@@ -7,7 +7,8 @@
 //
 // # Concurrency
 //
-// Functions keep no state but that of uploads whose stream broke: bounded, for an hour, in memory.
+// Functions keep no state but which uploads run. Where an upload stands is noted with its account
+// (control/requests), for an hour.
 //
 // # Errors
 //
@@ -31,7 +32,7 @@ import (
 func All() []methods.Method {
 	u := newUploads(time.Now)
 	return []methods.Method{
-		methods.Fed(u.upload), methods.Routed(u.get), methods.Sending(sendFile), methods.Sending(sendAlbum),
+		methods.Fed(u.upload), methods.Hosted(u.get), methods.Sending(sendFile), methods.Sending(sendAlbum),
 		methods.Streamed(download), methods.Routed(getProfilePhotos),
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/fleet"
-	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/telegram/media"
 )
 
@@ -21,17 +20,17 @@ const (
 	maxUpload = 64  // bytes of the name that a caller gives an upload
 	maxChunk  = 1 << 20
 
-	// maxKept uploads are remembered, the one that has rested longest is forgotten first.
-	maxKept = 256
-	// keptFor is how long an upload without a stream can go on.
+	// keptFor is how long an upload without a stream can go on: about as long as Telegram surely keeps
+	// its parts.
 	keptFor = time.Hour
 )
 
-// uploads remembers those that have a name, so that they go on when their stream breaks.
+// uploads are those that run and have a name. Where each of them stands is noted with the account, so
+// that another stream goes on with it: after a break, a restart of the node, or on another node.
 type uploads struct {
-	now  func() time.Time
-	mu   sync.Mutex
-	kept map[uploadKey]*upload
+	now     func() time.Time
+	mu      sync.Mutex
+	running map[uploadKey]*stream
 }
 
 type uploadKey struct {
@@ -39,34 +38,36 @@ type uploadKey struct {
 	name    string
 }
 
-// upload is one of them. Only one stream feeds it at a time: a newer one ends the older one.
-type upload struct {
-	*media.Upload
-	start *v1.UploadStart
-	// end makes its stream end; only under the lock, and while it runs.
-	end    func()
-	done   chan struct{} // closed when its stream has ended
-	rested time.Time
+// stream feeds an upload. Only one does at a time: a newer one ends the older one.
+type stream struct {
+	end  func()
+	done chan struct{} // closed when it has ended
 }
 
 func newUploads(now func() time.Time) *uploads {
-	return &uploads{now: now, kept: map[uploadKey]*upload{}}
+	return &uploads{now: now, running: map[uploadKey]*stream{}}
 }
 
-func (u *uploads) get(_ context.Context, env telegram.Env, req *v1.GetUploadRequest) (*v1.GetUploadReply, error) {
+func (u *uploads) get(ctx context.Context, host *methods.Host, req *v1.GetUploadRequest) (*v1.GetUploadReply, error) {
 	if req.GetUpload() == "" {
 		return nil, convert.Invalid("upload", "give the name that start.upload had", "is missing")
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	reply := &v1.GetUploadReply{}
-	if one := u.kept[uploadKey{env.Account(), req.GetUpload()}]; one != nil && !u.gone(one) {
-		reply.Offset = one.Saved()
+	env, err := host.Env(ctx, fleet.AccountID(req.GetAccount()))
+	if err != nil {
+		return nil, err
 	}
-	return reply, nil
+	k, err := u.keeper(ctx, host, uploadKey{env.Account(), req.GetUpload()})
+	if err != nil {
+		return nil, err
+	}
+	return &v1.GetUploadReply{Offset: k.offset()}, nil
 }
 
-func (u *uploads) upload(ctx context.Context, env telegram.Env, first *v1.UploadRequest, next func() (*v1.UploadRequest, error)) (*v1.UploadReply, error) {
+func (u *uploads) upload(ctx context.Context, host *methods.Host, first *v1.UploadRequest, next func() (*v1.UploadRequest, error)) (*v1.UploadReply, error) {
+	env, err := host.Env(ctx, fleet.AccountID(first.GetAccount()))
+	if err != nil {
+		return nil, err
+	}
 	start := first.GetStart()
 	if err := checkStart(start); err != nil {
 		return nil, err
@@ -74,12 +75,22 @@ func (u *uploads) upload(ctx context.Context, env telegram.Env, first *v1.Upload
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	key := uploadKey{env.Account(), start.GetUpload()}
-	one, err := u.take(ctx, key, start, func() { cancel(); methods.Interrupt(ctx) })
+	leave, err := u.enter(ctx, key, func() { cancel(); methods.Interrupt(ctx) })
 	if err != nil {
 		return nil, err
 	}
-	file, err := one.Send(ctx, env, &chunks{next: next})
-	u.rest(key, one, err == nil)
+	defer leave()
+	k, err := u.keeper(ctx, host, key)
+	if err != nil {
+		return nil, err
+	}
+	up, err := k.begin(start)
+	if err != nil {
+		return nil, err
+	}
+	keep := k.keep(ctx, up)
+	file, err := up.Send(ctx, env, &chunks{next: next})
+	keep(err == nil)
 	if err != nil {
 		return nil, err
 	}
@@ -107,40 +118,33 @@ func checkStart(start *v1.UploadStart) error {
 	return nil
 }
 
-// take begins an upload, or goes on with the one that has its name.
-func (u *uploads) take(ctx context.Context, key uploadKey, start *v1.UploadStart, end func()) (*upload, error) {
-	fresh := &upload{Upload: media.NewUpload(optionsOf(start)), start: start, end: end, done: make(chan struct{})}
+// enter makes this the one stream that feeds the upload, once the older one has ended.
+func (u *uploads) enter(ctx context.Context, key uploadKey, end func()) (leave func(), err error) {
 	if key.name == "" {
-		return fresh, nil
+		return func() {}, nil
 	}
-	u.mu.Lock()
-	was := u.kept[key]
-	if was != nil && !was.ended() {
-		was.end()
-	}
-	u.mu.Unlock()
-	if was != nil {
+	for {
+		u.mu.Lock()
+		older := u.running[key]
+		if older == nil {
+			mine := &stream{end: end, done: make(chan struct{})}
+			u.running[key] = mine
+			u.mu.Unlock()
+			return func() {
+				u.mu.Lock()
+				delete(u.running, key)
+				u.mu.Unlock()
+				close(mine.done)
+			}, nil
+		}
+		older.end()
+		u.mu.Unlock()
 		select {
-		case <-was.done:
+		case <-older.done:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	at := int64(0)
-	if was != nil && !u.gone(was) && sameFile(was.start, start) {
-		if at = was.Saved(); at == start.GetOffset() && at > 0 {
-			fresh.Upload = was.Upload
-		}
-	}
-	if start.GetOffset() != 0 && start.GetOffset() != at {
-		return nil, fleet.Errorf(fleet.CodeAborted, "UPLOAD_OFFSET", "start.offset: the upload goes on at %d (got %d)", at, start.GetOffset()).
-			WithRemedy("ask GetUpload, and send the file from there")
-	}
-	u.forget()
-	u.kept[key] = fresh
-	return fresh, nil
 }
 
 func optionsOf(start *v1.UploadStart) media.UploadOptions {
@@ -149,56 +153,6 @@ func optionsOf(start *v1.UploadStart) media.UploadOptions {
 		o.Size = start.GetSize()
 	}
 	return o
-}
-
-func sameFile(a, b *v1.UploadStart) bool {
-	return a.GetName() == b.GetName() && a.GetSize() == b.GetSize() && (a.Size == nil) == (b.Size == nil) && a.GetKind() == b.GetKind() && a.GetFileId() == b.GetFileId()
-}
-
-// rest notes the end of an upload's stream.
-func (u *uploads) rest(key uploadKey, one *upload, complete bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	one.rested = u.now()
-	close(one.done)
-	if complete && u.kept[key] == one {
-		delete(u.kept, key)
-	}
-}
-
-// ended reports whether no stream feeds it.
-func (one *upload) ended() bool {
-	select {
-	case <-one.done:
-		return true
-	default:
-		return false
-	}
-}
-
-func (u *uploads) gone(one *upload) bool {
-	return !one.rested.IsZero() && u.now().Sub(one.rested) > keptFor
-}
-
-// forget makes room: what has rested too long goes, and of too many the one that has rested longest.
-func (u *uploads) forget() {
-	for len(u.kept) > 0 {
-		var oldest uploadKey
-		var found *upload
-		for key, one := range u.kept {
-			if u.gone(one) {
-				delete(u.kept, key)
-				continue
-			}
-			if !one.rested.IsZero() && (found == nil || one.rested.Before(found.rested)) {
-				oldest, found = key, one
-			}
-		}
-		if found == nil || len(u.kept) < maxKept {
-			return
-		}
-		delete(u.kept, oldest)
-	}
 }
 
 // chunks is the bytes of a stream's messages.
