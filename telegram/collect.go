@@ -70,11 +70,16 @@ func listed(users []tg.UserClass, chats []tg.ChatClass) []Peer {
 	return peers
 }
 
-// renamed are the users whose names have changed.
+// renamed are the users whose names have changed, and the channels whose names may have.
 func renamed(updates []tg.UpdateClass) (peers []Peer) {
 	for _, u := range updates {
-		if u, ok := u.(*tg.UpdateUserName); ok {
-			peers = append(peers, Peer{Kind: PeerUser, ID: u.UserID, Username: mainUsername("", u.Usernames), Renamed: true})
+		switch u := u.(type) {
+		case *tg.UpdateUserName:
+			peers = append(peers, Peer{
+				Kind: PeerUser, ID: u.UserID, Username: mainUsername("", u.Usernames), Usernames: activeNames(u.Usernames), Renamed: true,
+			})
+		case *tg.UpdateChannel:
+			peers = append(peers, Peer{Kind: PeerChannel, ID: u.ChannelID, Changed: true})
 		}
 	}
 	return peers
@@ -150,9 +155,9 @@ func PeerOfUser(u tg.UserClass) (Peer, bool) {
 	}
 	p := Peer{
 		Kind: PeerUser, ID: user.ID, AccessHash: user.AccessHash,
-		Username: mainUsername(user.Username, user.Usernames),
-		Title:    strings.TrimSpace(user.FirstName + " " + user.LastName),
-		Phone:    user.Phone, Self: user.Self, Bot: user.Bot, Min: user.Min,
+		Username: mainUsername(user.Username, user.Usernames), Usernames: activeNames(user.Usernames),
+		Title: strings.TrimSpace(user.FirstName + " " + user.LastName),
+		Phone: user.Phone, Self: user.Self, Bot: user.Bot, Min: user.Min,
 	}
 	if p.Self && !p.Min && user.Restricted {
 		p.Restricted, p.Restriction = true, restrictionOf(user.RestrictionReason)
@@ -180,7 +185,7 @@ func PeerOfChat(c tg.ChatClass) (Peer, bool) {
 	case *tg.Channel:
 		return Peer{
 			Kind: PeerChannel, ID: c.ID, AccessHash: c.AccessHash, Title: c.Title,
-			Username: mainUsername(c.Username, c.Usernames), Megagroup: c.Megagroup, Min: c.Min,
+			Username: mainUsername(c.Username, c.Usernames), Usernames: activeNames(c.Usernames), Megagroup: c.Megagroup, Min: c.Min,
 		}, true
 	case *tg.ChannelForbidden:
 		return Peer{
@@ -200,6 +205,16 @@ func mainUsername(name string, all []tg.Username) string {
 		}
 	}
 	return ""
+}
+
+// activeNames are all active ones of several names.
+func activeNames(all []tg.Username) (names []string) {
+	for _, u := range all {
+		if u.Active {
+			names = append(names, u.Username)
+		}
+	}
+	return names
 }
 
 // PeerRef splits a TL peer into kind and bare id.

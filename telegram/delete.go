@@ -52,7 +52,7 @@ func ownIDs(ctx context.Context, env Env, chat Peer, ids []int) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	anywhere := chat == Peer{}
+	anywhere := chat.Kind == 0
 	var own []int
 	for _, id := range ids {
 		m := known[id]

@@ -1,7 +1,9 @@
 package telegram
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gotd/td/tg"
 
@@ -38,8 +40,10 @@ type Peer struct {
 	ID int64
 	// AccessHash belongs to the account and must be known for users and channels, unless Self.
 	AccessHash int64
-	// Username is the main user name without @, or empty.
-	Username string
+	// Username is the main user name without @, or empty; Usernames are all, where it has several and
+	// Telegram told them.
+	Username  string
+	Usernames []string
 	// Title is a user's full name or a chat's title.
 	Title string
 	// Phone is a user's phone number without +, or empty.
@@ -54,10 +58,19 @@ type Peer struct {
 	Min bool
 	// Renamed marks what updateUserName told: of the user nothing but ID and Username is known.
 	Renamed bool
+	// Changed marks what updateChannel told: of the channel nothing but ID is known, and its user name
+	// may be another one.
+	Changed bool
 	// Restricted says that Telegram restricts the account's own user, and Restriction why; of others
 	// it is not told here.
 	Restricted  bool
 	Restriction string
+}
+
+// Named reports whether the peer has a user name, in any case.
+func (p Peer) Named(name string) bool {
+	return p.Username != "" && strings.EqualFold(p.Username, name) ||
+		slices.ContainsFunc(p.Usernames, func(other string) bool { return strings.EqualFold(other, name) })
 }
 
 // Bot API ids of channels are this minus the channel's id.
@@ -123,11 +136,13 @@ type Peers interface {
 	Put(peers ...Peer)
 }
 
-// NameKeeper is a Peers that remembers for a while which names were looked up: ByUsername finds a
-// peer only by a name that was learnt not too long ago and has not changed hands since.
+// NameKeeper is a Peers that remembers which names were looked up. ByUsername finds a peer only by a name
+// that was learnt a moment ago and has not changed hands since, as far as anybody told.
 type NameKeeper interface {
 	// Learn remembers who has a name, without @; the zero Peer for nobody.
 	Learn(name string, owner Peer)
+	// Recall finds who had a name when it was learnt, however long ago: it may have another owner now.
+	Recall(name string) (Peer, bool)
 	// Vacant reports whether nobody had the name a moment ago.
 	Vacant(name string) bool
 }

@@ -87,7 +87,7 @@ func TestBadPeersAreRefusedBeforeAnyCall(t *testing.T) {
 func TestCollectPeers(t *testing.T) {
 	channel := &tg.Channel{ID: 5, AccessHash: 55, Title: "News", Photo: &tg.ChatPhotoEmpty{}}
 	channel.SetUsernames([]tg.Username{{Username: "old"}, {Active: true, Username: "news"}})
-	news := Peer{Kind: PeerChannel, ID: 5, AccessHash: 55, Title: "News", Username: "news"}
+	news := Peer{Kind: PeerChannel, ID: 5, AccessHash: 55, Title: "News", Username: "news", Usernames: []string{"news"}}
 	users, chats := []tg.UserClass{bob, &tg.UserEmpty{ID: 3}}, []tg.ChatClass{channel, &tg.ChatEmpty{ID: 4}}
 	for _, answer := range []any{
 		&tg.Updates{Users: users, Chats: chats}, &tg.UpdatesBox{Updates: &tg.Updates{Users: users, Chats: chats}},

@@ -40,7 +40,9 @@ func ResolvePeer(ctx context.Context, env Env, text string) (Peer, error) {
 }
 
 // ResolveUsername finds the owner of a user name, with or without @ (contacts.resolveUsername). Where
-// the account's peers are a NameKeeper, the answer is remembered, also that there is none.
+// the account's peers are a NameKeeper, the answer is remembered, also that there is none: later the
+// former owner is asked whether it still has the name (users.getUsers, channels.getChannels), which
+// Telegram limits far less than to look a name up.
 func ResolveUsername(ctx context.Context, env Env, name string) (Peer, error) {
 	name = strings.TrimPrefix(name, "@")
 	if !validUsername(name) {
@@ -53,6 +55,12 @@ func ResolveUsername(ctx context.Context, env Env, name string) (Peer, error) {
 	req := &tg.ContactsResolveUsernameRequest{Username: name}
 	if keeps && names.Vacant(name) {
 		return Peer{}, TypedError(req.TypeName(), tgerr.New(400, "USERNAME_NOT_OCCUPIED"))
+	}
+	if keeps {
+		p, ok, err := stillNamed(ctx, env, names, name)
+		if ok || err != nil {
+			return p, err
+		}
 	}
 	var res tg.ContactsResolvedPeer
 	err := Invoke(ctx, env, req, &res)
@@ -67,6 +75,45 @@ func ResolveUsername(ctx context.Context, env Env, name string) (Peer, error) {
 		names.Learn(name, p)
 	}
 	return p, err
+}
+
+// stillNamed asks whether who had a name when it was looked up still has it. It does not where Telegram
+// refuses to say.
+func stillNamed(ctx context.Context, env Env, names NameKeeper, name string) (Peer, bool, error) {
+	p, ok := names.Recall(name)
+	if !ok || !p.Usable() {
+		return Peer{}, false, nil
+	}
+	var answer any
+	var err error
+	switch {
+	case p.Kind == PeerChannel:
+		res := &tg.MessagesChatsBox{}
+		input := &tg.InputChannel{ChannelID: p.ID, AccessHash: p.AccessHash}
+		err, answer = Invoke(ctx, env, &tg.ChannelsGetChannelsRequest{ID: []tg.InputChannelClass{input}}, res), res
+	case p.Kind == PeerUser:
+		res := &tg.UserClassVector{}
+		var input tg.InputUserClass = &tg.InputUser{UserID: p.ID, AccessHash: p.AccessHash}
+		if p.Self {
+			input = &tg.InputUserSelf{}
+		}
+		err, answer = Invoke(ctx, env, &tg.UsersGetUsersRequest{ID: []tg.InputUserClass{input}}, res), res
+	default:
+		return Peer{}, false, nil
+	}
+	if refusedForGood(err) {
+		return Peer{}, false, nil
+	}
+	if err != nil {
+		return Peer{}, false, err
+	}
+	for _, now := range CollectPeers(answer) {
+		if now.Kind == p.Kind && now.ID == p.ID && now.Named(name) && now.Usable() {
+			names.Learn(name, now)
+			return now, true, nil
+		}
+	}
+	return Peer{}, false, nil
 }
 
 func resolvePhone(ctx context.Context, env Env, phone string) (Peer, error) {

@@ -108,3 +108,57 @@ func TestMethod57_ResolveUsername(t *testing.T) {
 	resolve(old, 0, "USERNAME_NOT_OCCUPIED", 3) // forgotten with the change
 	resolve("another_name", boris.UserID, "", 4)
 }
+
+// TestMethod57_NameOfAChannelChangesHands: what is sent by a name reaches who has it now, also when
+// another channel has taken it over.
+func TestMethod57_NameOfAChannelChangesHands(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	anna, boris := p.account(t), p.account(t)
+	w := p.sim.World()
+	first := must(w.Gather("First", boris.UserID, anna.UserID))(t)
+	second := must(w.Gather("Second", boris.UserID, anna.UserID))(t)
+	number := func(id int64) int64 { return -1_000_000_000_000 - id }
+	const name = "the_news_today"
+	// rename gives the name to a channel, and tells its members as Telegram does, or nothing at all.
+	rename := func(id int64, to string, tell bool) {
+		t.Helper()
+		w.Do(func() {
+			ch := w.Channels[id]
+			delete(w.Usernames, model.Fold(ch.Username))
+			if ch.Username = to; to != "" {
+				w.Usernames[model.Fold(to)] = ch.Peer()
+			}
+			if tell {
+				b := w.Bundle(w.Users[anna.UserID], &tg.UpdateChannel{ChannelID: id})
+				b.Refs.Peer(ch.Peer())
+				w.SendTo(w.Users[anna.UserID], b, nil)
+			}
+		})
+	}
+	resolve := func(want int64) {
+		t.Helper()
+		if peer, err := anna.ResolvePeer(deadline(t), "@"+name); err != nil || peer.GetId() != number(want) {
+			t.Errorf("got %v, %v; want %d", peer, err, number(want))
+		}
+	}
+	rename(first, name, false)
+	resolve(first)
+	heard := anna.expect(t, func(e *client.Event) bool { return e.GetUpdate().GetName() == "updateChannel" })
+	rename(first, "", true)
+	heard()
+	rename(second, name, false)
+	resolve(second) // the first told that it has lost it
+	heard = anna.expect(t, func(e *client.Event) bool { return e.GetUpdate().GetName() == "updateChannel" })
+	rename(second, "", false)
+	rename(first, name, true)
+	heard()
+	resolve(first) // the first told that it has it
+	must(anna.SendMessage(deadline(t), "@"+name, client.Text("to whom it concerns")))(t)
+	w.Do(func() {
+		ch := w.Channels[first]
+		if last := ch.Posts[ch.IDs[len(ch.IDs)-1]]; last.Text != "to whom it concerns" {
+			t.Errorf("the first channel got %q", last.Text)
+		}
+	})
+}

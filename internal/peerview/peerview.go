@@ -74,19 +74,27 @@ func (v *View) Get(kind telegram.PeerKind, id int64) (telegram.Peer, bool) {
 	return peerOf(p), ok
 }
 
-// ByUsername implements telegram.Peers. It finds names that were looked up within a day, not those
+// ByUsername implements telegram.Peers. It finds names that were looked up within a minute, not those
 // that a peer once had.
 func (v *View) ByUsername(name string) (telegram.Peer, bool) {
-	cache := v.cache.Load()
-	if cache == nil {
+	fact, fresh := v.names.find(name)
+	if !fresh {
 		return telegram.Peer{}, false
 	}
-	fact, ok := v.names.find(name)
-	if !ok || fact.kind == 0 {
+	return v.ownerOf(fact)
+}
+
+// Recall implements telegram.NameKeeper.
+func (v *View) Recall(name string) (telegram.Peer, bool) {
+	fact, _ := v.names.find(name)
+	return v.ownerOf(fact)
+}
+
+func (v *View) ownerOf(fact named) (telegram.Peer, bool) {
+	if fact.kind == 0 {
 		return telegram.Peer{}, false
 	}
-	p, ok := cache.Get(peers.Key{Kind: peers.Kind(fact.kind), ID: fact.id})
-	return peerOf(p), ok
+	return v.Get(fact.kind, fact.id)
 }
 
 // Learn implements telegram.NameKeeper.
@@ -94,8 +102,8 @@ func (v *View) Learn(name string, owner telegram.Peer) { v.names.learn(name, own
 
 // Vacant implements telegram.NameKeeper.
 func (v *View) Vacant(name string) bool {
-	fact, ok := v.names.find(name)
-	return ok && fact.kind == 0
+	fact, fresh := v.names.find(name)
+	return fresh && fact.kind == 0
 }
 
 var _ telegram.NameKeeper = (*View)(nil)
@@ -108,6 +116,9 @@ func (v *View) Put(found ...telegram.Peer) {
 			v.sawSelf(p)
 		}
 		v.names.saw(p)
+		if p.Changed {
+			continue
+		}
 		if p.Renamed {
 			known, ok := v.get(peers.Key{Kind: peers.Kind(p.Kind), ID: p.ID})
 			if known.Username = p.Username; ok {
