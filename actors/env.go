@@ -70,6 +70,7 @@ func (e *Env) InvokeOn(ctx context.Context, dc int, in bin.Encoder, out bin.Deco
 		Low: strings.HasPrefix(method, "upload."), // parts of files, and what is asked about them
 		Done: func(result []byte, err error) {
 			e.running.Add(-1)
+			e.conn.Tally.Calls.Done(err)
 			reply <- answer{result, err}
 		},
 	}

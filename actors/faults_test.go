@@ -61,7 +61,7 @@ func TestOurOwnFaultsEndTheCallNotTheAccount(t *testing.T) {
 			if _, err := nearest(bounded(t), ann); err != nil {
 				t.Errorf("the next call: %v", err)
 			}
-			if n := r.fleet.Refusals(); len(n) != 1 || n[code] != 1 || !strings.Contains(heard.String(), fmt.Sprint(" code=", code)) {
+			if n := r.fleet.Tally().Faults.Counts(); len(n) != 1 || n[code] != 1 || r.fleet.Tally().Refused.Counts()[code] != 1 || !strings.Contains(heard.String(), fmt.Sprint(" code=", code)) {
 				t.Errorf("the alarm: counted %v, logged %q", n, heard.String())
 			}
 			r.chatter(t, 5)

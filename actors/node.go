@@ -15,6 +15,7 @@ import (
 	"github.com/telefleet/orchestrator/internal/routes"
 	"github.com/telefleet/orchestrator/internal/sockets"
 	"github.com/telefleet/orchestrator/internal/standing"
+	"github.com/telefleet/orchestrator/internal/tally"
 	"github.com/telefleet/orchestrator/mtproto/transport"
 	"github.com/telefleet/orchestrator/telegram/dcs"
 )
@@ -259,7 +260,7 @@ func Start(deps Deps) (*Fleet, error) {
 	deps.Transport.Poller = poller
 	conns := &connection.Config{
 		DCs: deps.Directory, IPv6: deps.IPv6, Transport: deps.Transport, Routes: deps.Routes, Ping: deps.Ping, Pace: deps.Pace, TempKeyLife: deps.TempKeyLife,
-		Sockets: &sockets.Set{}, Workers: workers, Refusals: &connection.Refusals{}, Rand: deps.Rand, Now: deps.Now, Log: deps.Log,
+		Sockets: &sockets.Set{}, Workers: workers, Tally: &tally.Connections{}, Rand: deps.Rand, Now: deps.Now, Log: deps.Log,
 	}
 	s := system.New(deps.Log)
 	conns.Clock, conns.Actors = system.NewClock(s), system.NewActors(workers)
@@ -300,9 +301,8 @@ func (f *Fleet) Hold(h *Hold) { f.system.Root.Send(f.node, &holdAccounts{h}) }
 // Fenced closes every socket at once and directly: ownership is lost.
 func (f *Fleet) Fenced() int { return f.conns.Sockets.AbortAll() }
 
-// Refusals counts the messages of all accounts whose refusal by a server has ended a session, by the
-// code of bad_msg_notification.
-func (f *Fleet) Refusals() map[int]uint64 { return f.conns.Refusals.Counts() }
+// Tally counts what the connections and calls of all accounts have met.
+func (f *Fleet) Tally() *tally.Connections { return f.conns.Tally }
 
 // Sockets is the number of open sockets.
 func (f *Fleet) Sockets() int { return f.conns.Sockets.Len() }

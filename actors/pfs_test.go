@@ -131,7 +131,7 @@ func TestPFSRenewalLosesNoCall(t *testing.T) {
 		if n := r.exchanges() - made; n != 8 {
 			t.Errorf("%d keys were made in four hours, want four for each account", n)
 		}
-		if f := r.fleet.Refusals(); len(f) > 0 {
+		if f := r.fleet.Tally().Faults.Counts(); len(f) > 0 {
 			t.Errorf("refused messages: %v", f)
 		}
 	})

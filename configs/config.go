@@ -56,6 +56,7 @@ type Config struct {
 	Apps map[string]AppProfile `yaml:"apps"`
 
 	API      API      `yaml:"api"`
+	Metrics  Metrics  `yaml:"metrics"`
 	Etcd     Etcd     `yaml:"etcd"`
 	Events   Events   `yaml:"events"`
 	Webhooks Webhooks `yaml:"webhooks"`
@@ -122,6 +123,14 @@ type API struct {
 	TLSCert    string `yaml:"tls_cert_file"`
 	TLSKey     string `yaml:"tls_key_file"`
 	TokensFile string `yaml:"tokens_file"`
+}
+
+// Metrics is the listener for Prometheus and for checks of health. It asks nobody who connects.
+type Metrics struct {
+	// Listen is host:port; empty, the default, for none.
+	Listen string `yaml:"listen"`
+	// AllowRemote says that other addresses than loopback may be listened on.
+	AllowRemote bool `yaml:"allow_remote"`
 }
 
 // Etcd says where sessions and ownership live.

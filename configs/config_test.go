@@ -34,6 +34,7 @@ telegram:
   network: mars
 api:
   listen: 0.0.0.0:8420
+metrics: {listen: "0.0.0.0:9420"}
 drain_timeout: soon
 `))
 	var p *Problems
@@ -42,10 +43,10 @@ drain_timeout: soon
 	}
 	for _, want := range []string{
 		`data_dirr: unknown key on line 3`, `telegram.api_id: must be a whole number, on line 5 (got "twelve")`,
-		`drain_timeout: not a duration such as 30s, on line 9 (got "soon")`,
+		`drain_timeout: not a duration such as 30s, on line 10 (got "soon")`,
 		`cluster_id: must have 1 to 64 characters (got "")`, `telegram.network: must be one of production, test, file (got "mars")`,
 		`telegram.api_hash: must be given by`,
-		`api.listen: a public address needs api.tls_cert_file`,
+		`api.listen: a public address needs api.tls_cert_file`, `metrics.listen: a public address needs metrics.allow_remote`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("missing %q in:\n%v", want, err)

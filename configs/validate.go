@@ -133,6 +133,7 @@ func (c *Config) validate(p *Problems) {
 	c.Telegram.validate(p)
 	c.validateApps(p)
 	c.API.validate(p)
+	c.Metrics.validate(p)
 	oneOf(p, "ownership", c.Ownership, "gentle", "default", "fast")
 	oneOf(p, "log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
 	if c.DrainTimeout <= 0 {
@@ -236,6 +237,19 @@ func (a *API) validate(p *Problems) {
 	}
 	if !loopback.Host(host) && (a.TLSCert == "" || a.TokensFile == "") {
 		p.add("api.listen", "a public address needs api.tls_cert_file, api.tls_key_file and api.tokens_file; or bind to 127.0.0.1", a.Listen)
+	}
+}
+
+func (m *Metrics) validate(p *Problems) {
+	if m.Listen == "" {
+		return
+	}
+	host, _, err := net.SplitHostPort(m.Listen)
+	switch {
+	case err != nil:
+		p.add("metrics.listen", "must be host:port", m.Listen)
+	case !loopback.Host(host) && !m.AllowRemote:
+		p.add("metrics.listen", "a public address needs metrics.allow_remote, because metrics ask for no token; or bind to 127.0.0.1", m.Listen)
 	}
 }
 

@@ -23,6 +23,14 @@ const (
 	StateFenced         State = "fenced"
 )
 
+// States are all states, in the order of their declaration.
+func States() []State {
+	return []State{
+		StateNew, StateConnecting, StateUnauthorized, StateCodeSent, StatePasswordNeeded, StateQRPending, StateOnline, StateBackoff,
+		StateRateLimited, StateDraining, StatePaused, StateQuarantined, StateLoggedOut, StateBanned, StateConflict, StateFenced,
+	}
+}
+
 // Terminal states last until somebody acts upon their remedy; they never lead to another login.
 func (s State) Terminal() bool {
 	switch s {

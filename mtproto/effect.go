@@ -37,6 +37,10 @@ type Persist struct {
 	TimeOffset time.Duration
 }
 
+// Refused says that the server has refused a message of ours, by the code of bad_msg_notification.
+// It asks for nothing: what repairs it has been done.
+type Refused struct{ Code int }
+
 // Closed says that the socket must be closed; the engine ignores it from now on. Reason is
 // always a *CloseError. SocketDown is still expected.
 type Closed struct{ Reason error }
@@ -47,4 +51,5 @@ func (CallDone) effect()        {}
 func (UpdatesReceived) effect() {}
 func (SessionCreated) effect()  {}
 func (Persist) effect()         {}
+func (Refused) effect()         {}
 func (Closed) effect()          {}

@@ -77,6 +77,7 @@ func (e *Engine) onBadMsg(now time.Time, serverMsgID int64, body []byte) error {
 	if len(refused)+len(requests) == 0 && !e.recent.has(badID) {
 		return nil // not ours, or answered long ago
 	}
+	e.emit(Refused{Code: code})
 	late := badID <= e.refusedUpTo // sent before we knew of an earlier refusal
 	e.refusedUpTo = max(e.refusedUpTo, e.clock.lastID)
 	often := !late && e.refusals.exceeded(now, maxRefusals, refusalPeriod)

@@ -60,20 +60,20 @@ func (e *Engine) transportError(code int) {
 func (e *Engine) checkMessage(now time.Time, p wire.Opened) error {
 	switch {
 	case p.SessionID != e.sessionID:
-		return &wire.PacketError{Problem: "message of another session"}
+		return &wire.PacketError{Rule: wire.RuleSession, Problem: "message of another session"}
 	case p.ID&1 == 0:
-		return &wire.PacketError{Problem: "message id of a client"}
+		return &wire.PacketError{Rule: wire.RuleMessageID, Problem: "message id of a client"}
 	}
 	switch e.incoming.check(p.ID) {
 	case tooOld:
-		return &wire.PacketError{Problem: "message id older than all remembered"}
+		return &wire.PacketError{Rule: wire.RuleMessageID, Problem: "message id older than all remembered"}
 	case fresh:
 		if !e.clock.plausible(now, p.ID) {
 			if setsRight(p.Body) {
 				return nil
 			}
 			e.clock.synced = false // if it is our clock that jumped, the next message sets it right
-			return &wire.PacketError{Problem: "message id too far from the present"}
+			return &wire.PacketError{Rule: wire.RuleTime, Problem: "message id too far from the present"}
 		}
 		if e.clock.observe(now, p.Message) {
 			e.dirty = true
@@ -95,7 +95,7 @@ func (e *Engine) message(now time.Time, m wire.Message, outer bool) error {
 		return e.container(now, m)
 	}
 	if m.ID&1 == 0 {
-		return &wire.PacketError{Problem: "message id of a client"}
+		return &wire.PacketError{Rule: wire.RuleMessageID, Problem: "message id of a client"}
 	}
 	switch e.incoming.check(m.ID) {
 	case duplicate:
@@ -182,7 +182,7 @@ func (e *Engine) object(now time.Time, m wire.Message, body []byte) error {
 	case wire.IDGzipPacked:
 		return e.onPacked(now, m, body)
 	case wire.IDMsgContainer:
-		return &wire.PacketError{Problem: "container in a container"}
+		return &wire.PacketError{Rule: wire.RuleContainer, Problem: "container in a container"}
 	case wire.IDMsgsAck:
 		return nil // an answer is awaited anyway; only that ends a call
 	case wire.IDDestroyAuthKeyOK, wire.IDDestroyAuthKeyNone, wire.IDDestroyAuthKeyFail:

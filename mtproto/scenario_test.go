@@ -430,6 +430,8 @@ func (s *scenario) describe(effect Effect) string {
 			salts = append(salts, fmt.Sprint(salt.Value))
 		}
 		return fmt.Sprintf("persist salts=[%s] offset=%v", strings.Join(salts, " "), effect.TimeOffset)
+	case Refused:
+		return fmt.Sprintf("refused %d", effect.Code)
 	case Closed:
 		var reason *CloseError
 		if !errors.As(effect.Reason, &reason) {

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-var errNoPong = errors.New("no pong: the server does not answer")
+// ErrNoPong ends a socket on which pings are not answered.
+var ErrNoPong = errors.New("no pong: the server does not answer")
 
 // socketUp starts a new socket: its first packet will carry a ping, and the question what
 // became of the calls that an earlier socket took with it.
@@ -86,7 +87,7 @@ func (e *Engine) timerFired(now time.Time) {
 		return
 	}
 	if d := e.ping.deadline; !d.IsZero() && !now.Before(d) {
-		e.closeSocket(Reconnect, errNoPong)
+		e.closeSocket(Reconnect, ErrNoPong)
 		return
 	}
 	if !now.Before(e.ping.next) {

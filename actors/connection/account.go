@@ -17,6 +17,7 @@ import (
 	"github.com/telefleet/orchestrator/internal/dcdial"
 	"github.com/telefleet/orchestrator/internal/routes"
 	"github.com/telefleet/orchestrator/internal/sockets"
+	"github.com/telefleet/orchestrator/internal/tally"
 	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/mtproto/transport"
 	"github.com/telefleet/orchestrator/telegram"
@@ -47,11 +48,11 @@ type Config struct {
 	Clock *system.Clock
 	// Actors spawns them.
 	Actors *system.Actors
-	// Refusals counts what servers refuse.
-	Refusals *Refusals
-	Rand     io.Reader
-	Now      func() time.Time
-	Log      hclog.Logger
+	// Tally counts what the connections meet.
+	Tally *tally.Connections
+	Rand  io.Reader
+	Now   func() time.Time
+	Log   hclog.Logger
 }
 
 // Routes decides how an account reaches Telegram.
@@ -141,6 +142,7 @@ func (a *Account) dial(ctx context.Context, dc int, side bool) (*dcdial.Conn, ro
 	o := a.Transport
 	o.Check, o.Proxy = a.check, route.Proxy
 	conn, err := dcdial.Dial(ctx, a.DCs.Known(), dcdial.Target{DC: dc, Files: side, IPv6: a.IPv6}, o)
+	a.dialled(err)
 	return conn, route, err
 }
 

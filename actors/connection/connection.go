@@ -408,6 +408,7 @@ func (c *connection) finish(ctx actor.Context) {
 	if end == nil {
 		end = &EndError{c.link.dc, Reconnect, errors.New("closed")}
 	}
+	c.acc.hasEnded(end)
 	ctx.(actor.Supervisor).EscalateFailure(end, nil)
 }
 

@@ -71,6 +71,8 @@ func (c *connection) effect(ctx actor.Context, effect mtproto.Effect) {
 		ctx.Send(ctx.Parent(), &SessionCreated{DC: c.link.dc})
 	case mtproto.Persist:
 		c.remember(ctx, e)
+	case mtproto.Refused:
+		c.acc.Tally.Refused.Add(e.Code)
 	case mtproto.Closed:
 		c.link.stale = c.link.stale || staleAfter(e.Reason)
 		c.ended(ctx, e.Reason)
@@ -79,7 +81,7 @@ func (c *connection) effect(ctx actor.Context, effect mtproto.Effect) {
 
 // ended closes the socket for the engine's reason.
 func (c *connection) ended(ctx actor.Context, reason error) {
-	c.noteRefusal(reason)
+	c.noteEnd(reason)
 	end := endOf(c.link.dc, reason)
 	c.tempGone(end)
 	c.close(ctx, end)
@@ -103,16 +105,25 @@ func (c *connection) callDone(ctx actor.Context, e mtproto.CallDone) {
 	var refused *mtproto.RPCError
 	switch {
 	case errors.As(e.Err, &refused):
+		c.acc.Tally.Answers.Error(refused.Code)
 		if !c.unbound(ctx, call, refused) {
 			ctx.Send(ctx.Parent(), &CallRefused{DC: c.link.dc, Call: call, Err: refused})
 		}
 	case e.Err != nil:
 		call.Done(nil, engineError(call.Method, e.Err))
-	case !c.link.side && tlupdates.CarriesUpdates(tlcall.Constructor(e.Result)):
-		c.result(ctx, call, e.Result)
 	default:
-		call.Done(e.Result, nil)
+		c.acc.Tally.Answers.OK()
+		c.answered(ctx, call, e.Result)
 	}
+}
+
+// answered hands a result over.
+func (c *connection) answered(ctx actor.Context, call *Call, result []byte) {
+	if !c.link.side && tlupdates.CarriesUpdates(tlcall.Constructor(result)) {
+		c.result(ctx, call, result)
+		return
+	}
+	call.Done(result, nil)
 }
 
 // announced is the answer to initConnection(help.getConfig).

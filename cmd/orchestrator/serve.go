@@ -54,6 +54,9 @@ func serve(ctx context.Context, cfg configs.Config, accept bool, out, errOut io.
 		return err
 	}
 	fmt.Fprintf(out, "API on %s\n", n.URL())
+	if url := n.MetricsURL(); url != "" {
+		fmt.Fprintf(out, "metrics on %s/metrics\n", url)
+	}
 	if name, address := n.Peers(); address != "" {
 		fmt.Fprintf(out, "node %s (%s), for other nodes on %s\n", n.ID(), name, address)
 	}

@@ -44,6 +44,7 @@ var only = []struct {
 	{"github.com/asynkron/protoactor-go", []string{"actors", "internal/actortest"}},
 	{"go.etcd.io/etcd", []string{"cluster/etcd", "cluster/embedded", "sessionstore/etcd", "control/etcd"}},
 	{"github.com/nats-io", []string{"eventlog", "sessionstore/peers", "control/requests"}},
+	{"github.com/prometheus", []string{"internal/metrics"}},
 	{"github.com/gotd/td/telegram", []string{"telegram", "sessionstore/formats", "bench"}},
 }
 

@@ -51,6 +51,7 @@ func (n *Node) letGo(g cluster.Grant, reason cluster.LostReason) {
 		}
 		time.Sleep(erasePause)
 	}
+	n.states.forget(g.Account)
 	n.release(g, reason)
 }
 

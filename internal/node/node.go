@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -85,6 +86,10 @@ type Node struct {
 	peerStore peers.Store
 	uplink    *uplink.Uplink
 	proxies   proxyvault.Pools
+
+	metricsURL string // empty without metrics
+	states     stateTable
+	appended   atomic.Uint64
 }
 
 // Options are what a program may set besides the configuration. DCs and Log are needed.
@@ -124,6 +129,9 @@ func Start(ctx context.Context, cfg configs.Config, o Options) (n *Node, err err
 		return n, err
 	}
 	if err = n.startFleet(ctx, cfg, o); err != nil {
+		return n, err
+	}
+	if err = n.serveMetrics(ctx, cfg); err != nil {
 		return n, err
 	}
 	err = n.serveAPI(cfg)
@@ -173,7 +181,7 @@ func (n *Node) startFleet(ctx context.Context, cfg configs.Config, o Options) er
 	}
 	deps := actorDeps(cfg, join.Profile, o)
 	deps.Directory, deps.Routes = n.uplink.Directory(), n.uplink.Routes()
-	deps.Sessions, deps.Events, deps.Peers = n.sessions, eventLog{n.events}, n.peerStore
+	deps.Sessions, deps.Events, deps.Peers = n.sessions, countedLog{eventLog{n.events}, &n.appended}, n.peerStore
 	if o.Events != nil {
 		deps.Events = o.Events(deps.Events)
 	}
@@ -242,6 +250,7 @@ func (n *Node) handler() cluster.Handler {
 			if !g.Spec.DeletedAt.IsZero() {
 				return // Lost follows
 			}
+			n.states.set(g.Account, fleet.StateNew)
 			n.fleet.Owned(actors.Grant{
 				Desired: n.uplink.Desired(ctx, g.Spec),
 				Account: g.Account, Fence: g.Fence, Check: g.Guard.Check, NotBefore: g.NotBefore,
@@ -294,6 +303,7 @@ func (n *Node) report(ctx context.Context, fence fleet.Fence, s standing.Status)
 	if s.Remedy != "" {
 		message += ": " + s.Remedy
 	}
+	n.states.set(s.Account, s.State)
 	return n.accounts.PutStatus(ctx, fence, cluster.Status{
 		Account: s.Account, Node: n.member.Node(), State: string(s.State), Reason: s.Reason, Message: message,
 		UserID: s.UserID, Bot: s.Bot, HomeDC: s.HomeDC, Generation: s.Generation, UpdatedAt: s.Since,
@@ -338,6 +348,9 @@ func (n *Node) serveAPI(cfg configs.Config) error {
 	}
 	return nil
 }
+
+// MetricsURL is the base URL of metrics and health; empty without them.
+func (n *Node) MetricsURL() string { return n.metricsURL }
 
 // URL is the base URL of the API.
 func (n *Node) URL() string { return n.url }

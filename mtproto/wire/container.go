@@ -12,22 +12,22 @@ type Container struct {
 func ReadContainer(body []byte) (Container, error) {
 	r := NewReader(body)
 	if r.Uint32() != IDMsgContainer {
-		return Container{}, &PacketError{Problem: "no container"}
+		return Container{}, &PacketError{Rule: RuleContainer, Problem: "no container"}
 	}
 	n := int(r.Int32())
 	if r.Err() != nil || n < 0 || n > MaxContainerMessages {
-		return Container{}, &PacketError{Problem: "container of more than 1,024 messages"}
+		return Container{}, &PacketError{Rule: RuleContainer, Problem: "container of more than 1,024 messages"}
 	}
 	c := Container{r: r, left: n}
 	for check := c; ; {
 		m, ok := check.Next()
 		switch {
 		case check.r.Err() != nil || ok && len(m.Body)%4 != 0:
-			return Container{}, &PacketError{Problem: "message in a container with a wrong length"}
+			return Container{}, &PacketError{Rule: RuleContainer, Problem: "message in a container with a wrong length"}
 		case !ok:
 			return c, nil
 		case ConstructorID(m.Body) == IDMsgContainer:
-			return Container{}, &PacketError{Problem: "container in a container"}
+			return Container{}, &PacketError{Rule: RuleContainer, Problem: "container in a container"}
 		}
 	}
 }

@@ -32,8 +32,24 @@ const headroom = outerSize + sessionSize + messageHeader + containerHead
 // deliberately not said.
 var ErrForged = errors.New("packet refused: msg_key does not match")
 
+// Rule is what a packet has broken: a word for counting.
+type Rule string
+
+// The rules.
+const (
+	RuleLength    Rule = "length"
+	RulePadding   Rule = "padding"
+	RuleSession   Rule = "session"
+	RuleMessageID Rule = "message_id"
+	RuleTime      Rule = "time"
+	RuleContainer Rule = "container"
+)
+
 // PacketError is an authentic packet that breaks a rule.
-type PacketError struct{ Problem string }
+type PacketError struct {
+	Rule    Rule
+	Problem string
+}
 
 // Error implements error.
 func (e *PacketError) Error() string { return "packet refused: " + e.Problem }
@@ -76,7 +92,7 @@ func Open(key *Key, frame []byte) (Opened, error) {
 		return Opened{}, ErrForged
 	}
 	if len(plaintext) < minPlaintext {
-		return Opened{}, &PacketError{Problem: fmt.Sprintf("%d bytes are too short", len(plaintext))}
+		return Opened{}, &PacketError{Rule: RuleLength, Problem: fmt.Sprintf("%d bytes are too short", len(plaintext))}
 	}
 	r := NewReader(plaintext)
 	p := Opened{Salt: r.Int64(), SessionID: r.Int64()}
@@ -84,9 +100,9 @@ func Open(key *Key, frame []byte) (Opened, error) {
 	length := int(r.Int32())
 	switch padding := len(r.buf) - length; {
 	case length < 0 || length%4 != 0:
-		return Opened{}, &PacketError{Problem: fmt.Sprintf("message length %d", length)}
+		return Opened{}, &PacketError{Rule: RuleLength, Problem: fmt.Sprintf("message length %d", length)}
 	case padding < MinPadding || padding > MaxPadding:
-		return Opened{}, &PacketError{Problem: fmt.Sprintf("padding of %d bytes", padding)}
+		return Opened{}, &PacketError{Rule: RulePadding, Problem: fmt.Sprintf("padding of %d bytes", padding)}
 	}
 	p.Body = r.Take(length)
 	return p, nil
