@@ -89,7 +89,7 @@ func TestLibrariesStayInTheirRooms(t *testing.T) {
 // joined says who may know the rooms that join others: node joins all, dispatch the log, ownership and
 // the API.
 var joined = map[string][]string{
-	"internal/node":     {"cmd", "internal/node", "internal/methodtest"},
+	"internal/node":     {"cmd", "internal/node", "internal/methodtest", "internal/stage"},
 	"internal/dispatch": {"internal/node", "internal/dispatch"},
 }
 
