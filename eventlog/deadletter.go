@@ -34,7 +34,7 @@ func (c *Consumer) bury(ctx context.Context, dead []*entry) error {
 	if len(dead) == 0 {
 		return nil
 	}
-	if err := c.log.checkSpace(); err != nil {
+	if err := c.log.checkSpace(ctx); err != nil {
 		return fmt.Errorf("dead letter: %w", err)
 	}
 	s, err := c.log.deadStore(ctx, c.name)

@@ -42,6 +42,8 @@ type Log struct {
 	hub    *hub
 	notes  notes
 	places places
+	// mending is of an embedded store only.
+	mending mending
 	// replaying bounds the replays under way.
 	replaying chan struct{}
 

@@ -61,7 +61,7 @@ func (l *Log) Note(ctx context.Context, subject string, body []byte) error {
 		return err
 	}
 	defer done()
-	if err := l.checkSpace(); err != nil {
+	if err := l.checkSpace(ctx); err != nil {
 		return fmt.Errorf("note of %s: %w", subject, err)
 	}
 	if _, err := s.JS.Publish(ctx, s.Subject(fleet.AccountID(subject)), body, jetstream.WithExpectStream(s.Name)); err != nil {

@@ -11,10 +11,13 @@ import (
 )
 
 // checkSpace runs before each append: statfs costs about a microsecond. An external store refuses by
-// itself what it has no space for.
-func (l *Log) checkSpace() error {
-	if l.cfg.MinFree < 0 || l.server == nil {
+// itself what it has no space for. A store that has failed is opened anew here.
+func (l *Log) checkSpace(ctx context.Context) error {
+	if l.server == nil {
 		return nil
+	}
+	if l.cfg.MinFree < 0 {
+		return l.mend(ctx)
 	}
 	free, err := l.cfg.FreeSpace(l.cfg.Dir)
 	if err != nil {
@@ -23,13 +26,14 @@ func (l *Log) checkSpace() error {
 	if free < uint64(l.cfg.MinFree) {
 		return fmt.Errorf("%w: %d bytes free in %s, need %d; free some space", ErrLowSpace, free, l.cfg.Dir, l.cfg.MinFree)
 	}
-	return nil
+	return l.mend(ctx)
 }
 
 // Free is how many bytes the store can still take: of an embedded one, what is free on its disk; of an
 // external one, what the limit of its JetStream account leaves, math.MaxUint64 when the log reaches its
 // own limit first and then drops its oldest records. ErrUnlimited when NATS has set no limit: then it
-// does not tell what is free on its disks.
+// does not tell what is free on its disks. ErrLowSpace when an embedded store has failed, which is opened
+// anew as soon as there is space.
 func (l *Log) Free(ctx context.Context) (uint64, error) {
 	done, err := l.enter()
 	if err != nil {
@@ -37,6 +41,11 @@ func (l *Log) Free(ctx context.Context) (uint64, error) {
 	}
 	defer done()
 	if l.server != nil {
+		if l.failed() != nil {
+			if err := l.checkSpace(ctx); err != nil {
+				return 0, err
+			}
+		}
 		return l.cfg.FreeSpace(l.cfg.Dir)
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.AckTimeout)

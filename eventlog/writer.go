@@ -125,7 +125,7 @@ func (w *Writer) Append(ctx context.Context, recs ...Record) (lastSeq uint64, er
 // prepare fills, seals and checks all records before the first is sent, so that these errors
 // leave nothing half done.
 func (w *Writer) prepare(ctx context.Context, recs []Record) ([][]byte, error) {
-	if err := w.log.checkSpace(); err != nil {
+	if err := w.log.checkSpace(ctx); err != nil {
 		return nil, err
 	}
 	sealed := make([][]byte, len(recs))
@@ -212,6 +212,9 @@ func (w *Writer) try(ctx context.Context, body []byte) (tried, error) {
 		return tried{}, err
 	}
 	if err != nil {
+		if failed := w.log.failed(); failed != nil {
+			return tried{}, fmt.Errorf("%w: %w; %w", ErrUnknownOutcome, err, failed)
+		}
 		read, cancel := context.WithTimeout(base, w.log.cfg.AckTimeout)
 		defer cancel()
 		last, found, readErr := w.log.store.Last(read, w.account)
@@ -262,7 +265,7 @@ func (w *Writer) reconcile(ctx context.Context, t tried) error {
 // claim appends a record of OwnerChanged, or of another kind with the same effect, after whatever
 // the subject ends with, unless that is a higher token.
 func (w *Writer) claim(ctx context.Context, kind string) error {
-	if err := w.log.checkSpace(); err != nil {
+	if err := w.log.checkSpace(ctx); err != nil {
 		return err
 	}
 	now, err := w.last(ctx)

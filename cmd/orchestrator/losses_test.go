@@ -58,7 +58,7 @@ func TestNothingIsLost(t *testing.T) {
 		o = longOrdeal
 	}
 	began := time.Now()
-	w := newOrdealWorld(t, o)
+	w := newOrdealWorld(t, t.TempDir(), o)
 	step := func(what string) { t.Logf("%s: %s", time.Since(began).Round(100*time.Millisecond), what) }
 	step("node")
 	w.signIn()
@@ -123,7 +123,8 @@ type ordealWorld struct {
 	tails     *tails
 }
 
-func newOrdealWorld(t *testing.T, o ordeal) *ordealWorld {
+// newOrdealWorld starts them; the node's data is in root.
+func newOrdealWorld(t *testing.T, root string, o ordeal) *ordealWorld {
 	t.Helper()
 	sim, err := simulator.Start(context.Background(), simulator.Config{Seed: 6, Model: model.Config{
 		DifferenceTooLong: 1 << 20, ChannelTooLong: 1 << 20, LedgerSize: 4 * o.updates,
@@ -136,7 +137,7 @@ func newOrdealWorld(t *testing.T, o ordeal) *ordealWorld {
 	if err := sim.WriteDCFile(file); err != nil {
 		t.Fatal(err)
 	}
-	w := &ordealWorld{t: t, o: o, rng: rand.New(rand.NewPCG(6, 6)), sim: sim, files: newNode(t, file), userOf: map[string]int64{}, accountOf: map[int64]string{}}
+	w := &ordealWorld{t: t, o: o, rng: rand.New(rand.NewPCG(6, 6)), sim: sim, files: newNodeIn(t, root, file), userOf: map[string]int64{}, accountOf: map[int64]string{}}
 	w.talker = addUser(t, sim, simulator.UserSpec{Phone: "+15559999999", Username: "talker", HomeDC: 1}).ID
 	w.node = w.files.serve()
 	w.tails = watchTails(t, w.files.dir)

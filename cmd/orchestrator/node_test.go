@@ -30,7 +30,12 @@ type nodeFiles struct {
 // goes below it.
 func newNode(t *testing.T, dcFile string, extra ...string) nodeFiles {
 	t.Helper()
-	root := t.TempDir()
+	return newNodeIn(t, t.TempDir(), dcFile, extra...)
+}
+
+// newNodeIn is newNode with a place of one's own.
+func newNodeIn(t *testing.T, root, dcFile string, extra ...string) nodeFiles {
+	t.Helper()
 	n := nodeFiles{t, filepath.Join(root, "data"), filepath.Join(root, "node.yaml")}
 	text := fmt.Sprintf(`cluster_id: test
 data_dir: %q

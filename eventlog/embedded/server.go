@@ -62,6 +62,7 @@ type Config struct {
 // Server is a running NATS server.
 type Server struct {
 	srv  *server.Server
+	cfg  Config
 	lock *os.File
 }
 
@@ -85,7 +86,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		lock.Close()
 		return nil, err
 	}
-	return &Server{srv: srv, lock: lock}, nil
+	return &Server{srv: srv, cfg: cfg, lock: lock}, nil
 }
 
 func start(ctx context.Context, cfg Config) (*server.Server, error) {
@@ -168,6 +169,30 @@ func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
 		return nil, fmt.Errorf("embedded nats: connect: %w", err)
 	}
 	return nc, nil
+}
+
+// Failed says why the store takes no more: after a write error, a full disk for example, the server gives
+// the stream up, answers no append to it and goes on so when there is space again. nil when all is well.
+func (s *Server) Failed() error {
+	if h := s.srv.Healthz(nil); h.Error != "" {
+		return fmt.Errorf("embedded nats: %s", h.Error)
+	}
+	return nil
+}
+
+// Reopen opens a store that has failed anew: the streams are what is on the disk. Connections stay; what
+// is under way is not answered. It may be repeated.
+func (s *Server) Reopen() error {
+	if err := s.srv.ShutdownJetStream(); err != nil {
+		return fmt.Errorf("embedded nats: close the store: %w", err)
+	}
+	err := s.srv.EnableJetStream(&server.JetStreamConfig{
+		StoreDir: s.cfg.Dir, MaxStore: storeLimit, MaxMemory: maxMemory, SyncInterval: s.cfg.SyncInterval, SyncAlways: s.cfg.SyncAlways,
+	})
+	if err != nil {
+		return fmt.Errorf("embedded nats: open the store: %w", err)
+	}
+	return s.Failed()
 }
 
 // Shutdown stops the server, which syncs its store, and frees the directory.
