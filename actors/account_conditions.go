@@ -8,8 +8,8 @@ import (
 )
 
 // facts is what the answers of the account's conditions follow from now.
-func (a *account) facts() *standing.Facts {
-	f := &standing.Facts{
+func (a *account) facts() standing.Facts {
+	f := standing.Facts{
 		Status: &a.status, State: a.state, Loaded: a.record != nil, SignedIn: a.authorized(), Draining: a.draining,
 		Stream: a.stream != nil && !a.streamClosing, Proxy: a.proxy, Direct: a.desired.Load().Route == "",
 	}
@@ -26,7 +26,7 @@ func (a *account) streamLevel(ctx actor.Context, m *updatestream.Level) {
 
 // showConditions reports the account when an answer or its reason has changed.
 func (a *account) showConditions(ctx actor.Context) {
-	if a.judge.Changed(a.facts(), a.deps.Now()) {
+	if f := a.facts(); a.judge.Changed(&f, a.deps.Now()) {
 		a.reportSoon(ctx)
 		return
 	}

@@ -132,7 +132,8 @@ func (a *account) statusReported(ctx actor.Context, m *statusReported) {
 func (a *account) sendReport(ctx actor.Context) {
 	a.report, a.reporting, a.reported = false, true, a.deps.Now()
 	status, acc := a.status, a.shared
-	status.Conditions = a.judge.Conditions(a.facts(), a.reported)
+	facts := a.facts()
+	status.Conditions = a.judge.Conditions(&facts, a.reported)
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	acc.deps.lanes.reports.Go(func() {
 		c, cancel := context.WithTimeout(context.Background(), storeTimeout)

@@ -51,7 +51,7 @@ func encodeCore(c core) ([]byte, error) {
 	if len(r.Waits) > MaxWaits {
 		return nil, fmt.Errorf("at most %d waits (got %d)", MaxWaits, len(r.Waits))
 	}
-	b := appendBytes(nil, []byte(r.Account))
+	b := appendBytes(make([]byte, 0, coreRoom(r)), []byte(r.Account))
 	b = binary.AppendVarint(b, c.write)
 	b = append(b, c.sum[:]...)
 	b = binary.AppendVarint(b, int64(r.HomeDC))
@@ -97,6 +97,19 @@ func encodeCore(c core) ([]byte, error) {
 		b = appendTime(b, r.Keys[dc].DoubtedSince)
 	}
 	return b, nil
+}
+
+// coreRoom is enough for the encoding of a record: one that grew would leave copies of its keys in memory.
+func coreRoom(r *Record) int {
+	const number = binary.MaxVarintLen64
+	n := len(CheckpointSum{}) + 12*number + len(r.Account) + len(r.FutureAuthToken) + len(r.Restriction.Reason) + len(r.Restriction.Message)
+	for _, w := range r.Waits {
+		n += 4*number + len(w.Method) + len(w.Peer) + len(w.Reason)
+	}
+	for _, k := range r.Keys {
+		n += 4*number + len(k.Key) + len(k.Salts)*(2*number+8)
+	}
+	return n
 }
 
 // decodeCore reads what encodeCore has written, or had in an older version, and nothing else.

@@ -32,8 +32,10 @@ var errBlob = errors.New("not what this fleet sealed for this account")
 // associated binds a blob to cluster, account, kind and version. Lengths keep two different
 // tuples from looking alike.
 func associated(clusterID string, id fleet.AccountID, kind string, version byte) []byte {
-	ad := []byte{version}
-	for _, s := range []string{"orchestrator", clusterID, string(id), kind} {
+	const product = "orchestrator"
+	ad := make([]byte, 1, 1+4*binary.MaxVarintLen16+len(product)+len(clusterID)+len(id)+len(kind))
+	ad[0] = version
+	for _, s := range [...]string{product, clusterID, string(id), kind} {
 		ad = binary.AppendUvarint(ad, uint64(len(s)))
 		ad = append(ad, s...)
 	}
@@ -42,12 +44,13 @@ func associated(clusterID string, id fleet.AccountID, kind string, version byte)
 
 // seal makes magic, version, nonce, ciphertext.
 func seal(aead cipher.AEAD, ad, plain []byte, version byte) ([]byte, error) {
-	blob := append(bytes.Clone(blobMagic), version)
-	nonce := make([]byte, aead.NonceSize())
+	head := len(blobMagic) + 1
+	blob := make([]byte, head+aead.NonceSize(), head+aead.NonceSize()+len(plain)+aead.Overhead())
+	blob[copy(blob, blobMagic)] = version
+	nonce := blob[head:]
 	if _, err := rand.Read(nonce); err != nil {
 		return nil, fmt.Errorf("draw a nonce: %w", err)
 	}
-	blob = append(blob, nonce...)
 	return aead.Seal(blob, nonce, plain, ad), nil
 }
 

@@ -36,6 +36,7 @@ func (a *Actors) Spawn(parent actor.Context, prefix string, producer actor.Produ
 	if err != nil {
 		panic(err) // unreachable: no number comes twice
 	}
+	a.rename(pid.Id)
 	return pid
 }
 
@@ -43,6 +44,16 @@ func (a *Actors) producer(path string) actor.Producer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.producers[path]
+}
+
+// rename lets a producer be found by a string of the same text: that of the address, which is kept anyhow.
+func (a *Actors) rename(path string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if producer, ok := a.producers[path]; ok { // else it has stopped already
+		delete(a.producers, path)
+		a.producers[path] = producer
+	}
 }
 
 func (a *Actors) forget(path string) {

@@ -28,7 +28,8 @@ type Cache struct {
 	limit   int
 	now     func() time.Time
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	// These are nil before the first peer.
 	peers  map[Key]*list.Element // of Peer
 	names  map[string]Key        // lower-case username
 	used   *list.List            // most recent first
@@ -47,8 +48,7 @@ func NewCache(ctx context.Context, s Store, account fleet.AccountID, maxPeers in
 	if maxPeers <= 0 {
 		maxPeers = DefaultMaxPeers
 	}
-	c := &Cache{store: s, account: account, limit: maxPeers, now: time.Now,
-		peers: make(map[Key]*list.Element), names: make(map[string]Key), used: list.New(), dirty: make(map[Key]struct{})}
+	c := &Cache{store: s, account: account, limit: maxPeers, now: time.Now}
 	ps, err := s.Load(ctx, account)
 	if err != nil {
 		return nil, fmt.Errorf("load peers of %s: %w", account, err)
@@ -142,6 +142,9 @@ func (c *Cache) Changes() uint64 { return c.changes.Load() }
 // put sets a peer; mu is held.
 func (c *Cache) put(p Peer) {
 	c.changes.Add(1)
+	if c.peers == nil {
+		c.peers, c.names, c.used, c.dirty = map[Key]*list.Element{}, map[string]Key{}, list.New(), map[Key]struct{}{}
+	}
 	k := p.Key()
 	if e, ok := c.peers[k]; ok {
 		c.unname(e.Value.(Peer))
@@ -176,10 +179,7 @@ func (c *Cache) unname(p Peer) {
 func (c *Cache) Clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	clear(c.peers)
-	clear(c.names)
-	clear(c.dirty)
-	c.used.Init()
+	c.peers, c.names, c.used, c.dirty = nil, nil, nil, nil
 	c.changes.Add(1)
 	c.wipe, c.missed, c.since = true, false, c.now()
 }
