@@ -34,7 +34,8 @@ type account struct {
 
 	state  fleet.State
 	status standing.Status
-	record *sessionstore.Record
+	record *sessionstore.Record // without its keys
+	keys   keyring
 	loaded *loaded
 
 	home          *home
@@ -149,7 +150,7 @@ func (a *account) logPanic() {
 func (a *account) receiveFromChildren(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *connection.KeyMade:
-		a.keyMade(ctx, m.DC, m.Key)
+		a.keyMade(ctx, m.Key)
 	case *connection.SaltsChanged:
 		a.saltsChanged(ctx, m)
 	case *connection.Ready:
@@ -281,7 +282,8 @@ func (a *account) sessionLoaded(ctx actor.Context, m *sessionLoaded) {
 		ctx.(actor.Supervisor).EscalateFailure(&storeError{m.err}, nil)
 		return
 	}
-	a.loaded, a.record = m.loaded, m.loaded.record
+	a.loaded = m.loaded
+	a.hold(m.loaded.record)
 	a.tellNow(ctx)
 	a.peers.SetCache(m.loaded.peers)
 	a.peers.SetSelf(a.record.UserID)

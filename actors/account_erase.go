@@ -77,7 +77,7 @@ func (a *account) eraseAsked(ctx actor.Context, m *eraseAccount) {
 		m.done(telegram.Erasure{}, errNotYet)
 	default:
 		if a.record == nil { // it cannot be read
-			a.record = &sessionstore.Record{Account: a.id}
+			a.hold(&sessionstore.Record{Account: a.id})
 		}
 		a.leave(ctx, m.confirmed, nil)
 		a.erasing.done = append(a.erasing.done, m.done)
@@ -97,7 +97,7 @@ func (a *account) signedOut(ctx actor.Context, m *signedOut) {
 // leave begins to delete the session; then is called once it is stored that it goes.
 func (a *account) leave(ctx actor.Context, confirmed bool, then func(error)) {
 	a.record = &sessionstore.Record{
-		Account: a.id, HomeDC: a.record.HomeDC, Keys: a.record.Keys, FutureAuthToken: a.record.FutureAuthToken, Leaving: true,
+		Account: a.id, HomeDC: a.record.HomeDC, FutureAuthToken: a.record.FutureAuthToken, Leaving: true,
 	}
 	a.replaceKey = true
 	a.erasing = &erasing{confirmed: confirmed}
@@ -116,7 +116,7 @@ func (a *account) closeToErase(ctx actor.Context) {
 // erase deletes what is stored; nothing of the account runs.
 func (a *account) erase(ctx actor.Context) {
 	a.saving = true
-	s, inc, rec, confirmed := a.shared, a.inc, cloneRecord(a.record), a.erasing.confirmed
+	s, inc, rec, confirmed := a.shared, a.inc, a.whole(), a.erasing.confirmed
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	go func() {
 		m := &erased{inc: inc}
@@ -184,7 +184,8 @@ func (a *account) erased(ctx actor.Context, m *erased) {
 		ctx.(actor.Supervisor).EscalateFailure(&storeError{m.err}, nil)
 		return
 	}
-	a.loaded, a.record = m.loaded, m.loaded.record
+	a.loaded = m.loaded
+	a.hold(m.loaded.record)
 	a.peers.SetCache(m.loaded.peers)
 	a.judge.Restore(sessionstore.Restriction{})
 	if d := a.desired.Load(); d.held() {

@@ -12,7 +12,6 @@ import (
 	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/routes"
-	"github.com/telefleet/orchestrator/sessionstore"
 )
 
 // startHome starts the home connection. The former one, if any, has been closed and confirmed:
@@ -26,18 +25,9 @@ func (a *account) startHome(ctx actor.Context) {
 		a.proxyIs(ctx, fleet.ReasonProxyUntried, "")
 	}
 	dc := a.record.HomeDC
-	key, ok := a.record.Keys[dc]
-	l := connection.NewLink(dc, false, keyIf(key, ok))
+	l := connection.NewLink(dc, false, a.keys.find(dc))
 	a.home = &home{link: l}
 	a.home.pid = a.spawnConnection(ctx, l, "connection-")
-}
-
-// keyIf is a stored key as a link takes it.
-func keyIf(key sessionstore.DCKey, known bool) *sessionstore.DCKey {
-	if !known {
-		return nil
-	}
-	return &key
 }
 
 func (a *account) spawnConnection(ctx actor.Context, l *connection.Link, prefix string) *actor.PID {
@@ -344,14 +334,11 @@ func (a *account) migrate(ctx actor.Context, dc int) {
 	a.stopHome(ctx, next)
 }
 
-func (a *account) keyMade(ctx actor.Context, dc int, key sessionstore.DCKey) {
+func (a *account) keyMade(ctx actor.Context, key connection.Key) {
 	if a.record == nil {
 		return
 	}
-	if a.record.Keys == nil {
-		a.record.Keys = map[int]sessionstore.DCKey{}
-	}
-	a.record.Keys[dc] = key
+	a.keys.put(key)
 	a.save(ctx, nil)
 }
 
@@ -359,9 +346,9 @@ func (a *account) saltsChanged(ctx actor.Context, m *connection.SaltsChanged) {
 	if a.record == nil {
 		return
 	}
-	if key, ok := a.record.Keys[m.DC]; ok { // else the session has ended meanwhile
+	if key := a.keys.find(m.DC); key != nil { // else the session has ended meanwhile
 		key.Salts, key.TimeOffset = m.Salts, m.TimeOffset
-		a.record.Keys[m.DC] = key
+		a.keys.put(*key)
 		a.save(ctx, nil)
 	}
 }

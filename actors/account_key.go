@@ -47,15 +47,15 @@ func (a *account) keyUnknown(end connection.End) (lost bool) {
 		h.link.Doubt()
 	}
 	a.log().Warn("server does not know the auth key; the key is kept and tried again", "dc", dc, "times", h.unknown, "refused_to_bind", h.refused)
-	key := a.record.Keys[dc]
-	return h.refused >= lostAfter && now.Sub(key.CreatedAt) >= keyYouth && now.Sub(key.DoubtedSince) >= keyTrust
+	key := a.keys.find(dc)
+	return h.refused >= lostAfter && key != nil && now.Sub(key.CreatedAt) >= keyYouth && now.Sub(key.DoubtedSince) >= keyTrust
 }
 
 // doubtKey notes since when a key is doubted, the zero time for not at all.
 func (a *account) doubtKey(dc int, since time.Time) {
-	if key, ok := a.record.Keys[dc]; ok && !key.DoubtedSince.Equal(since) {
+	if key := a.keys.find(dc); key != nil && !key.DoubtedSince.Equal(since) {
 		key.DoubtedSince = since
-		a.record.Keys[dc] = key
+		a.keys.put(*key)
 		a.dirty = true
 	}
 }

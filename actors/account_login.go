@@ -165,7 +165,7 @@ func (a *account) forgetUpdates() {
 // forgetLogin drops what belonged to a session that Telegram has ended. Its keys go too: the
 // next login makes new ones.
 func (a *account) forgetLogin() {
-	a.record.UserID, a.record.Bot, a.record.Unverified, a.record.Checkpoint, a.record.Keys = 0, false, false, nil, nil
+	a.record.UserID, a.record.Bot, a.record.Unverified, a.record.Checkpoint, a.keys = 0, false, false, nil, nil
 	a.peers.SetSelf(0)
 	a.replaceKey = true
 }

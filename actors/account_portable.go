@@ -118,7 +118,7 @@ func (a *account) beginImport(ctx actor.Context) {
 	case !a.record.Authorised(): // a fresh session, which it has already
 		a.endImport(nil)
 		return
-	case rec.HomeDC == a.record.HomeDC && rec.Keys[rec.HomeDC].Key == a.record.Keys[a.record.HomeDC].Key:
+	case rec.HomeDC == a.record.HomeDC && rec.Keys[rec.HomeDC].Key == a.whole().Keys[a.record.HomeDC].Key:
 		a.endImport(nil) // once more the session that it has
 		return
 	default:
@@ -147,7 +147,7 @@ func (s *shared) stores() portable.Stores {
 // storeImport stores the session in place of the record; nothing of the account runs.
 func (a *account) storeImport(ctx actor.Context) {
 	a.saving = true
-	s, old, in, inc := a.shared, cloneRecord(a.record), a.importing.session, a.inc
+	s, old, in, inc := a.shared, a.whole(), a.importing.session, a.inc
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	go func() {
 		c, cancel := context.WithTimeout(context.Background(), storeTimeout)
@@ -261,14 +261,14 @@ func (a *account) exportSession(m *exportSession) {
 	case a.record == nil || a.draining || a.state == fleet.StateFenced:
 		m.reply(nil, a.refusal())
 	case m.whileOnline:
-		m.reply(cloneRecord(a.record), nil)
+		m.reply(a.whole(), nil)
 	case !a.state.Terminal():
 		m.reply(nil, fleet.Errorf(fleet.CodeFailedPrecondition, "ACCOUNT_ONLINE", "account %s: it may be connected, and a second client with its session would end the session for both (406 AUTH_KEY_DUPLICATED)", a.id).
 			WithRemedy("pause it first: `orchestrator account pause "+string(a.id)+"`; or export with --while-online and never let both connect"))
 	case a.home != nil || len(a.sides) > 0 || a.stream != nil || a.saving || a.dirty:
 		m.reply(nil, errNotYet)
 	default:
-		m.reply(cloneRecord(a.record), nil)
+		m.reply(a.whole(), nil)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -67,7 +66,7 @@ func (a *account) save(ctx actor.Context, then func(error)) {
 	}
 	a.saving, a.dirty = true, false
 	a.inSave, a.saved = a.saved, nil
-	rec, s, self, root, inc := cloneRecord(a.record), a.shared, ctx.Self(), ctx.ActorSystem().Root, a.inc
+	rec, s, self, root, inc := a.whole(), a.shared, ctx.Self(), ctx.ActorSystem().Root, a.inc
 	save := s.deps.Sessions.Save
 	if a.replaceKey {
 		save = s.deps.Sessions.ReplaceKey
@@ -160,13 +159,6 @@ func (a *account) revive(ctx actor.Context) {
 	}
 	a.loaded = nil
 	a.load(ctx)
-}
-
-// cloneRecord copies what the account goes on changing; keys are never changed in place.
-func cloneRecord(r *sessionstore.Record) *sessionstore.Record {
-	c := *r
-	c.Keys = maps.Clone(r.Keys)
-	return &c
 }
 
 // fenced reports whether a store refused us because another node owns the account.

@@ -50,10 +50,10 @@ func (a *account) invokeSide(ctx actor.Context, c *connection.Call) {
 }
 
 func (a *account) startSide(ctx actor.Context, dc int) *sideConn {
-	key, known := a.record.Keys[dc]
-	l := connection.NewLink(dc, true, keyIf(key, known))
+	key := a.keys.find(dc)
+	l := connection.NewLink(dc, true, key)
 	// A CDN DC takes no authorisation.
-	side := &sideConn{dc: dc, link: l, known: known, authorized: dcdial.IsCDN(a.deps.Directory.Known(), dc)}
+	side := &sideConn{dc: dc, link: l, known: key != nil, authorized: dcdial.IsCDN(a.deps.Directory.Known(), dc)}
 	side.pid = a.spawnConnection(ctx, l, "side-")
 	put(&a.sides, dc, side)
 	return side
@@ -212,7 +212,7 @@ func (a *account) sideEnded(ctx actor.Context, who *actor.PID) {
 		}
 		delete(a.sides, dc)
 		if side.lost {
-			delete(a.record.Keys, dc)
+			a.keys.drop(dc)
 			a.save(ctx, nil)
 		}
 		if w := a.winding; w != nil && w.cut != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"maps"
 	"net"
 	"sync"
 	"testing"
@@ -48,7 +49,7 @@ func (f *fakeSessions) Load(_ context.Context, id fleet.AccountID) (*sessionstor
 	if !ok {
 		return nil, sessionstore.ErrNotFound
 	}
-	return cloneRecord(r), nil
+	return copied(r), nil
 }
 
 func (f *fakeSessions) Save(_ context.Context, _ fleet.Fence, r *sessionstore.Record) error {
@@ -58,7 +59,7 @@ func (f *fakeSessions) Save(_ context.Context, _ fleet.Fence, r *sessionstore.Re
 	if f.saveErr != nil {
 		return f.saveErr
 	}
-	f.records[r.Account] = cloneRecord(r)
+	f.records[r.Account] = copied(r)
 	return nil
 }
 
@@ -289,4 +290,10 @@ func swallow(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 
 func (f *fakeSessions) Holder(context.Context, sessionstore.KeyID) (fleet.AccountID, error) {
 	return "", nil
+}
+
+func copied(r *sessionstore.Record) *sessionstore.Record {
+	c := *r
+	c.Keys = maps.Clone(r.Keys)
+	return &c
 }

@@ -61,7 +61,7 @@ func TestPFSBindWithoutEntropyEndsTheCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.Step(testStart, SocketUp{})
-	e.Step(testStart, Bind{ID: 1, Permanent: permanentKey, ExpiresAt: testStart.Add(time.Hour)})
+	e.Step(testStart, Bind{ID: 1, Permanent: &permanentKey, ExpiresAt: testStart.Add(time.Hour)})
 	var done *CallDone
 	for _, effect := range e.Step(testStart, Flush{}) {
 		if d, ok := effect.(CallDone); ok {
@@ -74,7 +74,7 @@ func TestPFSBindWithoutEntropyEndsTheCall(t *testing.T) {
 }
 
 func TestBindHidesItsKey(t *testing.T) {
-	in := Bind{ID: 1, Permanent: permanentKey}
+	in := Bind{ID: 1, Permanent: &permanentKey}
 	for _, text := range []string{fmt.Sprintf("%v", in), fmt.Sprintf("%+v", in), fmt.Sprintf("%#v", in)} {
 		if text != "mtproto.Bind(redacted)" {
 			t.Errorf("printed %s", text)

@@ -12,9 +12,10 @@ import (
 
 // Config is what an Engine starts from.
 type Config struct {
-	// Key is the auth key.
-	Key [256]byte
-	// Salts are the known server salts; the one of the key exchange may have zero times.
+	// Key is the auth key. The engine shares it, so it must never change.
+	Key *[256]byte
+	// Salts are the known server salts; the one of the key exchange may have zero times. The engine
+	// shares the slice and does not change what is in it, and nobody else may.
 	Salts []Salt
 	// TimeOffset is the server's clock minus ours.
 	TimeOffset time.Duration
@@ -39,7 +40,7 @@ func (c *Config) validate() error {
 		c.PingInterval, c.DisconnectDelay = defaultPingInterval, defaultDisconnectDelay
 	}
 	switch {
-	case c.Key == [256]byte{}:
+	case c.Key == nil || *c.Key == [256]byte{}:
 		return errors.New("mtproto config: Key: must not be zero")
 	case c.Rand == nil:
 		return errors.New("mtproto config: Rand: must be set")
@@ -178,7 +179,7 @@ func (e *Engine) Step(now time.Time, in Input) []Effect {
 func (e *Engine) SuccessorConfig() Config {
 	return Config{
 		Key:             e.key.Value,
-		Salts:           e.salts.export(),
+		Salts:           e.salts.list,
 		TimeOffset:      e.clock.offset,
 		Rand:            e.rand,
 		PingInterval:    e.pingInterval,
@@ -189,7 +190,7 @@ func (e *Engine) SuccessorConfig() Config {
 func (e *Engine) persist() {
 	if e.dirty {
 		e.dirty = false
-		e.emit(Persist{Salts: e.salts.export(), TimeOffset: e.clock.offset})
+		e.emit(Persist{Salts: e.salts.list, TimeOffset: e.clock.offset})
 	}
 }
 

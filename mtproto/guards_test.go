@@ -119,7 +119,7 @@ func TestG1KeyUnknownKeepsKeyAndCalls(t *testing.T) {
 	if got := closeAction(t, r.step(FrameReceived{Data: []byte{0x6c, 0xfe, 0xff, 0xff}})); got != KeyUnknown {
 		t.Fatalf("-404 gave %v", got)
 	}
-	if len(r.engine.Unanswered()) != 1 || r.engine.SuccessorConfig().Key != testKey() {
+	if len(r.engine.Unanswered()) != 1 || *r.engine.SuccessorConfig().Key != testKey() {
 		t.Fatal("one -404 changed the engine")
 	}
 	r.step(SocketDown{})
@@ -325,7 +325,7 @@ func TestBrokenEntropyClosesSocket(t *testing.T) {
 
 func TestConfigIsChecked(t *testing.T) {
 	for name, spoil := range map[string]func(*Config){
-		"Key":             func(c *Config) { c.Key = [256]byte{} },
+		"Key":             func(c *Config) { c.Key = new([256]byte) },
 		"Rand":            func(c *Config) { c.Rand = nil },
 		"PingInterval":    func(c *Config) { c.PingInterval = -time.Second },
 		"DisconnectDelay": func(c *Config) { c.PingInterval, c.DisconnectDelay = 5*time.Second, 5*time.Second },

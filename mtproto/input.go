@@ -38,8 +38,8 @@ type Invoke struct {
 // it.
 type Bind struct {
 	ID CallID
-	// Permanent is the permanent auth key.
-	Permanent [256]byte
+	// Permanent is the permanent auth key; the engine shares it.
+	Permanent *[256]byte
 	// ExpiresAt is when the temporary key ends, on our clock.
 	ExpiresAt time.Time
 }

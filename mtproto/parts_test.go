@@ -102,7 +102,7 @@ func TestSaltsAreUsedInTurn(t *testing.T) {
 
 func TestSecretsDoNotPrint(t *testing.T) {
 	key := testKey()
-	for _, v := range []any{testConfig(), wire.NewKey(key), newTestEngine(t).SuccessorConfig()} {
+	for _, v := range []any{testConfig(), wire.NewKey(&key), newTestEngine(t).SuccessorConfig()} {
 		for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 			if text := fmt.Sprintf(format, v); strings.Contains(text, "16 17 18") || strings.Contains(text, "0x10, 0x11, 0x12") {
 				t.Errorf("%T prints its key with %s", v, format)

@@ -5,33 +5,28 @@ import (
 	"slices"
 	"time"
 
+	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/mtproto/wire"
 )
 
-// Salt is a server salt and the time in which the server accepts it, in Unix seconds on the server's
-// clock; 0: not known.
-type Salt struct {
-	ValidSince, ValidUntil int64
-	Value                  int64
-}
+// Salt is a server salt and the time in which the server accepts it.
+type Salt = fleet.Salt
 
 // saltList is ordered by the beginning of validity. The first is in use until the next has
 // been valid for saltDelay.
 type saltList struct {
-	list  []Salt
+	list  []Salt    // never changed in place: Config and Persist share it
 	asked time.Time // last get_future_salts
 }
 
 func (s *saltList) load(salts []Salt) {
-	s.list = slices.Clone(salts)
-	s.sort()
+	if !slices.IsSortedFunc(salts, bySince) {
+		salts = slices.SortedStableFunc(slices.Values(salts), bySince)
+	}
+	s.list = salts
 }
 
-func (s *saltList) export() []Salt { return slices.Clone(s.list) }
-
-func (s *saltList) sort() {
-	slices.SortFunc(s.list, func(a, b Salt) int { return cmp.Compare(a.ValidSince, b.ValidSince) })
-}
+func bySince(a, b Salt) int { return cmp.Compare(a.ValidSince, b.ValidSince) }
 
 // current is the salt to send with, 0 if none is known: the server then answers with one.
 // It forgets those whose time is over.
@@ -41,7 +36,7 @@ func (s *saltList) current(server time.Time) int64 {
 	}
 	usable := server.Add(-saltDelay).Unix()
 	for len(s.list) > 1 && s.list[1].ValidSince <= usable {
-		s.list = slices.Delete(s.list, 0, 1)
+		s.list = s.list[1:]
 	}
 	return s.list[0].Value
 }
@@ -53,7 +48,7 @@ func (s *saltList) set(server time.Time, value int64) bool {
 		return false
 	}
 	if at := slices.IndexFunc(s.list, func(one Salt) bool { return one.Value == value }); at > 0 {
-		s.list = slices.Delete(s.list, 0, at)
+		s.list = slices.Clone(s.list[at:])
 		s.list[0].ValidSince = min(s.list[0].ValidSince, server.Add(-saltDelay).Unix())
 		return true
 	}
@@ -63,7 +58,7 @@ func (s *saltList) set(server time.Time, value int64) bool {
 
 // replace forgets all salts but this one.
 func (s *saltList) replace(value int64) {
-	s.list = append(s.list[:0], Salt{Value: value})
+	s.list = []Salt{{Value: value}}
 	s.asked = time.Time{}
 }
 
@@ -81,18 +76,20 @@ func (s *saltList) wanted(now, server time.Time) bool {
 // future adds what the server foresees; the salt in use stays first until its time is over.
 func (s *saltList) future(server time.Time, salts []Salt) {
 	inUse := s.current(server)
+	list := append(make([]Salt, 0, max(len(s.list), len(salts))), s.list...) // most often it has one, which is among them
 	for _, one := range salts {
-		at := slices.IndexFunc(s.list, func(known Salt) bool { return known.Value == one.Value })
+		at := slices.IndexFunc(list, func(known Salt) bool { return known.Value == one.Value })
 		switch {
-		case at < 0 && len(s.list) < 2*saltsWanted:
-			s.list = append(s.list, one)
+		case at < 0 && len(list) < 2*saltsWanted:
+			list = append(list, one)
 		case at >= 0 && one.Value == inUse:
-			s.list[at].ValidUntil = one.ValidUntil
+			list[at].ValidUntil = one.ValidUntil
 		case at >= 0:
-			s.list[at] = one
+			list[at] = one
 		}
 	}
-	s.sort()
+	slices.SortFunc(list, bySince)
+	s.list = list
 }
 
 // onFutureSalts takes future_salts#ae500895 req_msg_id:long now:int salts:vector<future_salt>

@@ -153,7 +153,7 @@ func (s *scenario) play(lines []string) string {
 	case "bind": // 1 1h: until then
 		d, err := time.ParseDuration(c.word(2))
 		s.must(err)
-		return s.step(Bind{ID: CallID(s.number(c.word(1))), Permanent: permanentKey, ExpiresAt: s.now.Add(d)})
+		return s.step(Bind{ID: CallID(s.number(c.word(1))), Permanent: &permanentKey, ExpiresAt: s.now.Add(d)})
 	case "cancel":
 		return s.step(Cancel{ID: CallID(s.number(c.word(1)))})
 	case "processed":

@@ -187,7 +187,7 @@ const testSession = 0x5e5510
 
 func testConfig() Config {
 	return Config{
-		Key:       testKey(),
+		Key:       new(testKey()),
 		SessionID: testSession,
 		Rand:      zeroRand{},
 		Salts: []Salt{{

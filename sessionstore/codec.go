@@ -102,12 +102,12 @@ func encodeCore(c core) ([]byte, error) {
 // coreRoom is enough for the encoding of a record: one that grew would leave copies of its keys in memory.
 func coreRoom(r *Record) int {
 	const number = binary.MaxVarintLen64
-	n := len(CheckpointSum{}) + 12*number + len(r.Account) + len(r.FutureAuthToken) + len(r.Restriction.Reason) + len(r.Restriction.Message)
+	n := len(CheckpointSum{}) + 13*number + len(r.Account) + len(r.FutureAuthToken) + len(r.Restriction.Reason) + len(r.Restriction.Message)
 	for _, w := range r.Waits {
 		n += 4*number + len(w.Method) + len(w.Peer) + len(w.Reason)
 	}
 	for _, k := range r.Keys {
-		n += 4*number + len(k.Key) + len(k.Salts)*(2*number+8)
+		n += 5*number + len(k.Key) + len(k.Salts)*(2*number+8)
 	}
 	return n
 }

@@ -52,12 +52,8 @@ type KeyID uint64
 // String is the id as 16 hexadecimal digits.
 func (id KeyID) String() string { return fmt.Sprintf("%016x", uint64(id)) }
 
-// Salt is one server salt and the time in which the server takes it, in Unix seconds on the
-// server's clock; 0: not known.
-type Salt struct {
-	ValidSince, ValidUntil int64
-	Value                  int64
-}
+// Salt is one server salt of a key.
+type Salt = fleet.Salt
 
 // DCKey is what an account shares with one DC.
 type DCKey struct {

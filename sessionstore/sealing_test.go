@@ -91,7 +91,7 @@ func drawRecord(t *rapid.T) *Record {
 		k.Key[0] = 1
 		copy(k.Key[1:], rapid.SliceOfN(rapid.Byte(), 255, 255).Draw(t, "key"))
 		for range rapid.IntRange(0, 4).Draw(t, "salts") {
-			k.Salts = append(k.Salts, Salt{seconds("since"), seconds("until"), rapid.Int64().Draw(t, "salt")})
+			k.Salts = append(k.Salts, Salt{ValidSince: seconds("since"), ValidUntil: seconds("until"), Value: rapid.Int64().Draw(t, "salt")})
 		}
 		r.Keys[rapid.IntRange(-5, 10005).Draw(t, "dc")] = k
 	}

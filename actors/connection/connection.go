@@ -14,7 +14,6 @@ import (
 	"github.com/telefleet/orchestrator/internal/routes"
 	"github.com/telefleet/orchestrator/mtproto"
 	"github.com/telefleet/orchestrator/mtproto/exchange"
-	"github.com/telefleet/orchestrator/sessionstore"
 )
 
 // phase is where a connection stands.
@@ -260,13 +259,13 @@ func (c *connection) exchange(ctx actor.Context, in exchange.Input) {
 	}
 	if r := effects.Result; r != nil {
 		c.machine = nil
-		c.made(ctx, keyOf(r, c.acc.Now()))
+		c.made(ctx, keyOf(c.link.dc, r, c.acc.Now()))
 		c.settle(ctx)
 	}
 }
 
 // made takes over a key: the permanent one, or a temporary one to it.
-func (c *connection) made(ctx actor.Context, key sessionstore.DCKey) {
+func (c *connection) made(ctx actor.Context, key Key) {
 	switch {
 	case c.link.hasKey():
 		c.link.temp = &tempKey{key: key, expires: key.CreatedAt.Add(c.tempLife())}
@@ -274,7 +273,7 @@ func (c *connection) made(ctx actor.Context, key sessionstore.DCKey) {
 		c.link.key = &key
 	default:
 		c.link.key = &key
-		ctx.Send(ctx.Parent(), &KeyMade{DC: c.link.dc, Key: key})
+		ctx.Send(ctx.Parent(), &KeyMade{Key: key})
 	}
 }
 

@@ -28,7 +28,8 @@ func DestroyKey(ctx context.Context, acc *Account, dc int, side bool, key sessio
 	end := context.AfterFunc(ctx, func() { _ = conn.Abort() }) // ends reads and writes
 	defer end()
 	defer func() { _ = conn.Abort() }() // it has done its work
-	l := NewLink(dc, side, &key)
+	held := KeyOf(dc, key)
+	l := NewLink(dc, side, &held)
 	if err := l.start(acc.Rand, acc.Ping); err != nil {
 		return err
 	}

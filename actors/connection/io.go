@@ -161,7 +161,7 @@ func (c *connection) remember(ctx actor.Context, e mtproto.Persist) {
 	if c.link.temp != nil { // its salts are of no use to another
 		return
 	}
-	ctx.Send(ctx.Parent(), &SaltsChanged{DC: c.link.dc, Salts: saltsOf(e.Salts), TimeOffset: e.TimeOffset})
+	ctx.Send(ctx.Parent(), &SaltsChanged{DC: c.link.dc, Salts: e.Salts, TimeOffset: e.TimeOffset})
 }
 
 func (c *connection) setTimer(ctx actor.Context, at time.Time) {

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"time"
 
 	"github.com/telefleet/orchestrator/mtproto"
-	"github.com/telefleet/orchestrator/mtproto/exchange"
 	"github.com/telefleet/orchestrator/sessionstore"
 )
 
@@ -17,9 +15,9 @@ import (
 // is alive, that actor is its only user.
 type Link struct {
 	dc     int
-	side   bool                // not the home DC
-	key    *sessionstore.DCKey // permanent; nil while the engine holds it
-	temp   *tempKey            // the engine's, if it has one
+	side   bool     // not the home DC
+	key    *Key     // permanent; nil while the engine holds it
+	temp   *tempKey // the engine's, if it has one
 	engine *mtproto.Engine
 	calls  []*Call // given to the engine, by id
 	held   []*Call // waiting for initConnection
@@ -43,7 +41,7 @@ type Link struct {
 
 // NewLink makes the link to a DC; a nil key makes the connection exchange one. A side link is not
 // the home: its updates are not wanted.
-func NewLink(dc int, side bool, key *sessionstore.DCKey) *Link {
+func NewLink(dc int, side bool, key *Key) *Link {
 	return &Link{dc: dc, side: side, key: key}
 }
 
@@ -56,11 +54,8 @@ func (l *Link) start(entropy io.Reader, ping Ping) error {
 		key = &l.temp.key
 	}
 	cfg := mtproto.Config{
-		Key: key.Key, TimeOffset: key.TimeOffset, Rand: entropy,
+		Key: (*[256]byte)(key.Secret), Salts: key.Salts, TimeOffset: key.TimeOffset, Rand: entropy,
 		PingInterval: ping.Interval, DisconnectDelay: ping.Disconnect,
-	}
-	for _, s := range key.Salts {
-		cfg.Salts = append(cfg.Salts, mtproto.Salt(s))
 	}
 	e, err := mtproto.New(cfg)
 	if err != nil {
@@ -144,7 +139,7 @@ func (l *Link) takeKey() {
 		return
 	}
 	cfg := l.engine.SuccessorConfig()
-	key := sessionstore.DCKey{Key: cfg.Key, Salts: saltsOf(cfg.Salts), TimeOffset: cfg.TimeOffset}
+	key := Key{DC: l.dc, Secret: (*sessionstore.AuthKey)(cfg.Key), Salts: cfg.Salts, TimeOffset: cfg.TimeOffset}
 	if l.temp != nil {
 		l.temp.key = key
 		return
@@ -194,20 +189,4 @@ func (l *Link) Abandon(err error) {
 	for _, c := range l.collect(true) {
 		c.Done(nil, err)
 	}
-}
-
-// keyOf is the stored form of a fresh auth key.
-func keyOf(r *exchange.Result, now time.Time) sessionstore.DCKey {
-	return sessionstore.DCKey{
-		Key: r.Key, TimeOffset: r.TimeOffset, CreatedAt: now,
-		Salts: []sessionstore.Salt{{Value: r.Salt}},
-	}
-}
-
-func saltsOf(salts []mtproto.Salt) []sessionstore.Salt {
-	out := make([]sessionstore.Salt, 0, len(salts))
-	for _, s := range salts {
-		out = append(out, sessionstore.Salt(s))
-	}
-	return out
 }

@@ -60,10 +60,7 @@ type (
 // Events from a connection to its parent.
 type (
 	// KeyMade is an auth key that must be stored: the server may forget an unused one.
-	KeyMade struct {
-		DC  int
-		Key sessionstore.DCKey
-	}
+	KeyMade struct{ Key Key }
 	// Ready says that calls flow.
 	Ready struct{ DC int }
 	// Closed says that nothing of the socket is left; the parent stops the actor.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/telefleet/orchestrator/internal/tlcall"
 	"github.com/telefleet/orchestrator/mtproto"
-	"github.com/telefleet/orchestrator/sessionstore"
 )
 
 // With perfect forward secrecy a link sends everything under a temporary key, which is bound to its
@@ -21,7 +20,7 @@ import (
 // A temporary key has MTProto sessions and server salts of its own, and the first socket under it
 // announces the application again.
 type tempKey struct {
-	key     sessionstore.DCKey // while there is no engine, which holds it too
+	key     Key // while there is no engine, which holds it too
 	expires time.Time
 	bound   bool
 	dead    bool // the server does not take it any more
@@ -86,7 +85,7 @@ func (c *connection) bind(ctx actor.Context) {
 	c.phase = phaseBinding
 	c.link.nextID++
 	c.bindID = c.link.nextID
-	c.step(ctx, mtproto.Bind{ID: c.bindID, Permanent: c.link.key.Key, ExpiresAt: c.link.temp.expires})
+	c.step(ctx, mtproto.Bind{ID: c.bindID, Permanent: (*[256]byte)(c.link.key.Secret), ExpiresAt: c.link.temp.expires})
 	c.flushSoon(ctx)
 }
 

@@ -33,7 +33,7 @@ func TestBindingMessageOfGotd(t *testing.T) {
 	for i := range value {
 		value[i] = byte(255 - i)
 	}
-	permanent := NewKey(value)
+	permanent := NewKey(&value)
 	const msgID = 0x011223344556677
 	in := Binding{Nonce: 0x0001020304050607, TempID: 0x0011223344556677, SessionID: 0x010203040506070, ExpiresAt: 1735689600}
 	entropy := func() *bytes.Reader { return bytes.NewReader(bytes.Repeat([]byte{0xcd}, 64)) }
@@ -68,7 +68,7 @@ func TestBindingMessageOfGotd(t *testing.T) {
 // open decrypts a binding message without our code.
 func open(t *testing.T, k Key, message []byte) []byte {
 	t.Helper()
-	key, iv := crypto.KeysV1(crypto.Key(k.Value), bin.Int128(message[8:24]))
+	key, iv := crypto.KeysV1(crypto.Key(*k.Value), bin.Int128(message[8:24]))
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		t.Fatal(err)

@@ -5,14 +5,15 @@ import (
 	"crypto/sha256"
 )
 
-// Key is an auth key with its id. It prints as "(redacted)".
+// Key is an auth key with its id. It prints as "(redacted)". Its value is shared with whoever made it, and
+// never changes.
 type Key struct {
-	Value [256]byte
+	Value *[256]byte
 	ID    [8]byte
 }
 
 // NewKey computes the id of a key: the last 8 bytes of its SHA1.
-func NewKey(value [256]byte) Key {
+func NewKey(value *[256]byte) Key {
 	sum := sha1.Sum(value[:])
 	return Key{Value: value, ID: [8]byte(sum[12:])}
 }

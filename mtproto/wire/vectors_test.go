@@ -43,12 +43,12 @@ func countingKey() Key {
 	for i := range value {
 		value[i] = byte(i)
 	}
-	return NewKey(value)
+	return NewKey(&value)
 }
 
 // mtcuteKey is the auth key of mtcute's tests.
 func mtcuteKey(v map[string][]byte) Key {
-	return NewKey([256]byte(bytes.Repeat(v["auth_key_part"], 8)))
+	return NewKey((*[256]byte)(bytes.Repeat(v["auth_key_part"], 8)))
 }
 
 func TestCipherKeysVectors(t *testing.T) {
@@ -103,7 +103,7 @@ func TestEncryptVectors(t *testing.T) {
 // TestOpenRealPacket: a container with new_session_created and pong, as a server sent it.
 func TestOpenRealPacket(t *testing.T) {
 	v := readVectors(t, "grammers.txt")
-	key, frame := NewKey([256]byte(v["packet_auth_key"])), v["packet"]
+	key, frame := NewKey((*[256]byte)(v["packet_auth_key"])), v["packet"]
 	p, err := Open(&key, frame)
 	if err != nil {
 		t.Fatal(err)
@@ -184,7 +184,7 @@ func TestSealAgainstGotd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, err := crypto.NewServerCipher(nil).DecryptFromBuffer(crypto.Key(key.Value).WithID(), &bin.Buffer{Buf: frame})
+		data, err := crypto.NewServerCipher(nil).DecryptFromBuffer(crypto.Key(*key.Value).WithID(), &bin.Buffer{Buf: frame})
 		if err != nil {
 			t.Fatal(err)
 		}
