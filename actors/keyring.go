@@ -23,13 +23,20 @@ func (k keyring) at(dc int) int {
 	return slices.IndexFunc(k, func(key connection.Key) bool { return key.DC == dc })
 }
 
+// get is the key with a DC, the zero one if there is none.
+func (k keyring) get(dc int) connection.Key {
+	if at := k.at(dc); at >= 0 {
+		return k[at]
+	}
+	return connection.Key{}
+}
+
 // find is a copy of the key with a DC, nil if there is none.
 func (k keyring) find(dc int) *connection.Key {
-	at := k.at(dc)
-	if at < 0 {
+	if k.at(dc) < 0 {
 		return nil
 	}
-	key := k[at]
+	key := k.get(dc)
 	return &key
 }
 

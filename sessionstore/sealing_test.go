@@ -105,6 +105,9 @@ func TestEncodingRoundTrips(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if room := coreRoom(want.rec); len(b) > room {
+			t.Fatalf("%d bytes outgrew their room of %d: the keys lie in memory that is not cleared", len(b), room)
+		}
 		got, err := decodeCore(b, recordVersion)
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(core{}), cmpopts.EquateEmpty(), cmp.Comparer(func(a, b AuthKey) bool { return a == b })); diff != "" || err != nil {
 			t.Fatalf("%v %s", err, diff)
