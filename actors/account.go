@@ -35,7 +35,7 @@ type account struct {
 	state  fleet.State
 	status standing.Status
 	record *sessionstore.Record // without its keys
-	keys   keyring
+	keys   connection.Keyring
 	loaded *loaded
 
 	home          *home

@@ -25,7 +25,7 @@ func (a *account) startHome(ctx actor.Context) {
 		a.proxyIs(ctx, fleet.ReasonProxyUntried, "")
 	}
 	dc := a.record.HomeDC
-	l := connection.NewLink(dc, false, a.keys.find(dc))
+	l := connection.NewLink(dc, false, a.keys.Find(dc))
 	a.home = &home{link: l}
 	a.home.pid = a.spawnConnection(ctx, l, "connection-")
 }
@@ -338,7 +338,7 @@ func (a *account) keyMade(ctx actor.Context, key connection.Key) {
 	if a.record == nil {
 		return
 	}
-	a.keys.put(key)
+	a.keys.Put(key)
 	a.save(ctx, nil)
 }
 
@@ -346,9 +346,9 @@ func (a *account) saltsChanged(ctx actor.Context, m *connection.SaltsChanged) {
 	if a.record == nil {
 		return
 	}
-	if key := a.keys.find(m.DC); key != nil { // else the session has ended meanwhile
+	if key := a.keys.Find(m.DC); key != nil { // else the session has ended meanwhile
 		key.Salts, key.TimeOffset = m.Salts, m.TimeOffset
-		a.keys.put(*key)
+		a.keys.Put(*key)
 		a.save(ctx, nil)
 	}
 }

@@ -39,7 +39,7 @@ func (a *account) keyUnknown(end connection.End) (lost bool) {
 	h.unknown++
 	if end == connection.KeyRefused {
 		h.refused++
-		if a.keys.get(dc).DoubtedSince.IsZero() {
+		if a.keys.Get(dc).DoubtedSince.IsZero() {
 			a.doubtKey(dc, now)
 		}
 	}
@@ -47,15 +47,15 @@ func (a *account) keyUnknown(end connection.End) (lost bool) {
 		h.link.Doubt()
 	}
 	a.log().Warn("server does not know the auth key; the key is kept and tried again", "dc", dc, "times", h.unknown, "refused_to_bind", h.refused)
-	key := a.keys.get(dc)
+	key := a.keys.Get(dc)
 	return h.refused >= lostAfter && now.Sub(key.CreatedAt) >= keyYouth && now.Sub(key.DoubtedSince) >= keyTrust
 }
 
 // doubtKey notes since when a key is doubted, the zero time for not at all.
 func (a *account) doubtKey(dc int, since time.Time) {
-	if key := a.keys.find(dc); key != nil && !key.DoubtedSince.Equal(since) {
+	if key := a.keys.Find(dc); key != nil && !key.DoubtedSince.Equal(since) {
 		key.DoubtedSince = since
-		a.keys.put(*key)
+		a.keys.Put(*key)
 		a.dirty = true
 	}
 }
@@ -65,7 +65,7 @@ func (a *account) explained(end *connection.EndError) string {
 	if end.End != connection.KeyRefused || !a.record.Authorised() {
 		return end.Error()
 	}
-	since := a.keys.get(end.DC).DoubtedSince
+	since := a.keys.Get(end.DC).DoubtedSince
 	return end.Error() + "; unless that changes, its login is taken for lost at " + since.Add(keyTrust).UTC().Format(time.RFC3339)
 }
 

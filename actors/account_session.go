@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/telefleet/orchestrator/actors/connection"
 	"github.com/telefleet/orchestrator/eventlog"
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/internal/updatelog"
@@ -159,6 +160,19 @@ func (a *account) revive(ctx actor.Context) {
 	}
 	a.loaded = nil
 	a.load(ctx)
+}
+
+// hold takes over a record that has been read, or begun.
+func (a *account) hold(rec *sessionstore.Record) {
+	a.record, a.keys = rec, connection.KeyringOf(rec.Keys)
+	rec.Keys = nil
+}
+
+// whole is a copy of the record with its keys.
+func (a *account) whole() *sessionstore.Record {
+	c := *a.record
+	c.Keys = a.keys.Stored()
+	return &c
 }
 
 // fenced reports whether a store refused us because another node owns the account.

@@ -50,7 +50,7 @@ func (a *account) invokeSide(ctx actor.Context, c *connection.Call) {
 }
 
 func (a *account) startSide(ctx actor.Context, dc int) *sideConn {
-	key := a.keys.find(dc)
+	key := a.keys.Find(dc)
 	l := connection.NewLink(dc, true, key)
 	// A CDN DC takes no authorisation.
 	side := &sideConn{dc: dc, link: l, known: key != nil, authorized: dcdial.IsCDN(a.deps.Directory.Known(), dc)}
@@ -212,7 +212,7 @@ func (a *account) sideEnded(ctx actor.Context, who *actor.PID) {
 		}
 		delete(a.sides, dc)
 		if side.lost {
-			a.keys.drop(dc)
+			a.keys.Drop(dc)
 			a.save(ctx, nil)
 		}
 		if w := a.winding; w != nil && w.cut != nil {
