@@ -79,8 +79,8 @@ func ExampleAccount_AnswerInlineQuery() {
 			log.Fatal(err)
 		}
 		query := event.GetInlineQuery()
-		err = helper.AnswerInlineQuery(ctx, query.GetQueryId(), client.InlineAnswer{Results: []client.InlineArticle{
-			{ID: "1", Title: "All about " + query.GetQuery(), Content: client.Markdown("*meow*")},
+		err = helper.AnswerInlineQuery(ctx, query.GetQueryId(), client.InlineAnswer{Results: []client.InlineResult{
+			client.InlineArticle{ID: "1", Title: "All about " + query.GetQuery(), Content: client.Markdown("*meow*")},
 		}})
 		if err != nil {
 			log.Fatal(err)

@@ -71,7 +71,7 @@ func RequestCode(ctx context.Context, env Env, phone string) (SentCode, error) {
 	var res tg.AuthSentCodeBox
 	for try := 0; ; try++ {
 		err := Invoke(ctx, env, req, &res)
-		if isRPC(err, "AUTH_RESTART") && try < authRestarts {
+		if IsRPC(err, "AUTH_RESTART") && try < authRestarts {
 			continue
 		}
 		if err != nil {
@@ -142,9 +142,9 @@ func SignIn(ctx context.Context, env Env, token, code string) (SignInResult, err
 	var res tg.AuthAuthorizationBox
 	err = Invoke(ctx, env, req, &res)
 	switch {
-	case isRPC(err, "SESSION_PASSWORD_NEEDED"):
+	case IsRPC(err, "SESSION_PASSWORD_NEEDED"):
 		return passwordRequired(ctx, env)
-	case isRPC(err, "PHONE_NUMBER_UNOCCUPIED"):
+	case IsRPC(err, "PHONE_NUMBER_UNOCCUPIED"):
 		return SignInResult{Outcome: SignUpRequired}, nil
 	case err != nil:
 		return SignInResult{}, err
@@ -191,7 +191,7 @@ func BotSignIn(ctx context.Context, env Env, botToken string) (*tg.User, error) 
 func LogOut(ctx context.Context, env Env) (confirmed bool, futureAuthToken []byte, err error) {
 	var res tg.AuthLoggedOut
 	err = Invoke(ctx, env, &tg.AuthLogOutRequest{}, &res)
-	if isRPC(err, "AUTH_KEY_UNREGISTERED", "SESSION_REVOKED", "SESSION_EXPIRED", "ACCOUNT_LOGGED_OUT", "ACCOUNT_BANNED", "ACCOUNT_CONFLICT") {
+	if IsRPC(err, "AUTH_KEY_UNREGISTERED", "SESSION_REVOKED", "SESSION_EXPIRED", "ACCOUNT_LOGGED_OUT", "ACCOUNT_BANNED", "ACCOUNT_CONFLICT") {
 		return true, nil, nil
 	}
 	if err != nil {
@@ -221,8 +221,8 @@ func IsAuthorized(ctx context.Context, env Env) (Authorization, error) {
 	if errors.As(err, &own) {
 		switch {
 		case own.Code == fleet.CodeUnauthenticated,
-			isRPC(err, "SESSION_PASSWORD_NEEDED", "USER_DEACTIVATED", "USER_DEACTIVATED_BAN", "AUTH_KEY_DUPLICATED"),
-			isRPC(err, "ACCOUNT_LOGGED_OUT", "ACCOUNT_BANNED", "ACCOUNT_CONFLICT"): // as the account itself says
+			IsRPC(err, "SESSION_PASSWORD_NEEDED", "USER_DEACTIVATED", "USER_DEACTIVATED_BAN", "AUTH_KEY_DUPLICATED"),
+			IsRPC(err, "ACCOUNT_LOGGED_OUT", "ACCOUNT_BANNED", "ACCOUNT_CONFLICT"): // as the account itself says
 			return Authorization{Reason: own.Reason, Remedy: own.Remedy}, nil
 		}
 	}

@@ -67,7 +67,7 @@ func EditMessage(ctx context.Context, env Env, chat Peer, e Edit) (*tg.Message, 
 	}
 	var res tg.UpdatesBox
 	if err := Invoke(ctx, env, req, &res); err != nil {
-		if isRPC(err, "MESSAGE_NOT_MODIFIED") {
+		if IsRPC(err, "MESSAGE_NOT_MODIFIED") {
 			return nil, nil
 		}
 		return nil, err

@@ -46,8 +46,8 @@ func TypedError(method string, err error) error {
 	return fmt.Errorf("%s: %w", method, err)
 }
 
-// isRPC reports whether the server answered err with one of the names.
-func isRPC(err error, names ...string) bool {
+// IsRPC reports whether the server answered err with one of the names.
+func IsRPC(err error, names ...string) bool {
 	var own *fleet.Error
 	if errors.As(err, &own) {
 		for _, name := range names {

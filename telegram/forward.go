@@ -143,12 +143,12 @@ func forward(ctx context.Context, env Env, req *tg.MessagesForwardMessagesReques
 	var res tg.UpdatesBox
 	err := Invoke(ctx, env, req, &res)
 	switch {
-	case isRPC(err, "RANDOM_ID_DUPLICATE"): // an earlier try has sent them
+	case IsRPC(err, "RANDOM_ID_DUPLICATE"): // an earlier try has sent them
 		for i := range out {
 			out[i].Sent = true
 		}
 		return out, nil
-	case isRPC(err, "MESSAGE_ID_INVALID"): // none of them is there
+	case IsRPC(err, "MESSAGE_ID_INVALID"): // none of them is there
 		return out, nil
 	case err != nil:
 		return nil, err

@@ -27,7 +27,7 @@ func CheckPassword(ctx context.Context, env Env, password []byte) (*tg.User, err
 	}
 	for try := 1; ; try++ {
 		user, err := tryPassword(ctx, env, bytes.Clone(password))
-		if isRPC(err, "SRP_ID_INVALID") && try < passwordTries {
+		if IsRPC(err, "SRP_ID_INVALID") && try < passwordTries {
 			continue
 		}
 		return user, err

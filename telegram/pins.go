@@ -34,7 +34,7 @@ func updatePin(ctx context.Context, env Env, chat Peer, req *tg.MessagesUpdatePi
 	}
 	var res tg.UpdatesBox
 	err = Invoke(ctx, env, req, &res)
-	if isRPC(err, "CHAT_NOT_MODIFIED") {
+	if IsRPC(err, "CHAT_NOT_MODIFIED") {
 		return false, nil
 	}
 	return err == nil, err

@@ -103,7 +103,7 @@ func exportLoginToken(ctx context.Context, env Env) (QRCode, SignInResult, error
 	err := Invoke(ctx, env, &tg.AuthExportLoginTokenRequest{APIID: app.APIID, APIHash: app.APIHash}, &res)
 	for range qrMoves {
 		switch {
-		case isRPC(err, "SESSION_PASSWORD_NEEDED"):
+		case IsRPC(err, "SESSION_PASSWORD_NEEDED"):
 			result, err := passwordRequired(ctx, env)
 			return QRCode{}, result, err
 		case err != nil:

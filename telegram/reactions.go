@@ -29,7 +29,7 @@ func SendReaction(ctx context.Context, env Env, chat Peer, id int, r React) (cou
 	req.SetReaction(r.Reactions) // set when it is empty, too: that takes them back
 	var res tg.UpdatesBox
 	err = Invoke(ctx, env, req, &res)
-	if isRPC(err, "MESSAGE_NOT_MODIFIED") {
+	if IsRPC(err, "MESSAGE_NOT_MODIFIED") {
 		return nil, false, nil
 	}
 	if err != nil {

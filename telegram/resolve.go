@@ -64,7 +64,7 @@ func ResolveUsername(ctx context.Context, env Env, name string) (Peer, error) {
 	}
 	var res tg.ContactsResolvedPeer
 	err := Invoke(ctx, env, req, &res)
-	if keeps && isRPC(err, "USERNAME_NOT_OCCUPIED") {
+	if keeps && IsRPC(err, "USERNAME_NOT_OCCUPIED") {
 		names.Learn(name, Peer{})
 	}
 	if err != nil {

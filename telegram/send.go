@@ -77,7 +77,7 @@ func SendMessage(ctx context.Context, env Env, to Peer, m Outgoing) (*tg.Message
 	}
 	var res tg.UpdatesBox
 	err = Invoke(ctx, env, call, &res)
-	if isRPC(err, "RANDOM_ID_DUPLICATE") {
+	if IsRPC(err, "RANDOM_ID_DUPLICATE") {
 		return findSent(ctx, env, to, req, m.Since)
 	}
 	if err != nil {

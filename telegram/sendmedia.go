@@ -66,7 +66,7 @@ func SendAlbum(ctx context.Context, env Env, to Peer, m Outgoing, items []AlbumI
 		req.MultiMedia = append(req.MultiMedia, one)
 	}
 	var res tg.UpdatesBox
-	if err = Invoke(ctx, env, req, &res); isRPC(err, "RANDOM_ID_DUPLICATE") {
+	if err = Invoke(ctx, env, req, &res); IsRPC(err, "RANDOM_ID_DUPLICATE") {
 		return findAlbum(ctx, env, to, req, m.Since)
 	}
 	if err != nil {

@@ -117,20 +117,24 @@ func (f *attachment) file(cmd *cobra.Command) (file client.OutgoingFile, end fun
 	case f.url != "":
 		file = client.FromURL(f.url)
 	default:
-		i := strings.LastIndexByte(f.of, ':')
-		if i <= 0 {
-			return file, nil, fleetcli.Usage(fmt.Errorf("--file-of: must be PEER:ID (got %q)", f.of), "for example --file-of me:17")
-		}
-		ref, err := fileRef(f.of[:i], f.of[i+1:])
-		if err != nil {
+		if file, err = storedFile(f.of); err != nil {
 			return file, nil, err
 		}
-		file = client.Stored(ref)
 	}
 	if file = file.As(kind); f.spoiler {
 		file = file.Spoiler()
 	}
 	return file, end, nil
+}
+
+// storedFile is the file of a message, PEER:ID.
+func storedFile(of string) (client.OutgoingFile, error) {
+	i := strings.LastIndexByte(of, ':')
+	if i <= 0 {
+		return client.OutgoingFile{}, fleetcli.Usage(fmt.Errorf("--file-of: must be PEER:ID (got %q)", of), "for example --file-of me:17")
+	}
+	ref, err := fileRef(of[:i], of[i+1:])
+	return client.Stored(ref), err
 }
 
 func fileRef(peer, what string) (client.FileRef, error) {

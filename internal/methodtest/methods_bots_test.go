@@ -75,13 +75,13 @@ func TestMethod55_AnswerInlineQuery(t *testing.T) {
 	article := func(id string) client.InlineArticle {
 		return client.InlineArticle{ID: id, Title: "Cats", Content: client.Markdown("*meow*"), Description: "soft"}
 	}
-	reply := func(query int64, results ...client.InlineArticle) error {
+	reply := func(query int64, results ...client.InlineResult) error {
 		return robot.AnswerInlineQuery(deadline(t), query, client.InlineAnswer{Results: results})
 	}
 	refused(t, reply(query, article("1"), article("1")), "FIELD_INVALID")
 	refused(t, reply(query, make51(article)...), "FIELD_INVALID")
 	err := robot.AnswerInlineQuery(deadline(t), query, client.InlineAnswer{
-		Results: []client.InlineArticle{article("1"), article("2")}, Gallery: true, NextOffset: "2", SwitchText: "More", SwitchParam: "cats",
+		Results: []client.InlineResult{article("1"), article("2")}, Gallery: true, NextOffset: "2", SwitchText: "More", SwitchParam: "cats",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func TestMethod55_AnswerInlineQuery(t *testing.T) {
 	}
 }
 
-func make51(article func(string) client.InlineArticle) (out []client.InlineArticle) {
+func make51(article func(string) client.InlineArticle) (out []client.InlineResult) {
 	for i := range 51 {
 		out = append(out, article(fmt.Sprint(i)))
 	}
@@ -125,7 +125,7 @@ func TestMethod21_EditInlineMessage(t *testing.T) {
 	inside(func(w *model.World) { home = w.Users[robot.UserID].Home })
 	anna, boris := account(t, func(s *simulator.UserSpec) { s.HomeDC = 1 + home%3 }), account(t)
 	query, answer := asked(t, anna, robot, boris, "cats")
-	if err := robot.AnswerInlineQuery(deadline(t), query, client.InlineAnswer{Results: []client.InlineArticle{{ID: "1", Title: "Cats", Content: client.Text("meow")}}}); err != nil {
+	if err := robot.AnswerInlineQuery(deadline(t), query, client.InlineAnswer{Results: []client.InlineResult{client.InlineArticle{ID: "1", Title: "Cats", Content: client.Text("meow")}}}); err != nil {
 		t.Fatal(err)
 	}
 	results := <-answer

@@ -36,11 +36,12 @@ type Rooms struct {
 
 // Join registers the methods of all rooms.
 func Join(w *model.World) Rooms {
-	for _, register := range []func(*model.World){users.Register, dialogs.Register, chats.Register, topics.Register, bots.Register} {
+	for _, register := range []func(*model.World){users.Register, dialogs.Register, chats.Register, topics.Register} {
 		register(w)
 	}
 	rooms := Rooms{Auth: auth.New(w), Files: files.New(w)}
 	messages.Register(w, rooms.Files.Attach)
+	bots.Register(w, rooms.Files.Attach)
 	return rooms
 }
 

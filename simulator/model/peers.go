@@ -182,6 +182,9 @@ func (r *Refs) Post(p *Post, dialog Peer) {
 		r.User(p.From)
 	}
 	r.Peer(p.As)
+	if p.ViaBot != 0 {
+		r.User(p.ViaBot)
+	}
 	if p.Forward != nil {
 		r.Peer(p.Forward.From)
 		r.Peer(p.Forward.SavedFrom)

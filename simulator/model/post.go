@@ -26,6 +26,7 @@ type Post struct {
 	TopicID   int                   // of a forum, or the thread's first message; 0: none
 	Forward   *Forward              // nil: it is no forward
 	Media     Media                 // nil: none
+	ViaBot    int64                 // whose inline result it was; 0: none
 	GroupedID int64                 // of the album that the message is in; 0: none
 	Reactions []Reaction            // in order of time
 	Pinned    bool                  // in a channel; elsewhere each copy is pinned or not
@@ -85,7 +86,7 @@ func (p *Post) Mentions(id int64) bool { return p.From == id || slices.Contains(
 
 // plain says whether the short forms of updates can hold the message.
 func (p *Post) plain() bool {
-	return p.Action == nil && p.Markup == nil && p.Media == nil && p.Forward == nil && p.As == Peer{} &&
+	return p.Action == nil && p.Markup == nil && p.Media == nil && p.Forward == nil && p.As == Peer{} && p.ViaBot == 0 &&
 		p.Effect == 0 && !p.Noforwards && !p.InvertMedia && !p.Scheduled && (p.Reply == nil || p.Reply.Elsewhere == Peer{})
 }
 

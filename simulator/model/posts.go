@@ -85,9 +85,9 @@ func (w *World) ToMembers(ch *Channel, by *User, cause *Key, bundle func(u *User
 	return own
 }
 
-// EditPost tells everybody of a changed post of a channel.
-func (w *World) EditPost(ch *Channel, p *Post, cause *Key) *Bundle {
-	by := w.Users[cause.UserID]
+// EditPost tells everybody of a changed post of a channel, and returns the updates of who changed it. cause is
+// the key that is answered by them; nil for none.
+func (w *World) EditPost(ch *Channel, p *Post, by *User, cause *Key) *Bundle {
 	e := w.Change(ch, Event{Count: 1, Kind: KindMessageEdited, IDs: []int{p.ID}}, p.From, by.ID)
 	return w.ToMembers(ch, by, cause, func(u *User) *Bundle {
 		b := w.Bundle(u, &tg.UpdateEditChannelMessage{Message: w.RenderPost(ch, p, u.ID), Pts: e.Pts, PtsCount: e.Count})

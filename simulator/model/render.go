@@ -126,6 +126,9 @@ func (w *World) render(p *Post, v view) tg.MessageClass {
 	if p.Media != nil {
 		m.SetMedia(p.Media.Render(v.viewer))
 	}
+	if p.ViaBot != 0 {
+		m.SetViaBotID(p.ViaBot)
+	}
 	if p.GroupedID != 0 {
 		m.SetGroupedID(p.GroupedID)
 	}

@@ -35,8 +35,9 @@ type Attachment struct {
 	Uploaded *File
 	// Find finds one that Telegram has; it is called again when its file reference has expired.
 	Find func(context.Context) (Stored, error)
-	// URL is one that Telegram fetches.
-	URL string
+	// URL is one that Telegram fetches; About is what is known of it, as inline results need it.
+	URL   string
+	About Info
 
 	Kind             Kind
 	Title, Performer string // of music
@@ -120,14 +121,7 @@ func (a Attachment) attributes(kind Kind) []tg.DocumentAttributeClass {
 			out = append(out, &tg.DocumentAttributeVideo{Nosound: true, W: f.Width, H: f.Height, Duration: f.Duration})
 		}
 	case Audio, Voice:
-		audio := &tg.DocumentAttributeAudio{Voice: kind == Voice, Duration: int(f.Duration + 0.5)}
-		if a.Title != "" {
-			audio.SetTitle(a.Title)
-		}
-		if a.Performer != "" {
-			audio.SetPerformer(a.Performer)
-		}
-		out = append(out, audio)
+		out = append(out, a.audio(kind, f.Duration))
 	case Document:
 		if strings.HasPrefix(f.Mime, "image/") && f.Width > 0 {
 			out = append(out, &tg.DocumentAttributeImageSize{W: f.Width, H: f.Height})
@@ -136,19 +130,28 @@ func (a Attachment) attributes(kind Kind) []tg.DocumentAttributeClass {
 	return out
 }
 
+func (a Attachment) audio(kind Kind, seconds float64) *tg.DocumentAttributeAudio {
+	out := &tg.DocumentAttributeAudio{Voice: kind == Voice, Duration: int(seconds + 0.5)}
+	if a.Title != "" {
+		out.SetTitle(a.Title)
+	}
+	if a.Performer != "" {
+		out.SetPerformer(a.Performer)
+	}
+	return out
+}
+
 // Send sends a file with a caption (messages.sendMedia). A file reference that has expired is found
 // again and the call repeated.
 func Send(ctx context.Context, env telegram.Env, to telegram.Peer, m telegram.Outgoing, a Attachment) (*tg.Message, error) {
-	for tries := 0; ; tries++ {
-		var err error
-		if m.Media, _, err = a.input(ctx); err != nil {
-			return nil, err
+	var sent *tg.Message
+	err := Refreshing(a.Find != nil, func() (err error) {
+		if m.Media, _, err = a.input(ctx); err == nil {
+			sent, err = telegram.SendMessage(ctx, env, to, m)
 		}
-		sent, err := telegram.SendMessage(ctx, env, to, m)
-		if !expired(err) || a.Find == nil || tries >= maxRefreshes {
-			return sent, partsGone(err)
-		}
-	}
+		return err
+	})
+	return sent, partsGone(err)
 }
 
 // partsGone says what to do about an uploaded file whose parts Telegram no longer has.
@@ -257,17 +260,16 @@ func known(ctx context.Context, env telegram.Env, to telegram.Peer, item *telegr
 	if err != nil {
 		return err
 	}
-	req := &tg.MessagesUploadMediaRequest{Peer: peer, Media: item.Media}
-	var res tg.MessageMediaBox
-	if err := telegram.Invoke(ctx, env, req, &res); err != nil {
+	kept, err := keep(ctx, env, peer, item.Media)
+	if err != nil {
 		return err
 	}
-	stored, err := OfMedia(res.MessageMedia, "")
+	stored, err := OfMedia(kept, "")
 	if err != nil {
 		return err
 	}
 	var shown Attachment
-	switch m := res.MessageMedia.(type) {
+	switch m := kept.(type) {
 	case *tg.MessageMediaPhoto:
 		shown.Spoiler, shown.TTL = m.Spoiler, m.TTLSeconds
 	case *tg.MessageMediaDocument:
@@ -275,4 +277,11 @@ func known(ctx context.Context, env telegram.Env, to telegram.Peer, item *telegr
 	}
 	item.Media = shown.marked(stored.Media)
 	return nil
+}
+
+// keep makes Telegram keep a file in no chat (messages.uploadMedia).
+func keep(ctx context.Context, env telegram.Env, peer tg.InputPeerClass, media tg.InputMediaClass) (tg.MessageMediaClass, error) {
+	var res tg.MessageMediaBox
+	err := telegram.Invoke(ctx, env, &tg.MessagesUploadMediaRequest{Peer: peer, Media: media}, &res)
+	return res.MessageMedia, err
 }

@@ -155,10 +155,9 @@ type InlineResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the result within the answer, 1 to 64 bytes; events name the chosen one by it.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// What is shown of it: article, contact, game, geo, venue, photo, gif, …; empty = article. Photos and
-	// the like are shown by thumb_url.
+	// What is shown of it: article, contact, geo, venue, photo, gif, file, …; empty = by media and content.
 	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	// Title; may be empty where the type has none.
+	// Title; may be empty where the type has none, and for media, which have the file's name then.
 	Title string `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
 	// Description; may be empty.
 	Description string `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
@@ -166,8 +165,14 @@ type InlineResult struct {
 	Url string `protobuf:"bytes,5,opt,name=url,proto3" json:"url,omitempty"`
 	// Link of a JPEG to show beside it; may be empty.
 	ThumbUrl string `protobuf:"bytes,6,opt,name=thumb_url,json=thumbUrl,proto3" json:"thumb_url,omitempty"`
-	// What is sent when the user chooses it.
-	Content       *InlineContent `protobuf:"bytes,7,opt,name=content,proto3" json:"content,omitempty"`
+	// What is sent when the user chooses it: with media, its text is the caption, which may be empty.
+	Content *InlineContent `protobuf:"bytes,7,opt,name=content,proto3" json:"content,omitempty"`
+	// The photo or document that the result is; absent = none. An upload is kept at Telegram first
+	// (messages.uploadMedia). A url needs a kind, and all but photos, animations and voice messages a
+	// mime_type; Telegram fetches it. Spoiler and ttl_seconds are not for results; nor are video messages.
+	Media *InputMedia `protobuf:"bytes,8,opt,name=media,proto3" json:"media,omitempty"`
+	// Send content in place of media, which is shown only.
+	Instead       bool `protobuf:"varint,9,opt,name=instead,proto3" json:"instead,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -251,10 +256,24 @@ func (x *InlineResult) GetContent() *InlineContent {
 	return nil
 }
 
+func (x *InlineResult) GetMedia() *InputMedia {
+	if x != nil {
+		return x.Media
+	}
+	return nil
+}
+
+func (x *InlineResult) GetInstead() bool {
+	if x != nil {
+		return x.Instead
+	}
+	return false
+}
+
 // InlineContent is the message that a result becomes.
 type InlineContent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The text, 1 to 4096 UTF-16 code units.
+	// The text, 1 to 4096 UTF-16 code units; a caption has at most 1024 and may be empty.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	// Formatting of the text.
 	Entities []*Entity `protobuf:"bytes,2,rep,name=entities,proto3" json:"entities,omitempty"`
@@ -263,7 +282,17 @@ type InlineContent struct {
 	// No preview of links.
 	NoWebpage bool `protobuf:"varint,4,opt,name=no_webpage,json=noWebpage,proto3" json:"no_webpage,omitempty"`
 	// Preview above the text.
-	InvertMedia   bool `protobuf:"varint,5,opt,name=invert_media,json=invertMedia,proto3" json:"invert_media,omitempty"`
+	InvertMedia bool `protobuf:"varint,5,opt,name=invert_media,json=invertMedia,proto3" json:"invert_media,omitempty"`
+	// The keyboard under it; absent = none.
+	Keyboard *InlineKeyboard `protobuf:"bytes,6,opt,name=keyboard,proto3" json:"keyboard,omitempty"`
+	// What is sent in place of a text. Not for edits.
+	//
+	// Types that are valid to be assigned to Instead:
+	//
+	//	*InlineContent_Location
+	//	*InlineContent_Venue
+	//	*InlineContent_Contact
+	Instead       isInlineContent_Instead `protobuf_oneof:"instead"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -333,6 +362,264 @@ func (x *InlineContent) GetInvertMedia() bool {
 	return false
 }
 
+func (x *InlineContent) GetKeyboard() *InlineKeyboard {
+	if x != nil {
+		return x.Keyboard
+	}
+	return nil
+}
+
+func (x *InlineContent) GetInstead() isInlineContent_Instead {
+	if x != nil {
+		return x.Instead
+	}
+	return nil
+}
+
+func (x *InlineContent) GetLocation() *InlineLocation {
+	if x != nil {
+		if x, ok := x.Instead.(*InlineContent_Location); ok {
+			return x.Location
+		}
+	}
+	return nil
+}
+
+func (x *InlineContent) GetVenue() *InlineVenue {
+	if x != nil {
+		if x, ok := x.Instead.(*InlineContent_Venue); ok {
+			return x.Venue
+		}
+	}
+	return nil
+}
+
+func (x *InlineContent) GetContact() *InlineContact {
+	if x != nil {
+		if x, ok := x.Instead.(*InlineContent_Contact); ok {
+			return x.Contact
+		}
+	}
+	return nil
+}
+
+type isInlineContent_Instead interface {
+	isInlineContent_Instead()
+}
+
+type InlineContent_Location struct {
+	// A place, or one that moves.
+	Location *InlineLocation `protobuf:"bytes,7,opt,name=location,proto3,oneof"`
+}
+
+type InlineContent_Venue struct {
+	// A place with a name.
+	Venue *InlineVenue `protobuf:"bytes,8,opt,name=venue,proto3,oneof"`
+}
+
+type InlineContent_Contact struct {
+	// A contact.
+	Contact *InlineContact `protobuf:"bytes,9,opt,name=contact,proto3,oneof"`
+}
+
+func (*InlineContent_Location) isInlineContent_Instead() {}
+
+func (*InlineContent_Venue) isInlineContent_Instead() {}
+
+func (*InlineContent_Contact) isInlineContent_Instead() {}
+
+// InlineLocation is a place (TL inputBotInlineMessageMediaGeo).
+type InlineLocation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it is.
+	Point *GeoPoint `protobuf:"bytes,1,opt,name=point,proto3" json:"point,omitempty"`
+	// How long it moves, in seconds, 60 to 86400; 0 = it does not.
+	LiveSeconds   int32 `protobuf:"varint,2,opt,name=live_seconds,json=liveSeconds,proto3" json:"live_seconds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InlineLocation) Reset() {
+	*x = InlineLocation{}
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InlineLocation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InlineLocation) ProtoMessage() {}
+
+func (x *InlineLocation) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InlineLocation.ProtoReflect.Descriptor instead.
+func (*InlineLocation) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_bot_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *InlineLocation) GetPoint() *GeoPoint {
+	if x != nil {
+		return x.Point
+	}
+	return nil
+}
+
+func (x *InlineLocation) GetLiveSeconds() int32 {
+	if x != nil {
+		return x.LiveSeconds
+	}
+	return 0
+}
+
+// InlineVenue is a place with a name (TL inputBotInlineMessageMediaVenue).
+type InlineVenue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it is.
+	Point *GeoPoint `protobuf:"bytes,1,opt,name=point,proto3" json:"point,omitempty"`
+	// Its name; not empty.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Its address; not empty.
+	Address       string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InlineVenue) Reset() {
+	*x = InlineVenue{}
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InlineVenue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InlineVenue) ProtoMessage() {}
+
+func (x *InlineVenue) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InlineVenue.ProtoReflect.Descriptor instead.
+func (*InlineVenue) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_bot_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *InlineVenue) GetPoint() *GeoPoint {
+	if x != nil {
+		return x.Point
+	}
+	return nil
+}
+
+func (x *InlineVenue) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *InlineVenue) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+// InlineContact is a contact (TL inputBotInlineMessageMediaContact). Personal data.
+type InlineContact struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The phone number; not empty.
+	Phone string `protobuf:"bytes,1,opt,name=phone,proto3" json:"phone,omitempty"`
+	// First name; not empty.
+	FirstName string `protobuf:"bytes,2,opt,name=first_name,json=firstName,proto3" json:"first_name,omitempty"`
+	// Last name; may be empty.
+	LastName string `protobuf:"bytes,3,opt,name=last_name,json=lastName,proto3" json:"last_name,omitempty"`
+	// Further data as a vCard, at most 2048 bytes; may be empty.
+	Vcard         string `protobuf:"bytes,4,opt,name=vcard,proto3" json:"vcard,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InlineContact) Reset() {
+	*x = InlineContact{}
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InlineContact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InlineContact) ProtoMessage() {}
+
+func (x *InlineContact) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InlineContact.ProtoReflect.Descriptor instead.
+func (*InlineContact) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_bot_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *InlineContact) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *InlineContact) GetFirstName() string {
+	if x != nil {
+		return x.FirstName
+	}
+	return ""
+}
+
+func (x *InlineContact) GetLastName() string {
+	if x != nil {
+		return x.LastName
+	}
+	return ""
+}
+
+func (x *InlineContact) GetVcard() string {
+	if x != nil {
+		return x.Vcard
+	}
+	return ""
+}
+
 // AnswerInlineQueryRequest answers an inline query.
 type AnswerInlineQueryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -351,14 +638,16 @@ type AnswerInlineQueryRequest struct {
 	// Show the results side by side.
 	Gallery bool `protobuf:"varint,7,opt,name=gallery,proto3" json:"gallery,omitempty"`
 	// A button above the results that leads to the bot; absent = none.
-	SwitchPm      *SwitchPm `protobuf:"bytes,8,opt,name=switch_pm,json=switchPm,proto3" json:"switch_pm,omitempty"`
+	SwitchPm *SwitchPm `protobuf:"bytes,8,opt,name=switch_pm,json=switchPm,proto3" json:"switch_pm,omitempty"`
+	// A button above the results that opens a Mini App; absent = none, and in place of switch_pm.
+	SwitchWebApp  *SwitchWebApp `protobuf:"bytes,9,opt,name=switch_web_app,json=switchWebApp,proto3" json:"switch_web_app,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AnswerInlineQueryRequest) Reset() {
 	*x = AnswerInlineQueryRequest{}
-	mi := &file_orchestrator_v1_bot_proto_msgTypes[4]
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -370,7 +659,7 @@ func (x *AnswerInlineQueryRequest) String() string {
 func (*AnswerInlineQueryRequest) ProtoMessage() {}
 
 func (x *AnswerInlineQueryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_bot_proto_msgTypes[4]
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -383,7 +672,7 @@ func (x *AnswerInlineQueryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerInlineQueryRequest.ProtoReflect.Descriptor instead.
 func (*AnswerInlineQueryRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_bot_proto_rawDescGZIP(), []int{4}
+	return file_orchestrator_v1_bot_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AnswerInlineQueryRequest) GetAccount() string {
@@ -442,6 +731,13 @@ func (x *AnswerInlineQueryRequest) GetSwitchPm() *SwitchPm {
 	return nil
 }
 
+func (x *AnswerInlineQueryRequest) GetSwitchWebApp() *SwitchWebApp {
+	if x != nil {
+		return x.SwitchWebApp
+	}
+	return nil
+}
+
 // SwitchPm is a button that opens the private chat with the bot (TL inlineBotSwitchPM).
 type SwitchPm struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -455,7 +751,7 @@ type SwitchPm struct {
 
 func (x *SwitchPm) Reset() {
 	*x = SwitchPm{}
-	mi := &file_orchestrator_v1_bot_proto_msgTypes[5]
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -467,7 +763,7 @@ func (x *SwitchPm) String() string {
 func (*SwitchPm) ProtoMessage() {}
 
 func (x *SwitchPm) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_bot_proto_msgTypes[5]
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -480,7 +776,7 @@ func (x *SwitchPm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SwitchPm.ProtoReflect.Descriptor instead.
 func (*SwitchPm) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_bot_proto_rawDescGZIP(), []int{5}
+	return file_orchestrator_v1_bot_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SwitchPm) GetText() string {
@@ -497,6 +793,61 @@ func (x *SwitchPm) GetStartParam() string {
 	return ""
 }
 
+// SwitchWebApp is a button that opens a Mini App (TL inlineBotWebView).
+type SwitchWebApp struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it shows.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// Its HTTPS link.
+	Url           string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SwitchWebApp) Reset() {
+	*x = SwitchWebApp{}
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SwitchWebApp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SwitchWebApp) ProtoMessage() {}
+
+func (x *SwitchWebApp) ProtoReflect() protoreflect.Message {
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SwitchWebApp.ProtoReflect.Descriptor instead.
+func (*SwitchWebApp) Descriptor() ([]byte, []int) {
+	return file_orchestrator_v1_bot_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SwitchWebApp) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *SwitchWebApp) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
 // AnswerInlineQueryReply says that Telegram took the answer.
 type AnswerInlineQueryReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -506,7 +857,7 @@ type AnswerInlineQueryReply struct {
 
 func (x *AnswerInlineQueryReply) Reset() {
 	*x = AnswerInlineQueryReply{}
-	mi := &file_orchestrator_v1_bot_proto_msgTypes[6]
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -518,7 +869,7 @@ func (x *AnswerInlineQueryReply) String() string {
 func (*AnswerInlineQueryReply) ProtoMessage() {}
 
 func (x *AnswerInlineQueryReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_bot_proto_msgTypes[6]
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -531,7 +882,7 @@ func (x *AnswerInlineQueryReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerInlineQueryReply.ProtoReflect.Descriptor instead.
 func (*AnswerInlineQueryReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_bot_proto_rawDescGZIP(), []int{6}
+	return file_orchestrator_v1_bot_proto_rawDescGZIP(), []int{10}
 }
 
 // EditInlineMessageRequest changes a message that came from an inline query.
@@ -542,15 +893,20 @@ type EditInlineMessageRequest struct {
 	// InlineSend.inline_message_id or CallbackQuery.inline_message_id of an event: the TL form of
 	// InputBotInlineMessageID.
 	InlineMessageId []byte `protobuf:"bytes,2,opt,name=inline_message_id,json=inlineMessageId,proto3" json:"inline_message_id,omitempty"`
-	// What it becomes.
-	Content       *InlineContent `protobuf:"bytes,3,opt,name=content,proto3" json:"content,omitempty"`
+	// What it becomes. Without media an empty text stays as it is; a keyboard that is not given is taken
+	// away.
+	Content *InlineContent `protobuf:"bytes,3,opt,name=content,proto3" json:"content,omitempty"`
+	// The file that takes the place of what the message carries; absent = as it is. Then content.text is its
+	// caption, and an empty one takes the former text away. An upload is kept at Telegram first
+	// (messages.uploadMedia): messages from inline queries take no others.
+	Media         *InputMedia `protobuf:"bytes,4,opt,name=media,proto3" json:"media,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EditInlineMessageRequest) Reset() {
 	*x = EditInlineMessageRequest{}
-	mi := &file_orchestrator_v1_bot_proto_msgTypes[7]
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -562,7 +918,7 @@ func (x *EditInlineMessageRequest) String() string {
 func (*EditInlineMessageRequest) ProtoMessage() {}
 
 func (x *EditInlineMessageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_bot_proto_msgTypes[7]
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -575,7 +931,7 @@ func (x *EditInlineMessageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EditInlineMessageRequest.ProtoReflect.Descriptor instead.
 func (*EditInlineMessageRequest) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_bot_proto_rawDescGZIP(), []int{7}
+	return file_orchestrator_v1_bot_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *EditInlineMessageRequest) GetAccount() string {
@@ -599,6 +955,13 @@ func (x *EditInlineMessageRequest) GetContent() *InlineContent {
 	return nil
 }
 
+func (x *EditInlineMessageRequest) GetMedia() *InputMedia {
+	if x != nil {
+		return x.Media
+	}
+	return nil
+}
+
 // EditInlineMessageReply says what was done.
 type EditInlineMessageReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -610,7 +973,7 @@ type EditInlineMessageReply struct {
 
 func (x *EditInlineMessageReply) Reset() {
 	*x = EditInlineMessageReply{}
-	mi := &file_orchestrator_v1_bot_proto_msgTypes[8]
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -622,7 +985,7 @@ func (x *EditInlineMessageReply) String() string {
 func (*EditInlineMessageReply) ProtoMessage() {}
 
 func (x *EditInlineMessageReply) ProtoReflect() protoreflect.Message {
-	mi := &file_orchestrator_v1_bot_proto_msgTypes[8]
+	mi := &file_orchestrator_v1_bot_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -635,7 +998,7 @@ func (x *EditInlineMessageReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EditInlineMessageReply.ProtoReflect.Descriptor instead.
 func (*EditInlineMessageReply) Descriptor() ([]byte, []int) {
-	return file_orchestrator_v1_bot_proto_rawDescGZIP(), []int{8}
+	return file_orchestrator_v1_bot_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *EditInlineMessageReply) GetChanged() bool {
@@ -649,7 +1012,7 @@ var File_orchestrator_v1_bot_proto protoreflect.FileDescriptor
 
 const file_orchestrator_v1_bot_proto_rawDesc = "" +
 	"\n" +
-	"\x19orchestrator/v1/bot.proto\x12\x0forchestrator.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1dorchestrator/v1/message.proto\x1a\x1aorchestrator/v1/text.proto\"\xc7\x01\n" +
+	"\x19orchestrator/v1/bot.proto\x12\x0forchestrator.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1aorchestrator/v1/file.proto\x1a\x1dorchestrator/v1/message.proto\x1a\x1aorchestrator/v1/text.proto\x1a\x1corchestrator/v1/update.proto\"\xc7\x01\n" +
 	"\x1aAnswerCallbackQueryRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x19\n" +
 	"\bquery_id\x18\x02 \x01(\x03R\aqueryId\x12\x12\n" +
@@ -658,7 +1021,7 @@ const file_orchestrator_v1_bot_proto_rawDesc = "" +
 	"\x03url\x18\x05 \x01(\tR\x03url\x128\n" +
 	"\n" +
 	"cache_time\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\tcacheTime\"\x1a\n" +
-	"\x18AnswerCallbackQueryReply\"\xd3\x01\n" +
+	"\x18AnswerCallbackQueryReply\"\xa0\x02\n" +
 	"\fInlineResult\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
@@ -666,7 +1029,9 @@ const file_orchestrator_v1_bot_proto_rawDesc = "" +
 	"\vdescription\x18\x04 \x01(\tR\vdescription\x12\x10\n" +
 	"\x03url\x18\x05 \x01(\tR\x03url\x12\x1b\n" +
 	"\tthumb_url\x18\x06 \x01(\tR\bthumbUrl\x128\n" +
-	"\acontent\x18\a \x01(\v2\x1e.orchestrator.v1.InlineContentR\acontent\"\xd5\x01\n" +
+	"\acontent\x18\a \x01(\v2\x1e.orchestrator.v1.InlineContentR\acontent\x121\n" +
+	"\x05media\x18\b \x01(\v2\x1b.orchestrator.v1.InputMediaR\x05media\x12\x18\n" +
+	"\ainstead\x18\t \x01(\bR\ainstead\"\xce\x03\n" +
 	"\rInlineContent\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x123\n" +
 	"\bentities\x18\x02 \x03(\v2\x17.orchestrator.v1.EntityR\bentities\x129\n" +
@@ -674,7 +1039,25 @@ const file_orchestrator_v1_bot_proto_rawDesc = "" +
 	"parse_mode\x18\x03 \x01(\x0e2\x1a.orchestrator.v1.ParseModeR\tparseMode\x12\x1d\n" +
 	"\n" +
 	"no_webpage\x18\x04 \x01(\bR\tnoWebpage\x12!\n" +
-	"\finvert_media\x18\x05 \x01(\bR\vinvertMedia\"\xd1\x02\n" +
+	"\finvert_media\x18\x05 \x01(\bR\vinvertMedia\x12;\n" +
+	"\bkeyboard\x18\x06 \x01(\v2\x1f.orchestrator.v1.InlineKeyboardR\bkeyboard\x12=\n" +
+	"\blocation\x18\a \x01(\v2\x1f.orchestrator.v1.InlineLocationH\x00R\blocation\x124\n" +
+	"\x05venue\x18\b \x01(\v2\x1c.orchestrator.v1.InlineVenueH\x00R\x05venue\x12:\n" +
+	"\acontact\x18\t \x01(\v2\x1e.orchestrator.v1.InlineContactH\x00R\acontactB\t\n" +
+	"\ainstead\"d\n" +
+	"\x0eInlineLocation\x12/\n" +
+	"\x05point\x18\x01 \x01(\v2\x19.orchestrator.v1.GeoPointR\x05point\x12!\n" +
+	"\flive_seconds\x18\x02 \x01(\x05R\vliveSeconds\"n\n" +
+	"\vInlineVenue\x12/\n" +
+	"\x05point\x18\x01 \x01(\v2\x19.orchestrator.v1.GeoPointR\x05point\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\"w\n" +
+	"\rInlineContact\x12\x14\n" +
+	"\x05phone\x18\x01 \x01(\tR\x05phone\x12\x1d\n" +
+	"\n" +
+	"first_name\x18\x02 \x01(\tR\tfirstName\x12\x1b\n" +
+	"\tlast_name\x18\x03 \x01(\tR\blastName\x12\x14\n" +
+	"\x05vcard\x18\x04 \x01(\tR\x05vcard\"\x96\x03\n" +
 	"\x18AnswerInlineQueryRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x19\n" +
 	"\bquery_id\x18\x02 \x01(\x03R\aqueryId\x127\n" +
@@ -685,16 +1068,21 @@ const file_orchestrator_v1_bot_proto_rawDesc = "" +
 	"\vnext_offset\x18\x06 \x01(\tR\n" +
 	"nextOffset\x12\x18\n" +
 	"\agallery\x18\a \x01(\bR\agallery\x126\n" +
-	"\tswitch_pm\x18\b \x01(\v2\x19.orchestrator.v1.SwitchPmR\bswitchPm\"?\n" +
+	"\tswitch_pm\x18\b \x01(\v2\x19.orchestrator.v1.SwitchPmR\bswitchPm\x12C\n" +
+	"\x0eswitch_web_app\x18\t \x01(\v2\x1d.orchestrator.v1.SwitchWebAppR\fswitchWebApp\"?\n" +
 	"\bSwitchPm\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1f\n" +
 	"\vstart_param\x18\x02 \x01(\tR\n" +
-	"startParam\"\x18\n" +
-	"\x16AnswerInlineQueryReply\"\x9a\x01\n" +
+	"startParam\"4\n" +
+	"\fSwitchWebApp\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x10\n" +
+	"\x03url\x18\x02 \x01(\tR\x03url\"\x18\n" +
+	"\x16AnswerInlineQueryReply\"\xcd\x01\n" +
 	"\x18EditInlineMessageRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12*\n" +
 	"\x11inline_message_id\x18\x02 \x01(\fR\x0finlineMessageId\x128\n" +
-	"\acontent\x18\x03 \x01(\v2\x1e.orchestrator.v1.InlineContentR\acontent\"2\n" +
+	"\acontent\x18\x03 \x01(\v2\x1e.orchestrator.v1.InlineContentR\acontent\x121\n" +
+	"\x05media\x18\x04 \x01(\v2\x1b.orchestrator.v1.InputMediaR\x05media\"2\n" +
 	"\x16EditInlineMessageReply\x12\x18\n" +
 	"\achanged\x18\x01 \x01(\bR\achanged2\xd2\x02\n" +
 	"\n" +
@@ -715,41 +1103,57 @@ func file_orchestrator_v1_bot_proto_rawDescGZIP() []byte {
 	return file_orchestrator_v1_bot_proto_rawDescData
 }
 
-var file_orchestrator_v1_bot_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_orchestrator_v1_bot_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_orchestrator_v1_bot_proto_goTypes = []any{
 	(*AnswerCallbackQueryRequest)(nil), // 0: orchestrator.v1.AnswerCallbackQueryRequest
 	(*AnswerCallbackQueryReply)(nil),   // 1: orchestrator.v1.AnswerCallbackQueryReply
 	(*InlineResult)(nil),               // 2: orchestrator.v1.InlineResult
 	(*InlineContent)(nil),              // 3: orchestrator.v1.InlineContent
-	(*AnswerInlineQueryRequest)(nil),   // 4: orchestrator.v1.AnswerInlineQueryRequest
-	(*SwitchPm)(nil),                   // 5: orchestrator.v1.SwitchPm
-	(*AnswerInlineQueryReply)(nil),     // 6: orchestrator.v1.AnswerInlineQueryReply
-	(*EditInlineMessageRequest)(nil),   // 7: orchestrator.v1.EditInlineMessageRequest
-	(*EditInlineMessageReply)(nil),     // 8: orchestrator.v1.EditInlineMessageReply
-	(*durationpb.Duration)(nil),        // 9: google.protobuf.Duration
-	(*Entity)(nil),                     // 10: orchestrator.v1.Entity
-	(ParseMode)(0),                     // 11: orchestrator.v1.ParseMode
+	(*InlineLocation)(nil),             // 4: orchestrator.v1.InlineLocation
+	(*InlineVenue)(nil),                // 5: orchestrator.v1.InlineVenue
+	(*InlineContact)(nil),              // 6: orchestrator.v1.InlineContact
+	(*AnswerInlineQueryRequest)(nil),   // 7: orchestrator.v1.AnswerInlineQueryRequest
+	(*SwitchPm)(nil),                   // 8: orchestrator.v1.SwitchPm
+	(*SwitchWebApp)(nil),               // 9: orchestrator.v1.SwitchWebApp
+	(*AnswerInlineQueryReply)(nil),     // 10: orchestrator.v1.AnswerInlineQueryReply
+	(*EditInlineMessageRequest)(nil),   // 11: orchestrator.v1.EditInlineMessageRequest
+	(*EditInlineMessageReply)(nil),     // 12: orchestrator.v1.EditInlineMessageReply
+	(*durationpb.Duration)(nil),        // 13: google.protobuf.Duration
+	(*InputMedia)(nil),                 // 14: orchestrator.v1.InputMedia
+	(*Entity)(nil),                     // 15: orchestrator.v1.Entity
+	(ParseMode)(0),                     // 16: orchestrator.v1.ParseMode
+	(*InlineKeyboard)(nil),             // 17: orchestrator.v1.InlineKeyboard
+	(*GeoPoint)(nil),                   // 18: orchestrator.v1.GeoPoint
 }
 var file_orchestrator_v1_bot_proto_depIdxs = []int32{
-	9,  // 0: orchestrator.v1.AnswerCallbackQueryRequest.cache_time:type_name -> google.protobuf.Duration
+	13, // 0: orchestrator.v1.AnswerCallbackQueryRequest.cache_time:type_name -> google.protobuf.Duration
 	3,  // 1: orchestrator.v1.InlineResult.content:type_name -> orchestrator.v1.InlineContent
-	10, // 2: orchestrator.v1.InlineContent.entities:type_name -> orchestrator.v1.Entity
-	11, // 3: orchestrator.v1.InlineContent.parse_mode:type_name -> orchestrator.v1.ParseMode
-	2,  // 4: orchestrator.v1.AnswerInlineQueryRequest.results:type_name -> orchestrator.v1.InlineResult
-	9,  // 5: orchestrator.v1.AnswerInlineQueryRequest.cache_time:type_name -> google.protobuf.Duration
-	5,  // 6: orchestrator.v1.AnswerInlineQueryRequest.switch_pm:type_name -> orchestrator.v1.SwitchPm
-	3,  // 7: orchestrator.v1.EditInlineMessageRequest.content:type_name -> orchestrator.v1.InlineContent
-	0,  // 8: orchestrator.v1.BotService.AnswerCallbackQuery:input_type -> orchestrator.v1.AnswerCallbackQueryRequest
-	4,  // 9: orchestrator.v1.BotService.AnswerInlineQuery:input_type -> orchestrator.v1.AnswerInlineQueryRequest
-	7,  // 10: orchestrator.v1.BotService.EditInlineMessage:input_type -> orchestrator.v1.EditInlineMessageRequest
-	1,  // 11: orchestrator.v1.BotService.AnswerCallbackQuery:output_type -> orchestrator.v1.AnswerCallbackQueryReply
-	6,  // 12: orchestrator.v1.BotService.AnswerInlineQuery:output_type -> orchestrator.v1.AnswerInlineQueryReply
-	8,  // 13: orchestrator.v1.BotService.EditInlineMessage:output_type -> orchestrator.v1.EditInlineMessageReply
-	11, // [11:14] is the sub-list for method output_type
-	8,  // [8:11] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	14, // 2: orchestrator.v1.InlineResult.media:type_name -> orchestrator.v1.InputMedia
+	15, // 3: orchestrator.v1.InlineContent.entities:type_name -> orchestrator.v1.Entity
+	16, // 4: orchestrator.v1.InlineContent.parse_mode:type_name -> orchestrator.v1.ParseMode
+	17, // 5: orchestrator.v1.InlineContent.keyboard:type_name -> orchestrator.v1.InlineKeyboard
+	4,  // 6: orchestrator.v1.InlineContent.location:type_name -> orchestrator.v1.InlineLocation
+	5,  // 7: orchestrator.v1.InlineContent.venue:type_name -> orchestrator.v1.InlineVenue
+	6,  // 8: orchestrator.v1.InlineContent.contact:type_name -> orchestrator.v1.InlineContact
+	18, // 9: orchestrator.v1.InlineLocation.point:type_name -> orchestrator.v1.GeoPoint
+	18, // 10: orchestrator.v1.InlineVenue.point:type_name -> orchestrator.v1.GeoPoint
+	2,  // 11: orchestrator.v1.AnswerInlineQueryRequest.results:type_name -> orchestrator.v1.InlineResult
+	13, // 12: orchestrator.v1.AnswerInlineQueryRequest.cache_time:type_name -> google.protobuf.Duration
+	8,  // 13: orchestrator.v1.AnswerInlineQueryRequest.switch_pm:type_name -> orchestrator.v1.SwitchPm
+	9,  // 14: orchestrator.v1.AnswerInlineQueryRequest.switch_web_app:type_name -> orchestrator.v1.SwitchWebApp
+	3,  // 15: orchestrator.v1.EditInlineMessageRequest.content:type_name -> orchestrator.v1.InlineContent
+	14, // 16: orchestrator.v1.EditInlineMessageRequest.media:type_name -> orchestrator.v1.InputMedia
+	0,  // 17: orchestrator.v1.BotService.AnswerCallbackQuery:input_type -> orchestrator.v1.AnswerCallbackQueryRequest
+	7,  // 18: orchestrator.v1.BotService.AnswerInlineQuery:input_type -> orchestrator.v1.AnswerInlineQueryRequest
+	11, // 19: orchestrator.v1.BotService.EditInlineMessage:input_type -> orchestrator.v1.EditInlineMessageRequest
+	1,  // 20: orchestrator.v1.BotService.AnswerCallbackQuery:output_type -> orchestrator.v1.AnswerCallbackQueryReply
+	10, // 21: orchestrator.v1.BotService.AnswerInlineQuery:output_type -> orchestrator.v1.AnswerInlineQueryReply
+	12, // 22: orchestrator.v1.BotService.EditInlineMessage:output_type -> orchestrator.v1.EditInlineMessageReply
+	20, // [20:23] is the sub-list for method output_type
+	17, // [17:20] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_orchestrator_v1_bot_proto_init() }
@@ -757,15 +1161,22 @@ func file_orchestrator_v1_bot_proto_init() {
 	if File_orchestrator_v1_bot_proto != nil {
 		return
 	}
+	file_orchestrator_v1_file_proto_init()
 	file_orchestrator_v1_message_proto_init()
 	file_orchestrator_v1_text_proto_init()
+	file_orchestrator_v1_update_proto_init()
+	file_orchestrator_v1_bot_proto_msgTypes[3].OneofWrappers = []any{
+		(*InlineContent_Location)(nil),
+		(*InlineContent_Venue)(nil),
+		(*InlineContent_Contact)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_orchestrator_v1_bot_proto_rawDesc), len(file_orchestrator_v1_bot_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

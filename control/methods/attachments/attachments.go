@@ -86,6 +86,7 @@ func Of(env telegram.Env, field string, in *v1.InputMedia) (media.Attachment, er
 			return out, convert.Invalid(field+".url", "give a http or https URL", "is no URL that Telegram can fetch")
 		}
 		out.URL = source.Url
+		out.About = media.Info{Mime: in.GetMimeType(), Width: int(in.GetWidth()), Height: int(in.GetHeight()), Duration: in.GetDuration()}
 		return out, nil
 	}
 	return out, convert.Invalid(field, "name an upload, a stored file or a URL", "has no file")

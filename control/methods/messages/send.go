@@ -52,7 +52,7 @@ func Outgoing(ctx context.Context, env telegram.Env, field string, m *v1.InputMe
 	if out.SendAs, err = optionalPeer(ctx, env, m.GetSendAs()); err != nil {
 		return out, err
 	}
-	if out.Keyboard, err = keyboard(ctx, env, field+".keyboard", m.GetKeyboard()); err != nil {
+	if out.Keyboard, err = Keyboard(ctx, env, field+".keyboard", m.GetKeyboard()); err != nil {
 		return out, err
 	}
 	return out, fillReply(ctx, env, field+".reply", m.GetReply(), &out)
@@ -82,7 +82,8 @@ func schedule(field string, at *timestamppb.Timestamp, online bool) (time.Time, 
 	return at.AsTime(), false, nil
 }
 
-func keyboard(ctx context.Context, env telegram.Env, field string, k *v1.InputKeyboard) (tg.ReplyMarkupClass, error) {
+// Keyboard is a keyboard for TL, nil for none; field is where the request has it.
+func Keyboard(ctx context.Context, env telegram.Env, field string, k *v1.InputKeyboard) (tg.ReplyMarkupClass, error) {
 	return convert.InputKeyboard(field, k, func(text string) (tg.InputUserClass, error) {
 		p, err := telegram.ResolvePeer(ctx, env, text)
 		switch {

@@ -2,6 +2,7 @@ package bots
 
 import (
 	"bytes"
+	"cmp"
 	"time"
 
 	"github.com/gotd/td/bin"
@@ -30,7 +31,7 @@ func (r *room) getBotCallbackAnswer(c *model.Call, q *tg.MessagesGetBotCallbackA
 	if p == nil || p.Markup == nil {
 		return nil, model.RPCError(400, "MESSAGE_ID_INVALID")
 	}
-	bot := c.World.Users[p.From]
+	bot := c.World.Users[cmp.Or(p.ViaBot, p.From)]
 	if bot == nil || !bot.Bot {
 		return nil, model.RPCError(400, "BOT_INVALID")
 	}
@@ -41,6 +42,14 @@ func (r *room) getBotCallbackAnswer(c *model.Call, q *tg.MessagesGetBotCallbackA
 	now := c.World.Config.Now()
 	r.callbacks[id] = &callback{
 		bot: bot.ID, responder: c.Responder, waits: now.Add(c.World.Config.CallbackTimeout), lives: now.Add(callbackLife),
+	}
+	if p.ViaBot != 0 {
+		update := &tg.UpdateInlineBotCallbackQuery{QueryID: id, UserID: c.User.ID, MsgID: r.ids[p], ChatInstance: c.World.AccessHash(bot.ID, in)}
+		update.SetData(q.Data)
+		b := c.World.Bundle(bot, update)
+		b.Refs.User(c.User.ID)
+		c.World.SendTo(bot, b, nil)
+		return nil, model.ErrLater
 	}
 	update := &tg.UpdateBotCallbackQuery{
 		QueryID: id, UserID: c.User.ID, Peer: in.TL(), MsgID: p.ID, ChatInstance: c.World.AccessHash(bot.ID, in),

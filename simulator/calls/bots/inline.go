@@ -11,16 +11,21 @@ import (
 	"github.com/telefleet/orchestrator/simulator/model"
 )
 
+// asked is for whom answers to inline queries are equal.
+type asked struct {
+	bot          int64
+	text, offset string
+	user         int64 // of answers for one user only; 0: for all
+}
+
 // query is an inline query: it waits for the bot, then for the user's choice.
 type query struct {
-	id        int64
-	bot, user int64
-	text      string
+	id, user  int64
+	asked     asked
 	responder model.Responder // nil once the user's query was answered
 	waits     time.Time       // until then for the answer to the user
 	lives     time.Time       // until then a result may be chosen
-	results   []tg.InputBotInlineResultClass
-	answered  bool
+	answer    *answer         // nil: none yet
 }
 
 const (
@@ -39,16 +44,32 @@ func (r *room) getInlineBotResults(c *model.Call, q *tg.MessagesGetInlineBotResu
 	}
 	now := c.World.Config.Now()
 	one := &query{
-		id: c.World.Rand.Int64(), bot: bot.ID, user: c.User.ID, text: q.Query, responder: c.Responder,
+		id: c.World.Rand.Int64(), user: c.User.ID, asked: asked{bot: bot.ID, text: q.Query, offset: q.Offset}, responder: c.Responder,
 		waits: now.Add(c.World.Config.CallbackTimeout), lives: now.Add(queryLife),
 	}
 	r.queries[one.id] = one
+	if one.answer = r.kept(one, now); one.answer != nil {
+		one.responder = nil
+		return one.answer.render(one), nil
+	}
 	update := &tg.UpdateBotInlineQuery{QueryID: one.id, UserID: c.User.ID, Query: q.Query, Offset: q.Offset}
 	update.SetPeerType(peerType(c, in, bot))
 	b := c.World.Bundle(bot, update)
 	b.Refs.User(c.User.ID)
 	c.World.SendTo(bot, b, nil)
 	return nil, model.ErrLater
+}
+
+// kept is an answer to an equal query that is still good; nil for none.
+func (r *room) kept(one *query, now time.Time) *answer {
+	own := one.asked
+	own.user = one.user
+	for _, key := range []asked{own, one.asked} {
+		if a := r.answers[key]; a != nil && now.Before(a.until) {
+			return a
+		}
+	}
+	return nil
 }
 
 // peerType says where an inline query was written.
@@ -69,60 +90,57 @@ func peerType(c *model.Call, in model.Peer, bot *model.User) tg.InlineQueryPeerT
 func (r *room) setInlineBotResults(c *model.Call, q *tg.MessagesSetInlineBotResultsRequest) (bin.Encoder, error) {
 	one := r.queries[q.QueryID]
 	switch {
-	case one == nil || one.bot != c.User.ID || one.answered || one.responder == nil:
+	case one == nil || one.asked.bot != c.User.ID || one.answer != nil || one.responder == nil:
 		return nil, model.RPCError(400, "QUERY_ID_INVALID")
 	case len(q.Results) > maxResults:
 		return nil, model.RPCError(400, "RESULTS_TOO_MUCH")
 	case len(q.NextOffset) > 64:
 		return nil, model.RPCError(400, "NEXT_OFFSET_INVALID")
 	}
-	out := &tg.MessagesBotResults{QueryID: q.QueryID, CacheTime: q.CacheTime, Gallery: q.Gallery}
+	a := &answer{request: q, until: c.World.Config.Now().Add(time.Duration(q.CacheTime) * time.Second)}
 	seen := map[string]bool{}
 	for _, in := range q.Results {
-		result, ok := in.(*tg.InputBotInlineResult)
-		if !ok {
-			return nil, model.RPCError(400, "RESULT_TYPE_INVALID")
+		found, err := r.resultOf(c, in)
+		if err != nil {
+			return nil, err
 		}
-		text, ok := result.SendMessage.(*tg.InputBotInlineMessageText)
-		switch {
-		case !ok || text.Message == "":
-			return nil, model.RPCError(400, "SEND_MESSAGE_TYPE_INVALID")
-		case result.ID == "" || len(result.ID) > 64:
-			return nil, model.RPCError(400, "RESULT_ID_INVALID")
-		case seen[result.ID]:
+		if seen[found.id] {
 			return nil, model.RPCError(400, "RESULT_ID_DUPLICATE")
 		}
-		seen[result.ID] = true
-		shown := &tg.BotInlineResult{ID: result.ID, Type: result.Type, SendMessage: &tg.BotInlineMessageText{Message: text.Message, Entities: text.Entities}}
-		shown.SetTitle(result.Title)
-		shown.SetDescription(result.Description)
-		out.Results = append(out.Results, shown)
+		seen[found.id], a.results = true, append(a.results, found)
 	}
-	if q.NextOffset != "" {
-		out.SetNextOffset(q.NextOffset)
+	one.answer = a
+	if q.CacheTime > 0 {
+		key := one.asked
+		if q.Private {
+			key.user = one.user
+		}
+		r.answers[key] = a
 	}
-	if pm, ok := q.GetSwitchPm(); ok {
-		out.SetSwitchPm(pm)
-	}
-	one.answered, one.results = true, q.Results
-	model.Respond(c.World, one.responder, out, nil)
+	model.Respond(c.World, one.responder, a.render(one), nil)
 	one.responder = nil
 	return &tg.BoolTrue{}, nil
 }
 
 func (r *room) sendInlineBotResult(c *model.Call, q *tg.MessagesSendInlineBotResultRequest) (bin.Encoder, error) {
 	one := r.queries[q.QueryID]
-	if one == nil || one.user != c.User.ID || !one.answered {
+	if one == nil || one.user != c.User.ID || one.answer == nil {
 		return nil, model.RPCError(400, "QUERY_ID_INVALID")
 	}
-	i := slices.IndexFunc(one.results, func(in tg.InputBotInlineResultClass) bool { return in.GetID() == q.ID })
+	i := slices.IndexFunc(one.answer.results, func(r *result) bool { return r.id == q.ID })
 	if i < 0 {
 		return nil, model.RPCError(400, "RESULT_ID_EMPTY")
 	}
-	text, _ := one.results[i].(*tg.InputBotInlineResult).SendMessage.(*tg.InputBotInlineMessageText)
-	answer, err := messages.Write(c, messages.Outgoing{
-		Peer: q.Peer, ReplyTo: q.ReplyTo, Text: text.Message, Entities: text.Entities, RandomID: q.RandomID, ClearDraft: q.ClearDraft, NoWebpage: text.NoWebpage,
-	})
+	chosen := one.answer.results[i]
+	if chosen.fetched {
+		return nil, model.RPCError(400, "WEBPAGE_CURL_FAILED") // a local Telegram fetches nothing
+	}
+	out := messages.Outgoing{
+		Peer: q.Peer, ReplyTo: q.ReplyTo, SendAs: q.SendAs, Text: chosen.text, Entities: chosen.entities, Markup: chosen.markup, RandomID: q.RandomID,
+		ClearDraft: q.ClearDraft, NoWebpage: chosen.noWebpage, ScheduleDate: q.ScheduleDate, Media: chosen.media, ViaBot: one.asked.bot,
+		Options: model.Options{Silent: q.Silent, Background: q.Background, InvertMedia: chosen.invert},
+	}
+	answer, err := messages.Write(c, out)
 	if err != nil {
 		return nil, err
 	}
@@ -136,9 +154,10 @@ func (r *room) sendInlineBotResult(c *model.Call, q *tg.MessagesSendInlineBotRes
 	}
 	id := c.World.Rand.Int64N(1<<31 - 1)
 	r.sent[id] = post
-	update := &tg.UpdateBotInlineSend{UserID: c.User.ID, Query: one.text, ID: q.ID}
-	update.SetMsgID(&tg.InputBotInlineMessageID64{DCID: c.User.Home, OwnerID: c.User.ID, ID: int(id), AccessHash: one.bot ^ id})
-	bot := c.World.Users[one.bot]
+	r.ids[post] = &tg.InputBotInlineMessageID64{DCID: c.User.Home, OwnerID: c.User.ID, ID: int(id), AccessHash: one.asked.bot ^ id}
+	update := &tg.UpdateBotInlineSend{UserID: c.User.ID, Query: one.asked.text, ID: q.ID}
+	update.SetMsgID(r.ids[post])
+	bot := c.World.Users[one.asked.bot]
 	b := c.World.Bundle(bot, update)
 	b.Refs.User(c.User.ID)
 	c.World.SendTo(bot, b, nil)
@@ -162,25 +181,36 @@ func (r *room) editInlineBotMessage(c *model.Call, q *tg.MessagesEditInlineBotMe
 		return nil, model.RPCError(400, "MESSAGE_ID_INVALID")
 	}
 	post := r.sent[int64(id.ID)]
-	switch {
-	case post == nil:
+	if post == nil {
 		return nil, model.RPCError(400, "MESSAGE_ID_INVALID")
-	case q.Message == "":
-		return nil, model.RPCError(400, "MESSAGE_EMPTY")
-	case q.Message == post.Text && slices.EqualFunc(q.Entities, post.Entities, func(a, b tg.MessageEntityClass) bool { return model.Encoded(a) == model.Encoded(b) }):
-		return nil, model.RPCError(400, "MESSAGE_NOT_MODIFIED")
 	}
-	post.Text, post.Entities, post.EditDate = q.Message, q.Entities, max(c.World.Now(), post.EditDate)
+	switch q.Media.(type) {
+	case *tg.InputMediaUploadedPhoto, *tg.InputMediaUploadedDocument:
+		return nil, model.RPCError(400, "MEDIA_INVALID") // messages.uploadMedia comes first
+	}
+	err := r.attach.Apply(c, post, messages.Edit{
+		Text: q.Message, Retext: q.Flags.Has(11), Entities: q.Entities, Markup: q.ReplyMarkup, Media: q.Media, NoWebpage: q.NoWebpage, InvertMedia: q.InvertMedia,
+	})
+	if err != nil {
+		return nil, err
+	}
+	post.EditDate = max(c.World.Now(), post.EditDate)
+	by := c.World.Users[post.From]
 	if post.To.Kind == model.PeerChannel {
-		c.World.EditPost(c.World.Channels[post.To.ID], post, nil)
+		c.World.EditPost(c.World.Channels[post.To.ID], post, by, nil)
 	} else {
-		c.World.EditLetters(post, c.World.Users[post.From], nil)
+		c.World.EditLetters(post, by, nil)
 	}
 	return &tg.BoolTrue{}, nil
 }
 
-// expireQueries answers inline queries that have waited too long.
+// expireQueries answers inline queries that have waited too long, and forgets answers that are too old.
 func (r *room) expireQueries(now time.Time) {
+	for key, a := range r.answers {
+		if !now.Before(a.until) {
+			delete(r.answers, key)
+		}
+	}
 	for id, one := range r.queries {
 		if one.responder != nil && !now.Before(one.waits) {
 			model.Respond(r.world, one.responder, nil, model.RPCError(400, "BOT_RESPONSE_TIMEOUT"))

@@ -32,11 +32,11 @@ func (attach Attach) editMessage(c *model.Call, q *tg.MessagesEditMessageRequest
 	if q.ScheduleDate == 0 && !c.User.Bot && in != c.User.Peer() && c.World.Now()-p.Date > model.EditTimeLimit {
 		return nil, model.RPCError(400, "MESSAGE_EDIT_TIME_EXPIRED")
 	}
-	next := edit{text: q.Message, retext: q.Flags.Has(11), entities: q.Entities, markup: q.ReplyMarkup, noWebpage: q.NoWebpage, invert: q.InvertMedia, date: q.ScheduleDate}
-	if next.media, err = attach.replacement(c, p, q.Media); err != nil {
-		return nil, err
+	next := Edit{
+		Text: q.Message, Retext: q.Flags.Has(11), Entities: q.Entities, Markup: q.ReplyMarkup, Media: q.Media, NoWebpage: q.NoWebpage,
+		InvertMedia: q.InvertMedia, Date: q.ScheduleDate,
 	}
-	if err := next.apply(c, p); err != nil {
+	if err := attach.Apply(c, p, next); err != nil {
 		return nil, err
 	}
 	if q.ScheduleDate != 0 {
@@ -44,55 +44,57 @@ func (attach Attach) editMessage(c *model.Call, q *tg.MessagesEditMessageRequest
 	}
 	p.EditDate = max(c.World.Now(), p.EditDate)
 	if in.Kind == model.PeerChannel {
-		return c.World.Answer(c.World.EditPost(c.World.Channels[in.ID], p, c.Key)), nil
+		return c.World.Answer(c.World.EditPost(c.World.Channels[in.ID], p, c.User, c.Key)), nil
 	}
 	return c.World.Answer(c.World.EditLetters(p, c.User, c.Key)), nil
 }
 
-// edit is the new content of a message, as the queries that change one have it.
-type edit struct {
-	text      string
-	retext    bool // else the text stays as it is
-	entities  []tg.MessageEntityClass
-	markup    tg.ReplyMarkupClass
-	media     model.Media // nil: as it is
-	noWebpage bool
-	invert    bool
-	date      int // of a scheduled message; 0: as it is
+// Edit is the new content of a message, as the queries that change one have it.
+type Edit struct {
+	Text                   string
+	Retext                 bool // else the text stays as it is
+	Entities               []tg.MessageEntityClass
+	Markup                 tg.ReplyMarkupClass
+	Media                  tg.InputMediaClass // nil: as it is
+	NoWebpage, InvertMedia bool
+	Date                   int // of a scheduled message; 0: as it is
 }
 
-// apply gives a message its new content.
-func (e edit) apply(c *model.Call, p *model.Post) error {
+// Apply gives a message its new content.
+func (attach Attach) Apply(c *model.Call, p *model.Post, e Edit) error {
+	replaced, err := attach.replacement(c, p, e.Media)
+	if err != nil {
+		return err
+	}
 	media := p.Media
 	if _, preview := media.(model.Webpage); preview {
 		media = nil
 	}
-	if e.media != nil {
-		media = e.media
+	if replaced != nil {
+		media = replaced
 	}
-	d := draft{text: p.Text, entities: p.Entities, named: p.Named, markup: e.markup}
-	if e.retext {
-		var err error
-		if d, err = compose(c, e.text, e.entities, e.markup, media != nil); err != nil {
+	d := draft{text: p.Text, entities: p.Entities, named: p.Named, markup: e.Markup}
+	if e.Retext {
+		if d, err = compose(c, e.Text, e.Entities, e.Markup, media != nil); err != nil {
 			return err
 		}
 	}
 	if !c.User.Bot {
 		d.markup = p.Markup
 	}
-	if url := link.FindString(d.text); media == nil && url != "" && !e.noWebpage {
+	if url := link.FindString(d.text); media == nil && url != "" && !e.NoWebpage {
 		media = model.Webpage{URL: url}
 	}
 	date := p.Date
-	if e.date != 0 {
-		date = e.date
+	if e.Date != 0 {
+		date = e.Date
 	}
-	if d.text == p.Text && date == p.Date && media == p.Media && e.invert == p.InvertMedia &&
+	if d.text == p.Text && date == p.Date && media == p.Media && e.InvertMedia == p.InvertMedia &&
 		sameTL(d.entities, p.Entities) && sameMarkup(d.markup, p.Markup) {
 		return model.RPCError(400, "MESSAGE_NOT_MODIFIED")
 	}
 	p.Text, p.Entities, p.Named, p.Markup, p.Media = d.text, d.entities, d.named, d.markup, media
-	p.InvertMedia, p.Date = e.invert, date
+	p.InvertMedia, p.Date = e.InvertMedia, date
 	return nil
 }
 

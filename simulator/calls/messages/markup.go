@@ -8,8 +8,8 @@ import (
 	"github.com/telefleet/orchestrator/simulator/model"
 )
 
-// checkMarkup checks a bot's keyboard: core.telegram.org/api/bots/buttons.
-func checkMarkup(markup tg.ReplyMarkupClass) error {
+// CheckMarkup checks a bot's keyboard: core.telegram.org/api/bots/buttons.
+func CheckMarkup(markup tg.ReplyMarkupClass) error {
 	var rows []tg.KeyboardButtonRow
 	inline := false
 	switch m := markup.(type) {

@@ -31,6 +31,7 @@ type Outgoing struct {
 	GroupedID    int64          // of an album; 0: none
 	Forward      *model.Forward // nil: it is no forward
 	Named        []int64        // users that a forwarded message names
+	ViaBot       int64          // whose inline result it is; 0: none
 }
 
 // Write checks all messages, then writes them in order, or lets them wait for their time, and returns
@@ -87,6 +88,9 @@ func draw(c *model.Call, out Outgoing) (*model.Post, error) {
 	if err != nil {
 		return nil, err
 	}
+	if out.ViaBot != 0 {
+		d.markup = out.Markup // which the bot's answer was checked for
+	}
 	if err := c.MayWrite(to); err != nil {
 		return nil, err
 	}
@@ -95,7 +99,7 @@ func draw(c *model.Call, out Outgoing) (*model.Post, error) {
 	}
 	p := &model.Post{
 		From: c.User.ID, To: to, Date: c.World.Now(), Text: d.text, Entities: d.entities, Media: out.Media, Options: out.Options,
-		GroupedID: out.GroupedID, Markup: d.markup, Named: append(d.named, out.Named...), Forward: out.Forward, Copies: map[int64]int{},
+		GroupedID: out.GroupedID, ViaBot: out.ViaBot, Markup: d.markup, Named: append(d.named, out.Named...), Forward: out.Forward, Copies: map[int64]int{},
 	}
 	if err := c.MaySend(p); err != nil {
 		return nil, err
@@ -159,7 +163,7 @@ func compose(c *model.Call, text string, entities []tg.MessageEntityClass, marku
 		return d, nil // only bots have keyboards; others' are dropped without a word
 	}
 	d.markup = markup
-	return d, checkMarkup(markup)
+	return d, CheckMarkup(markup)
 }
 
 func sendMessage(c *model.Call, q *tg.MessagesSendMessageRequest) (bin.Encoder, error) {
