@@ -48,8 +48,7 @@ type connection struct {
 	machine  *exchange.Machine
 	initID   mtproto.CallID
 	bindID   mtproto.CallID
-	outbox   [][]byte
-	spare    [][]byte // an empty outbox to reuse
+	outbox   [][]byte // waits for the writer
 	reader   *reader
 	writing  bool
 	reading  bool
@@ -255,7 +254,7 @@ func (c *connection) exchange(ctx actor.Context, in exchange.Input) {
 		return
 	}
 	for _, f := range effects.Write {
-		c.write(f)
+		c.write(ctx, f)
 	}
 	if r := effects.Result; r != nil {
 		c.machine = nil

@@ -60,7 +60,7 @@ func (c *connection) detach(ctx actor.Context) {
 func (c *connection) effect(ctx actor.Context, effect mtproto.Effect) {
 	switch e := effect.(type) {
 	case mtproto.Write:
-		c.write(e.Frame)
+		c.write(ctx, e.Frame)
 	case mtproto.SetTimer:
 		c.setTimer(ctx, e.At)
 	case mtproto.CallDone:
@@ -172,25 +172,30 @@ func (c *connection) setTimer(ctx actor.Context, at time.Time) {
 	c.acc.Clock.Set(&c.alarm, at.Sub(c.acc.Now()), ctx.Self(), &c.fired)
 }
 
-// usualFrames: a longer outbox is not kept for reuse.
-const usualFrames = 8
-
-// write queues a frame; a writer works only while bytes are queued.
-func (c *connection) write(frame []byte) {
+// write sends a frame. Most leave at once; for what the socket does not take there is a writer, which works only while
+// bytes are queued.
+func (c *connection) write(ctx actor.Context, frame []byte) {
 	if c.conn == nil || c.phase == phaseClosing || c.phase == phaseEnded {
 		return
 	}
-	c.outbox = append(c.outbox, frame)
-	c.startWriter()
-}
-
-func (c *connection) startWriter() {
-	if c.writing || len(c.outbox) == 0 {
+	if c.writing {
+		c.outbox = append(c.outbox, frame)
 		return
 	}
+	all, err := c.conn.Offer(frame)
+	switch {
+	case err != nil: // heard of as the writer's errors are, when the engine's effects have been carried out
+		c.writing, c.wrote.err = true, err
+		ctx.Send(ctx.Self(), &c.wrote)
+	case !all:
+		c.startWriter()
+	}
+}
+
+// startWriter sends what a socket has not taken at once, and the outbox.
+func (c *connection) startWriter() {
 	c.writing = true
-	c.wrote.frames = c.outbox
-	c.outbox, c.spare = c.spare, nil
+	c.wrote.frames, c.outbox = c.outbox, nil
 	c.acc.Workers.Go(c.writer)
 }
 
@@ -198,14 +203,14 @@ func (c *connection) startWriter() {
 func writeFrames(ctx actor.Context, conn *transport.Conn, wrote *framesWritten) func() {
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	return func() {
-		wrote.err = nil
+		wrote.err = conn.Drain()
 		for _, f := range wrote.frames {
-			if wrote.err = conn.WriteFrame(f); wrote.err != nil {
+			if wrote.err != nil {
 				break
 			}
+			wrote.err = conn.WriteFrame(f)
 		}
-		clear(wrote.frames)
-		wrote.frames = wrote.frames[:0]
+		wrote.frames = nil
 		root.Send(self, wrote)
 	}
 }
@@ -215,10 +220,6 @@ func (c *connection) written(ctx actor.Context, m *framesWritten) {
 		return
 	}
 	c.writing = false
-	if cap(m.frames) <= usualFrames {
-		c.spare = m.frames
-	}
-	m.frames = nil
 	if m.err != nil && c.phase != phaseClosing {
 		c.close(ctx, &EndError{c.link.dc, actionOf(m.err), m.err})
 		return
@@ -227,8 +228,10 @@ func (c *connection) written(ctx actor.Context, m *framesWritten) {
 		c.finish(ctx)
 		return
 	}
-	c.startWriter()
-	if (c.asked || c.redial) && !c.writing {
+	switch {
+	case len(c.outbox) > 0:
+		c.startWriter()
+	case c.asked || c.redial:
 		c.halfClose(ctx)
 	}
 }

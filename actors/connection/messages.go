@@ -114,7 +114,7 @@ type (
 	framesWritten struct {
 		gen    uint64
 		err    error
-		frames [][]byte // to be written; then empty, to be reused
+		frames [][]byte // to be written
 	}
 	timerFired   struct{ gen uint64 }
 	flushDue     struct{ gen uint64 }

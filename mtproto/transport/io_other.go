@@ -12,7 +12,4 @@ func rawConn(net.Conn) syscall.RawConn { return nil }
 
 func (in *reader) attempt(uintptr) bool { return true }
 
-func (c *Conn) write(b []byte) error {
-	_, err := c.nc.Write(b)
-	return err
-}
+func (c *Conn) writeNow([]byte) (int, error) { return 0, nil }

@@ -55,31 +55,25 @@ func (in *reader) attempt(fd uintptr) bool {
 	return true
 }
 
-// smallWrite is a write that takes the kernel a few microseconds.
-const smallWrite = 1 << 12
-
-// write writes all of b, within the deadline.
-func (c *Conn) write(b []byte) error {
-	if c.in.raw == nil || len(b) > smallWrite {
-		_, err := c.nc.Write(b)
-		return err
-	}
+// writeNow writes what the socket takes of b without waiting, and returns how much that was.
+func (c *Conn) writeNow(b []byte) (int, error) {
 	s := sendings.Get().(*sending)
 	s.left = b
-	err := c.in.raw.Write(s.attempt)
+	err := c.in.raw.Control(s.attempt)
 	if err == nil {
 		err = s.err
 	}
+	n := len(b) - len(s.left)
 	s.left, s.err = nil, nil
 	sendings.Put(s)
-	return err
+	return n, err
 }
 
 // sending is a write under way. Its attempt is kept so that no closure is made per packet.
 type sending struct {
 	left    []byte
 	err     error
-	attempt func(fd uintptr) bool
+	attempt func(fd uintptr)
 }
 
 var sendings = sync.Pool{New: func() any {
@@ -88,9 +82,8 @@ var sendings = sync.Pool{New: func() any {
 	return s
 }}
 
-// write writes without blocking. It returns false when the socket takes no more; the runtime's poller
-// then parks the goroutine and calls again when it does.
-func (s *sending) write(fd uintptr) bool {
+// write writes until all is written or the socket takes no more.
+func (s *sending) write(fd uintptr) {
 	for len(s.left) > 0 {
 		n, err := writeNow(fd, s.left)
 		switch {
@@ -98,11 +91,10 @@ func (s *sending) write(fd uintptr) bool {
 			s.left = s.left[n:]
 		case errors.Is(err, syscall.EINTR):
 		case errors.Is(err, syscall.EAGAIN):
-			return false
+			return
 		default:
 			s.err = os.NewSyscallError("write", err)
-			return true
+			return
 		}
 	}
-	return true
 }

@@ -165,12 +165,13 @@ type Conn struct {
 	poller *Poller
 	nap    nap
 
-	wmu      sync.Mutex
-	out      writer
-	werr     error
-	deadline time.Time // of writes, as it is set
-	close    sync.Once
-	cerr     error
+	wmu    sync.Mutex
+	out    writer
+	unsent []byte // pooled; what Offer has left for Drain is unsent[sent:]
+	sent   int
+	werr   error
+	close  sync.Once
+	cerr   error
 }
 
 // Dial connects to addr ("host:port", IPv6 hosts in brackets) and returns a connection on which nothing has been sent
@@ -294,53 +295,6 @@ func (c *Conn) doubt(err error) error {
 	e := *c.unproven
 	e.Err = reason
 	return &e
-}
-
-// WriteFrame sends one packet by exactly one Write on the stream. It returns when the kernel has taken all of it, or
-// after Options.WriteTimeout, of which a busy connection may lose a tenth. The payload is neither changed nor kept.
-func (c *Conn) WriteFrame(payload []byte) error {
-	if err := c.framing.checkLength(len(payload), c.max); err != nil {
-		return fmt.Errorf("write packet: %w", err)
-	}
-	c.wmu.Lock()
-	defer c.wmu.Unlock()
-	if c.werr != nil {
-		return c.werr
-	}
-	buf, err := c.out.build(c.framing, payload)
-	if err != nil {
-		return c.fail(err)
-	}
-	defer Recycle(buf)
-	if err := c.setDeadline(); err != nil {
-		return c.fail(err)
-	}
-	if c.check != nil {
-		if err := c.check(); err != nil {
-			c.werr = err
-			return err
-		}
-	}
-	if err := c.write(buf); err != nil {
-		return c.fail(err)
-	}
-	return nil
-}
-
-// setDeadline leaves a deadline as it is that is not yet a tenth of the timeout old: setting one costs a busy connection
-// more than encrypting a packet.
-func (c *Conn) setDeadline() error {
-	now := time.Now()
-	if c.deadline.Sub(now) > c.timeout-c.timeout/10 {
-		return nil
-	}
-	c.deadline = now.Add(c.timeout)
-	return c.nc.SetWriteDeadline(c.deadline)
-}
-
-func (c *Conn) fail(err error) error {
-	c.werr = fmt.Errorf("write packet: %w", err)
-	return c.werr
 }
 
 // Close closes the connection in the ordinary way: the kernel still delivers what it has taken. Further calls return
