@@ -256,8 +256,7 @@ func Start(deps Deps) (*Fleet, error) {
 	}
 	workers := &mailbox.Workers{}
 	deps.lanes, deps.tidy = newLanes(workers), &tidy{}
-	poller := &transport.Poller{Go: workers.Go}
-	deps.Transport.Poller = poller
+	deps.Transport.Poller = &transport.Poller{}
 	conns := &connection.Config{
 		DCs: deps.Directory, IPv6: deps.IPv6, Transport: deps.Transport, Routes: deps.Routes, Ping: deps.Ping, Pace: deps.Pace, TempKeyLife: deps.TempKeyLife,
 		Sockets: &sockets.Set{}, Workers: workers, Tally: &tally.Connections{}, Rand: deps.Rand, Now: deps.Now, Log: deps.Log,

@@ -87,12 +87,13 @@ func (c *connection) Receive(ctx actor.Context) {
 		c.orphan()
 	case *dialled:
 		c.dialled(ctx, m)
+	case *readable:
+		c.readable(ctx, m.reader)
 	case *framesRead:
 		c.framesRead(ctx, m)
 	case *readerEnded:
 		if m.gen == c.gen {
-			c.reading = false
-			c.close(ctx, &EndError{c.link.dc, Reconnect, m.err})
+			c.readEnded(ctx, m.err)
 		}
 	case *framesWritten:
 		c.written(ctx, m)

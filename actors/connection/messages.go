@@ -106,7 +106,8 @@ type (
 		route routes.Route
 		err   error
 	}
-	framesRead  struct{ reader *reader } // it has frames
+	readable    struct{ reader *reader } // something has arrived
+	framesRead  struct{ reader *reader } // its goroutine has frames
 	readerEnded struct {
 		gen uint64
 		err error

@@ -30,8 +30,8 @@ func rawConn(nc net.Conn) syscall.RawConn {
 	return raw
 }
 
-// attempt reads once without blocking. It returns false when nothing is there; the runtime's poller then parks the
-// goroutine, which holds no buffer, and calls again when the descriptor is readable.
+// attempt reads once without blocking. It returns false when nothing is there and it is not the only attempt; the runtime's
+// poller then parks the goroutine, which holds no buffer, and calls again when the descriptor is readable.
 func (in *reader) attempt(fd uintptr) bool {
 	chunk := get(chunkSize)
 	n, err := readNow(fd, chunk)
@@ -45,7 +45,8 @@ func (in *reader) attempt(fd uintptr) bool {
 	Recycle(chunk)
 	switch err { //nolint:errorlint // a system call returns a bare Errno
 	case syscall.EAGAIN:
-		return false
+		in.got.n, in.got.err = 0, nil
+		return in.once
 	case nil:
 		err = io.EOF
 	default:

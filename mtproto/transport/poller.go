@@ -6,9 +6,6 @@ import "sync"
 // read. The zero Poller is ready; it begins with the first connection that sleeps and must be closed. A nil Poller, and
 // one on another system than Linux, lets no connection sleep. It is safe for concurrent use.
 type Poller struct {
-	// Go runs a function in a goroutine; nil: a new one each time.
-	Go func(func())
-
 	mu     sync.Mutex
 	conns  []*Conn // by slot; slot 0 is no slot
 	free   []int32
@@ -25,11 +22,10 @@ type nap struct {
 	err     error            // of control
 }
 
-// Sleep lets a connection on which nothing is under way be read without a goroutine: wake is called once, in a
-// goroutine, when there may be something to read or the connection has ended. It belongs to the one reader, which calls
-// ReadFrame from wake again. False means that the
-// connection cannot sleep now, or at all (Options.Poller is not set, or has been closed), and ReadFrame does the
-// waiting.
+// Sleep lets a connection on which nothing is under way be read without a goroutine: wake is called once, when there may
+// be something to read or the connection has ended. It must not wait, as the poller's own goroutine calls it: it lets the
+// one reader go on, by Pull or ReadFrame. False means that the connection cannot sleep now, or at all (Options.Poller is
+// not set, or has been closed), and ReadFrame does the waiting.
 func (c *Conn) Sleep(wake func()) bool {
 	if c.poller == nil || c.in.raw == nil || c.in.chunk != nil {
 		return false
@@ -118,24 +114,19 @@ func (p *Poller) release(c *Conn) (wake func()) {
 
 // wake ends the sleep of a connection. One that does not sleep was closed, and another has its slot.
 func (p *Poller) wake(slot int32) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	c := p.conns[slot]
-	if c != nil {
-		wake := c.nap.wake
-		c.nap.wake = nil
-		p.run(wake)
+	if wake := p.rouse(slot); wake != nil {
+		wake()
 	}
 }
 
-func (p *Poller) run(wake func()) {
-	switch {
-	case wake == nil:
-	case p.Go != nil:
-		p.Go(wake)
-	default:
-		go wake()
+// rouse takes what ends the sleep of the connection in a slot.
+func (p *Poller) rouse(slot int32) (wake func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.conns[slot]; c != nil {
+		wake, c.nap.wake = c.nap.wake, nil
 	}
+	return wake
 }
 
 // forget is for a connection that has been closed: its sleep ends.
@@ -144,18 +135,28 @@ func (p *Poller) forget(c *Conn) {
 		return
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.run(p.release(c))
+	wake := p.release(c)
+	p.mu.Unlock()
+	if wake != nil {
+		wake()
+	}
 }
 
 // wakeAll ends every sleep.
 func (p *Poller) wakeAll() {
+	var all []func()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.closed = true
 	for _, c := range p.conns {
-		if c != nil {
-			p.run(p.release(c))
+		if c == nil {
+			continue
 		}
+		if wake := p.release(c); wake != nil {
+			all = append(all, wake)
+		}
+	}
+	p.mu.Unlock()
+	for _, wake := range all {
+		wake()
 	}
 }

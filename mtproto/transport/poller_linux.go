@@ -31,24 +31,25 @@ func (s *pollSet) open() error {
 
 func (s *pollSet) close() error { return s.file.Close() }
 
-// watch calls ready for each slot that has an event, until the set is closed.
+// watch calls ready for each slot that has an event, until the set is closed. It waits only after a look at the set
+// that found room for more events: what comes after that look ends the wait.
 func (s *pollSet) watch(ready func(slot int32)) {
 	const batch = 128
 	events := make([]unix.EpollEvent, batch)
-	for {
-		var n int
-		var werr error
-		err := s.raw.Read(func(fd uintptr) bool {
-			n, werr = eventsNow(fd, events)
-			return n > 0 || werr != nil && !errors.Is(werr, unix.EINTR)
-		})
-		if err != nil || werr != nil {
-			return
+	_ = s.raw.Read(func(fd uintptr) (broken bool) { // the set has been closed
+		for {
+			n, err := eventsNow(fd, events)
+			if err != nil && !errors.Is(err, unix.EINTR) {
+				return true
+			}
+			for _, e := range events[:max(0, n)] {
+				ready(e.Fd)
+			}
+			if err == nil && n < batch {
+				return false
+			}
 		}
-		for _, e := range events[:n] {
-			ready(e.Fd)
-		}
-	}
+	})
 }
 
 // add puts a connection's descriptor into the set; it leaves the set by being closed. An event is told once, and again

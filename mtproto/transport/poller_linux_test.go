@@ -27,7 +27,7 @@ func (d *drowsy) read() {
 		}
 		d.frames <- string(frame)
 		Recycle(frame)
-		if d.conn.Sleep(d.read) {
+		if d.conn.Sleep(func() { go d.read() }) {
 			d.naps <- struct{}{}
 			return
 		}
@@ -214,5 +214,65 @@ func TestSleepIsRefusedWhereNothingCanBeWaitedFor(t *testing.T) {
 		if c.Sleep(func() { t.Errorf("%s: woken", name) }) {
 			t.Errorf("%s: sleeps", name)
 		}
+	}
+}
+
+// TestPullTakesWhatHasArrived and never waits: not for the first byte, nor for the rest of a packet.
+func TestPullTakesWhatHasArrived(t *testing.T) {
+	near, far := tcpPair(t)
+	c := mustConn(t, near, Options{Framing: Intermediate, Poller: newPoller(t)})
+	next := func(want string) {
+		t.Helper()
+		frame, err := c.Buffered()
+		if err != nil || string(frame) != want {
+			t.Errorf("got %q, %v; want %q", frame, err, want)
+		}
+	}
+	if err := c.Pull(); err != nil {
+		t.Errorf("nothing has arrived: %v", err)
+	}
+	next("")
+	awake := make(chan struct{}, 1)
+	arrive := func(bytes string) {
+		t.Helper()
+		if !c.Sleep(func() { awake <- struct{}{} }) {
+			t.Fatal("it does not sleep")
+		}
+		if _, err := far.Write([]byte(bytes)); err != nil {
+			t.Fatal(err)
+		}
+		<-awake
+		if err := c.Pull(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	arrive("\x04\x00\x00\x00four\x08\x00\x00\x00and eigh\x04\x00\x00\x00be")
+	next("four")
+	next("and eigh")
+	if c.Sleep(func() { t.Error("woken") }) {
+		t.Error("it sleeps on bytes that it has read")
+	}
+	next("")
+	if _, err := far.Write([]byte("at")); err != nil {
+		t.Fatal(err)
+	}
+	if frame, err := c.ReadFrame(); err != nil || string(frame) != "beat" {
+		t.Errorf("the rest: %q, %v", frame, err)
+	}
+}
+
+func TestPullHearsTheEnd(t *testing.T) {
+	near, far := tcpPair(t)
+	c := mustConn(t, near, Options{Framing: Intermediate, Poller: newPoller(t)})
+	awake := make(chan struct{})
+	if !c.Sleep(func() { close(awake) }) {
+		t.Fatal("it does not sleep")
+	}
+	if err := far.Close(); err != nil {
+		t.Fatal(err)
+	}
+	<-awake
+	if err := c.Pull(); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, want the end", err)
 	}
 }

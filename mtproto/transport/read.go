@@ -24,6 +24,7 @@ type reader struct {
 	nc      net.Conn
 	raw     syscall.RawConn       // nil: waiting for readability needs a read
 	wait    func(fd uintptr) bool // one attempt on raw; kept so that no closure is made per packet
+	once    bool                  // the attempt is the only one
 	records *records              // nil: the stream is not cut into TLS records
 	stream  cipher.Stream         // nil: plain
 	seq     uint32                // of the next packet in the full framing
@@ -189,10 +190,26 @@ func (in *reader) fillIdle() error {
 	if err := in.raw.Read(in.wait); err != nil {
 		return err
 	}
-	if in.got.err != nil {
+	if in.got.err != nil || in.got.n == 0 {
 		return in.got.err
 	}
 	return in.grow(in.got.n)
+}
+
+// pull reads once into the chunk that an idle reader lacks, without waiting.
+func (in *reader) pull() error {
+	if in.raw == nil || in.chunk != nil {
+		return nil
+	}
+	in.once = true
+	defer func() { in.once = false }()
+	return in.fillIdle()
+}
+
+// whole reports whether the next packet is all in the chunk, or is one that cannot be read at all.
+func (in *reader) whole(f framing) bool {
+	header, size, err := f.parseHeader(in.chunk[in.r:in.w])
+	return err != nil || header+size > 0 && header+size <= in.w-in.r
 }
 
 // fillByte waits where there is no descriptor to wait on, as with net.Pipe: one byte needs no pooled buffer.

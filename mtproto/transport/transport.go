@@ -247,14 +247,44 @@ func (c *Conn) ReadFrame() ([]byte, error) {
 	for {
 		frame, err := c.readPacket()
 		if err != nil {
-			c.in.release()
-			return nil, fmt.Errorf("read packet: %w", c.doubt(err))
+			return nil, c.broken(err)
 		}
 		if frame != nil {
 			c.unproven = nil
 			return frame, nil
 		}
 	}
+}
+
+// Pull reads what has arrived, up to 16 KiB, without waiting; Buffered takes it apart. It belongs to the one reader, and
+// is for connections that can sleep.
+func (c *Conn) Pull() error {
+	if err := c.in.pull(); err != nil {
+		return c.broken(err)
+	}
+	return nil
+}
+
+// Buffered is ReadFrame for packets that Pull has wholly read; nil without one. What is left then is the beginning of a
+// packet, which ReadFrame waits for, or nothing, and the connection can sleep.
+func (c *Conn) Buffered() ([]byte, error) {
+	for c.in.whole(c.framing) {
+		frame, err := c.readPacket()
+		if err != nil {
+			return nil, c.broken(err)
+		}
+		if frame != nil {
+			c.unproven = nil
+			return frame, nil
+		}
+	}
+	return nil, nil
+}
+
+// broken is the error that ends the reading side.
+func (c *Conn) broken(err error) error {
+	c.in.release()
+	return fmt.Errorf("read packet: %w", c.doubt(err))
 }
 
 // readPacket returns nil for a packet that nobody needs: a quick acknowledgement (we never ask for one) or a notice
