@@ -68,10 +68,10 @@ func (a *audience) frame(data []byte) {
 
 type readerRig struct {
 	*audience
-	pid    *actor.PID
-	far    net.Conn
-	errs   chan error
-	got    chan struct{}
+	pid  *actor.PID
+	far  net.Conn
+	errs chan error
+	got  chan struct{}
 }
 
 // newReader makes a reader that sleeps in a poller, its actor, and the other end of its socket.
