@@ -12,6 +12,7 @@ import (
 	"github.com/telefleet/orchestrator/actors/mailbox"
 	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/fleet"
+	"github.com/telefleet/orchestrator/internal/entropy"
 	"github.com/telefleet/orchestrator/internal/routes"
 	"github.com/telefleet/orchestrator/internal/sockets"
 	"github.com/telefleet/orchestrator/internal/standing"
@@ -259,7 +260,7 @@ func Start(deps Deps) (*Fleet, error) {
 	deps.Transport.Poller = &transport.Poller{}
 	conns := &connection.Config{
 		DCs: deps.Directory, IPv6: deps.IPv6, Transport: deps.Transport, Routes: deps.Routes, Ping: deps.Ping, Pace: deps.Pace, TempKeyLife: deps.TempKeyLife,
-		Sockets: &sockets.Set{}, Workers: workers, Tally: &tally.Connections{}, Rand: deps.Rand, Now: deps.Now, Log: deps.Log,
+		Sockets: &sockets.Set{}, Workers: workers, Tally: &tally.Connections{}, Rand: deps.Rand, Chance: &entropy.Stretched{Source: deps.Rand}, Now: deps.Now, Log: deps.Log,
 	}
 	s := system.New(deps.Log)
 	conns.Clock, conns.Actors = system.NewClock(s), system.NewActors(workers)

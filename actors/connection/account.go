@@ -50,9 +50,11 @@ type Config struct {
 	Actors *system.Actors
 	// Tally counts what the connections meet.
 	Tally *tally.Connections
-	Rand  io.Reader
-	Now   func() time.Time
-	Log   hclog.Logger
+	Rand  io.Reader // keys are made of it
+	// Chance is what MTProto needs else: padding, session and ping ids.
+	Chance io.Reader
+	Now    func() time.Time
+	Log    hclog.Logger
 }
 
 // Routes decides how an account reaches Telegram.

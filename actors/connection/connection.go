@@ -280,7 +280,7 @@ func (c *connection) made(ctx actor.Context, key Key) {
 // open attaches the engine to the new socket.
 func (c *connection) open(ctx actor.Context) {
 	if c.link.engine == nil || c.link.stale {
-		if err := c.link.start(c.acc.Rand, c.acc.Ping); err != nil {
+		if err := c.link.start(c.acc.Chance, c.acc.Ping); err != nil {
 			c.close(ctx, &EndError{c.link.dc, Reconnect, err})
 			return
 		}

@@ -30,7 +30,7 @@ func DestroyKey(ctx context.Context, acc *Account, dc int, side bool, key sessio
 	defer func() { _ = conn.Abort() }() // it has done its work
 	held := KeyOf(dc, key)
 	l := NewLink(dc, side, &held)
-	if err := l.start(acc.Rand, acc.Ping); err != nil {
+	if err := l.start(acc.Chance, acc.Ping); err != nil {
 		return err
 	}
 	d := destroyer{acc: acc, conn: conn.Conn, engine: l.engine}
