@@ -67,9 +67,9 @@ type connection struct {
 	announceAgain bool
 	renewing      bool // it takes no further calls until its temporary key is replaced
 
-	pushes   []mtproto.UpdatesReceived // not delivered yet
-	inStream int                       // updates that the stream has not returned yet
-	behind   bool                      // updates are discarded until the stream has caught up
+	arrived  *UpdatesArrived // not delivered yet
+	inStream int             // updates that the stream has not returned yet
+	behind   bool            // updates are discarded until the stream has caught up
 }
 
 // New makes a connection of an account; its actor's parent must be the account's.

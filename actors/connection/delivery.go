@@ -1,6 +1,8 @@
 package connection
 
 import (
+	"sync"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/telefleet/orchestrator/mtproto"
@@ -25,22 +27,37 @@ func (c *connection) updates(ctx actor.Context, e mtproto.UpdatesReceived) {
 		return
 	}
 	c.inStream++
-	c.pushes = append(c.pushes, e)
+	if c.arrived == nil {
+		c.arrived, _ = arrivals.Get().(*UpdatesArrived)
+	}
+	c.arrived.Pushes = append(c.arrived.Pushes, e)
+}
+
+// arrivals are messages whose room is used again: an idle connection has none.
+var arrivals = sync.Pool{New: func() any { return new(UpdatesArrived) }}
+
+// Recycle ends the use of a message, but not of the bodies of its pushes.
+func (m *UpdatesArrived) Recycle() {
+	clear(m.Pushes)
+	m.From, m.Pushes = nil, m.Pushes[:0]
+	arrivals.Put(m)
 }
 
 // deliver hands over what was kept: to the stream, or while there is none to the parent. A few that
 // cross the start of the stream may overtake others; its machine then waits for a difference
 // anyhow, and puts all of them in order.
 func (c *connection) deliver(ctx actor.Context) {
-	if len(c.pushes) == 0 {
+	m := c.arrived
+	if m == nil {
 		return
 	}
+	c.arrived = nil
 	to := c.acc.stream.Load()
 	if to == nil {
 		to = ctx.Parent()
 	}
-	ctx.Send(to, &UpdatesArrived{From: ctx.Self(), Pushes: c.pushes})
-	c.pushes = nil
+	m.From = ctx.Self()
+	ctx.Send(to, m)
 }
 
 // result hands over an answer that carries updates, in its place among the pushes. The parent knows

@@ -89,7 +89,7 @@ type (
 		Stream *actor.PID
 	}
 	// UpdatesArrived is what the server has pushed, in order, to Account.SetStream or to the parent.
-	// Processed to From returns its credit and lets it be acknowledged.
+	// Processed to From returns its credit and lets it be acknowledged. Whoever has read it may Recycle it.
 	UpdatesArrived struct {
 		From   *actor.PID
 		Pushes []mtproto.UpdatesReceived

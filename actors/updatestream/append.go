@@ -18,8 +18,7 @@ import (
 
 const (
 	// MaxBatch bounds the records of one append.
-	MaxBatch      = 256
-	appendTimeout = 30 * time.Second
+	MaxBatch = 256
 	// LowSpaceRetry is the wait after the log has refused an append for want of space.
 	LowSpaceRetry = 2 * time.Second
 )
@@ -104,10 +103,9 @@ func (s *stream) append(ctx actor.Context) {
 		s.ackNext, s.msgIDs = s.msgIDs, nil
 	}
 	self, root, w, batch := ctx.Self(), ctx.ActorSystem().Root, s.writer, s.batch
+	bounded := s.bound.context()
 	s.Go(func() {
-		c, cancel := context.WithTimeout(context.Background(), appendTimeout)
-		defer cancel()
-		seq, err := w.Append(c, batch...)
+		seq, err := w.Append(bounded, batch...)
 		root.Send(self, &appended{seq: seq, err: err})
 	})
 }

@@ -25,6 +25,8 @@ type Config struct {
 	// Quiet and Patience are those of the watchdog, 0 for the defaults; FloodWait is the longest wait
 	// that a call may take unseen.
 	Quiet, Patience, FloodWait time.Duration
+
+	bound bound
 }
 
 // Account is what a stream needs of its account.

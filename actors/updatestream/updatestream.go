@@ -170,6 +170,7 @@ func (s *stream) pushes(ctx actor.Context, m *connection.UpdatesArrived) {
 		ctx.Send(ctx.Parent(), &Noticed{n})
 	}
 	s.notices = nil
+	m.Recycle()
 	s.step(ctx, inputs...)
 }
 
