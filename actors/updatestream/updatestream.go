@@ -170,8 +170,8 @@ func (s *stream) pushes(ctx actor.Context, m *connection.UpdatesArrived) {
 		ctx.Send(ctx.Parent(), &Noticed{n})
 	}
 	s.notices = nil
-	m.Recycle()
 	s.step(ctx, inputs...)
+	m.Recycle()
 }
 
 // push appends the inputs of one message of the server.
