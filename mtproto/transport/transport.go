@@ -23,7 +23,8 @@
 //
 // # Concurrency
 //
-// One goroutine may call ReadFrame; with Sleep there is none while nothing arrives. WriteFrame serialises its callers.
+// One goroutine at a time may call ReadFrame, Pull and Buffered; with Sleep there is none while nothing arrives. WriteFrame,
+// Offer and Drain serialise their callers. Pull, Buffered and, unless Drain runs, Offer never wait.
 // Close and Abort may be called by anybody at any time and end a blocked read or write, and a sleep.
 //
 // # Errors
