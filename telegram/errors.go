@@ -127,7 +127,7 @@ var verdicts = map[string]verdict{
 	"MEDIA_GROUPED_INVALID":             {fleet.CodeInvalidArgument, "photos and videos go together in an album, music with music, documents with documents"},
 	"MESSAGE_DELETE_FORBIDDEN":          {fleet.CodePermissionDenied, "delete own messages only, or become an admin with the right to delete"},
 	"CHAT_FORWARDS_RESTRICTED":          {fleet.CodePermissionDenied, "the chat or the message forbids forwarding"},
-	"REPLY_MESSAGE_ID_INVALID":          {fleet.CodeInvalidArgument, "the message to answer does not exist in this chat"},
+	"REPLY_MESSAGE_ID_INVALID":          {fleet.CodeInvalidArgument, "the message to answer, or the topic, does not exist in this chat"},
 	"QUOTE_TEXT_INVALID":                {fleet.CodeInvalidArgument, "quote a part of the message word for word"},
 	"SEND_AS_PEER_INVALID":              {fleet.CodePermissionDenied, "write as yourself, or as one of the channels that channels.getSendAs lists"},
 	"EFFECT_ID_INVALID":                 {fleet.CodeInvalidArgument, "take one of messages.getAvailableEffects, in private chats only"},

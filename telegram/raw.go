@@ -21,7 +21,7 @@ func InvokeJSON(ctx context.Context, env Env, dc int, call []byte) ([]byte, erro
 	req, err := rawjson.ParseCall(call)
 	if err != nil {
 		return nil, fleet.Errorf(fleet.CodeInvalidArgument, "CALL_INVALID", "json: %w", err).
-			WithRemedy(`write {"_":"messages.getHistory",...} with the names of the schema`)
+			WithRemedy("compare it with the schema: `orchestrator schema NAME` shows the fields of a method or type")
 	}
 	answer, err := raw(ctx, env, dc, req)
 	if err != nil {

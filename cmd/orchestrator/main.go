@@ -4,13 +4,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/telefleet/orchestrator/internal/chatcli"
 	"github.com/telefleet/orchestrator/internal/eventcli"
@@ -78,7 +82,7 @@ Talk to a running node:               orchestrator account list`,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q", args[0]), "see `orchestrator --help` for the commands"}
+				return usageError{fmt.Errorf("unknown command %q", args[0]), didYouMean(cmd, args[0]) + "see `orchestrator --help` for the commands"}
 			}
 			return cmd.Help()
 		},
@@ -96,9 +100,7 @@ Talk to a running node:               orchestrator account list`,
 		g.contexts, g.named = true, cmd.Flags().Changed("server")
 		return g.checkOutput()
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{err, "see `" + cmd.CommandPath() + " --help` for the flags"}
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newDemo(g), newSimulate(g), newServe(), newInfra(), newCert(), newCheckConfig(), newVersion(g),
 		newAccount(g), newEvents(g), newContext(), newBench(g),
@@ -107,6 +109,40 @@ Talk to a running node:               orchestrator account list`,
 	root.AddCommand(chatcli.Commands(commands(g))...)
 	root.AddCommand(eventcli.Commands(commands(g), g.printEvent)...)
 	return root
+}
+
+// didYouMean names the commands that are spelled nearly so.
+func didYouMean(cmd *cobra.Command, word string) string {
+	cmd.SuggestionsMinimumDistance = 2
+	like := cmd.SuggestionsFor(word)
+	if len(like) == 0 {
+		return ""
+	}
+	return "did you mean " + strings.Join(like, " or ") + "? "
+}
+
+// kinds are the values of flags, as people call them.
+var kinds = map[string]string{
+	"int": "a whole number", "int32": "a whole number", "int64": "a whole number", "uint64": "a whole number",
+	"duration": "a duration such as 90s or 2h30m", "bool": "true or false", "float64": "a number",
+}
+
+// negative is what looks like the id of a group or channel among the flags.
+var negative = regexp.MustCompile(`^[0-9]+$`)
+
+// flagError says what is wrong with a flag.
+func flagError(cmd *cobra.Command, err error) error {
+	hint := "see `" + cmd.CommandPath() + " --help` for the flags"
+	var value *pflag.InvalidValueError
+	var unknown *pflag.NotExistError
+	switch {
+	case errors.As(err, &value) && kinds[value.GetFlag().Value.Type()] != "":
+		err = fmt.Errorf("--%s: must be %s (got %q)", value.GetFlag().Name, kinds[value.GetFlag().Value.Type()], value.GetValue())
+	case errors.As(err, &unknown) && negative.MatchString(unknown.GetSpecifiedShortnames()):
+		err = fmt.Errorf("-%s: is taken for a flag", unknown.GetSpecifiedShortnames())
+		hint = "write -- before ids that begin with a minus, behind the flags: " + cmd.CommandPath() + " ... -- ACCOUNT -" + unknown.GetSpecifiedShortnames()
+	}
+	return usageError{err, hint}
 }
 
 // usageError is a mistake in the command line, with what to do about it.

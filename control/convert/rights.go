@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"math"
 	"reflect"
 	"strings"
 	"time"
@@ -95,7 +96,7 @@ func InputBannedRights(field string, r *v1.BannedRights, now time.Time) (tg.Chat
 		if !until.After(now) {
 			return out, Invalid(field+".until", "give a time to come, or leave it out for ever", "is over (got %s)", until.Format(time.RFC3339))
 		}
-		out.UntilDate = int(until.Unix())
+		out.UntilDate = int(min(until.Unix(), math.MaxInt32)) // which is for ever, as Telegram takes it
 	}
 	return out, nil
 }

@@ -144,13 +144,13 @@ func fileRef(peer, what string) (client.FileRef, error) {
 			id, err = strconv.ParseInt(strings.TrimPrefix(photo, ":"), 10, 64)
 		}
 		if err != nil {
-			return client.FileRef{}, fleetcli.Failure(fmt.Errorf("MESSAGE: must be photo:ID with a number (got %q)", what), "list them with `orchestrator photos`")
+			return client.FileRef{}, fleetcli.Usage(fmt.Errorf("MESSAGE: must be photo:ID with a number (got %q)", what), "list them with `orchestrator photos`")
 		}
 		return client.ProfilePhotoOf(peer, id), nil
 	}
 	id, err := strconv.ParseInt(what, 10, 32)
 	if err != nil {
-		return client.FileRef{}, fleetcli.Failure(fmt.Errorf("MESSAGE: must be the id of a message, or photo (got %q)", what), "read ids with `orchestrator history`")
+		return client.FileRef{}, fleetcli.Usage(fmt.Errorf("MESSAGE: must be the id of a message, or photo (got %q)", what), "read ids with `orchestrator history`")
 	}
 	return client.FileOf(peer, int32(id)), nil
 }

@@ -286,6 +286,19 @@ func TestMethod47_SetBannedRights(t *testing.T) {
 		t.Errorf("after the ban was taken back: %s", j.Outcome)
 	}
 
+	// So far away is for ever; a date of Telegram's cannot hold it.
+	if err := anna.Ban(deadline(t), r.Name, boris.Ref(), time.Now().AddDate(100, 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	r.look(func(_ *model.World, ch *model.Channel) {
+		if ban := ch.Bans[model.UserPeer(boris.UserID)]; ban == nil || ban.Rights.UntilDate != model.Unlimited {
+			t.Errorf("banned for a hundred years: %+v", ban)
+		}
+	})
+	if err := anna.Unban(deadline(t), r.Name, boris.Ref()); err != nil {
+		t.Fatal(err)
+	}
+
 	sender := newRoom(t, clara, true)
 	must(anna.ResolvePeer(deadline(t), sender.Name))(t)
 	if err := anna.Ban(deadline(t), r.Name, sender.Name, time.Time{}); err != nil {

@@ -428,8 +428,13 @@ func TestMethod42_GetScheduledMessages(t *testing.T) {
 	if got := texts(posts(boris.UserID, model.UserPeer(anna.UserID))); len(sent) != 1 || !slices.Equal(got, []string{"when you are there", "much later"}) {
 		t.Errorf("sent %v; the simulator has %q", sent, got)
 	}
-	_, err := anna.SendMessage(deadline(t), boris.Ref(), client.Text("x"), client.Schedule(at.AddDate(2, 0, 0)))
-	refused(t, err, "SCHEDULE_DATE_TOO_LATE")
+	for _, years := range []int{2, 60, 200} { // the last two are more than a date of Telegram's can hold
+		_, err := anna.SendMessage(deadline(t), boris.Ref(), client.Text("x"), client.Schedule(at.AddDate(years, 0, 0)))
+		refused(t, err, "SCHEDULE_DATE_TOO_LATE")
+	}
+	if got := texts(posts(boris.UserID, model.UserPeer(anna.UserID))); slices.Contains(got, "x") {
+		t.Errorf("sent at once: the simulator has %q", got)
+	}
 }
 
 func TestMethod43_DeleteScheduledMessages(t *testing.T) {

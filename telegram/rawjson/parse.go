@@ -131,7 +131,7 @@ func construct(path string, m map[string]any, want reflect.Type) (object, error)
 	}
 	obj, ok := byName(name)
 	if !ok {
-		return nil, &Error{Path: join(path, "_"), Problem: fmt.Sprintf("is not in the schema (got %q)", name)}
+		return nil, &Error{Path: join(path, "_"), Problem: fmt.Sprintf("is not in the schema (got %q)", name) + spelled(name)}
 	}
 	if want != nil && !reflect.TypeOf(obj).Implements(want) {
 		return nil, &Error{Path: join(path, "_"), Problem: fmt.Sprintf("%s is no %s", name, className(want))}

@@ -3,6 +3,7 @@ package rawjson
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 
 	"github.com/gotd/td/bin"
@@ -57,6 +58,16 @@ func byName(name string) (object, bool) {
 		return nil, false
 	}
 	return byID(id)
+}
+
+// spelled names what differs from name by capital letters only.
+func spelled(name string) string {
+	for known := range schema().ids {
+		if strings.EqualFold(known, name) {
+			return ": it is spelled " + known
+		}
+	}
+	return ""
 }
 
 func byID(id uint32) (object, bool) {

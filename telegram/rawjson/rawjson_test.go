@@ -195,6 +195,7 @@ func TestProblemsNameThePath(t *testing.T) {
 		`{}`:                         {"_", "is missing: it names the constructor"},
 		`{"_":7}`:                    {"_", "must be a constructor's name (got 7)"},
 		`{"_":"messages.getHistry"}`: {"_", `is not in the schema (got "messages.getHistry")`},
+		`{"_":"help.getNearestDC"}`:  {"_", `is not in the schema (got "help.getNearestDC"): it is spelled help.getNearestDc`},
 		`{"_":"users.getUsers","id":[{"_":"inputUserSelf"}],"extra":1}`:                 {"extra", "unknown field of users.getUsers (it has id)"},
 		`{"_":"users.getUsers","id":[{"_":"inputUserSelf"},{"_":"inputUser"}]}`:         {"id[1].user_id", "is missing in inputUser"},
 		`{"_":"users.getUsers","id":[{"_":"inputUser","user_id":1.5,"access_hash":1}]}`: {"id[0].user_id", "must be a 64-bit integer, as a number or a string (got 1.5)"},

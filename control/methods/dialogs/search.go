@@ -2,6 +2,7 @@ package dialogs
 
 import (
 	"context"
+	"math"
 
 	"github.com/gotd/td/tg"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -42,10 +43,10 @@ func filterOf(f v1.SearchFilter) (tg.MessagesFilterClass, error) {
 // themselves out.
 func datesOf(from, to *timestamppb.Timestamp) (lowest, highest int, err error) {
 	if from != nil {
-		lowest = int(from.AsTime().Unix()) - 1
+		lowest = int(min(from.AsTime().Unix(), math.MaxInt32)) - 1
 	}
 	if to != nil {
-		highest = int(to.AsTime().Unix())
+		highest = int(min(to.AsTime().Unix(), math.MaxInt32))
 	}
 	if from != nil && to != nil && lowest >= highest {
 		return 0, 0, convert.Invalid("max_date", "give a time after min_date", "must be after min_date")

@@ -3,6 +3,7 @@ package messages
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/gotd/td/tg"
@@ -12,6 +13,7 @@ import (
 	"github.com/telefleet/orchestrator/control/convert"
 	"github.com/telefleet/orchestrator/control/methods"
 	"github.com/telefleet/orchestrator/control/methods/attachments"
+	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/telegram"
 	"github.com/telefleet/orchestrator/telegram/media"
 )
@@ -79,8 +81,16 @@ func schedule(field string, at *timestamppb.Timestamp, online bool) (time.Time, 
 	case online:
 		return time.Time{}, false, convert.Invalid(field+".schedule_date", "give one of them", "cannot be given with when_online")
 	}
+	if at.AsTime().Unix() > maxSchedule {
+		return time.Time{}, false, fleet.Errorf(fleet.CodeInvalidArgument, "SCHEDULE_DATE_TOO_LATE", "%s.schedule_date: is too far away (got %s)",
+			field, at.AsTime().Format(time.RFC3339)).WithRemedy("schedule at most 365 days ahead")
+	}
 	return at.AsTime(), false, nil
 }
+
+// maxSchedule is the last date that a message can wait for: Telegram counts seconds in 31 bits, of which
+// the highest numbers mean other things.
+const maxSchedule = math.MaxInt32 - 2
 
 // Keyboard is a keyboard for TL, nil for none; field is where the request has it.
 func Keyboard(ctx context.Context, env telegram.Env, field string, k *v1.InputKeyboard) (tg.ReplyMarkupClass, error) {
