@@ -43,6 +43,7 @@ type Keyring struct {
 	cache   map[fleet.AccountID]cached
 	masters sessionstore.Masters // the current one first, once opened
 	opened  bool
+	choice  uint64 // counts rotations, so that who read before one does not undo it
 	// drops counts keys that were forgotten or renewed, so that one that was read before is not kept.
 	drops uint64
 }

@@ -34,29 +34,50 @@ var errMoved = fleet.Errorf(fleet.CodeAborted, "CONFLICT", "master key: it was c
 // Open reads which of the given master keys is the current one, and makes the first one current
 // where nothing is sealed yet. ErrMasterKey when it is none of them.
 func (k *Keyring) Open(ctx context.Context) error {
-	k.mu.Lock()
-	masters := k.masters
-	k.mu.Unlock()
-	return k.use(ctx, masters)
+	for {
+		k.mu.Lock()
+		masters, choice := k.masters, k.choice
+		k.mu.Unlock()
+		chosen, err := k.choose(ctx, masters)
+		k.mu.Lock()
+		stale := choice != k.choice // by a rotation meanwhile, whose keys must not be lost
+		if err == nil && !stale {
+			k.take(chosen)
+		}
+		k.mu.Unlock()
+		if !stale {
+			return err
+		}
+	}
 }
 
 // use takes over masters, if the current key is among them.
 func (k *Keyring) use(ctx context.Context, masters sessionstore.Masters) error {
-	current, err := k.currentID(ctx, masters)
+	chosen, err := k.choose(ctx, masters)
 	if err != nil {
-		return err
-	}
-	chosen, ok := masters.With(current)
-	if !ok {
-		return masters.WrongMaster("sessions are", current)
-	}
-	if err := k.keepKDFs(ctx, masters); err != nil {
 		return err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.masters, k.opened = chosen, true
+	k.take(chosen)
+	k.choice++
 	return nil
+}
+
+// take goes on with masters; mu is held.
+func (k *Keyring) take(masters sessionstore.Masters) { k.masters, k.opened = masters, true }
+
+// choose puts the current key first, if it is among masters.
+func (k *Keyring) choose(ctx context.Context, masters sessionstore.Masters) (sessionstore.Masters, error) {
+	current, err := k.currentID(ctx, masters)
+	if err != nil {
+		return masters, err
+	}
+	chosen, ok := masters.With(current)
+	if !ok {
+		return masters, masters.WrongMaster("sessions are", current)
+	}
+	return chosen, k.keepKDFs(ctx, masters)
 }
 
 // currentID reads the id of the current key. Where there is none yet, it is the one that data keys
@@ -134,7 +155,7 @@ func (k *Keyring) Announce(ctx context.Context, node string) error {
 	if _, err := k.client.Put(ctx, k.master("nodes/"+node), strings.Join(masters.IDs(), ",")); err != nil {
 		return fmt.Errorf("announce master keys: %w", err)
 	}
-	return k.use(ctx, masters)
+	return k.Open(ctx)
 }
 
 // Withdraw ends what Announce said, when the node ends.

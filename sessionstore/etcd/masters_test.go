@@ -286,3 +286,50 @@ func TestPassphraseOnTwoNewNodes(t *testing.T) {
 		t.Errorf("derived again: %v", err)
 	}
 }
+
+// slowKV holds back the first answer for a key until it is let go.
+type slowKV struct {
+	clientv3.KV
+	key         string
+	held        atomic.Bool
+	asked, goOn chan struct{}
+}
+
+func (s *slowKV) Get(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	if key != s.key || !s.held.CompareAndSwap(false, true) {
+		return s.KV.Get(ctx, key, opts...)
+	}
+	close(s.asked)
+	resp, err := s.KV.Get(ctx, key, opts...)
+	select {
+	case <-s.goOn:
+	case <-ctx.Done():
+	}
+	return resp, err
+}
+
+// TestReadingDuringARotationKeepsTheNewKey: who began to look for the current key before a rotation of its own node, and is
+// answered after it, neither fails nor forgets the new one.
+func TestReadingDuringARotationKeepsTheNewKey(t *testing.T) {
+	w := newWorld(t)
+	slow := &slowKV{KV: client.KV, key: w.prefix + "master/current", asked: make(chan struct{}), goOn: make(chan struct{})}
+	held := clientv3.NewCtxClient(t.Context())
+	held.KV = slow
+	ring := etcd.NewKeyring(held, etcd.KeyringConfig{Prefix: w.prefix, ClusterID: "c", Masters: masters(t, 1)})
+	if err := w.ring.Open(t.Context()); err != nil { // key 1 is current
+		t.Fatal(err)
+	}
+	opened := make(chan error, 1)
+	go func() { opened <- ring.Open(t.Context()) }()
+	<-slow.asked
+	if r, err := ring.Rotate(t.Context(), masters(t, 2, 1), "n", []string{"n"}); err != nil || len(r.Waiting) > 0 {
+		t.Fatalf("rotate: %+v, %v", r, err)
+	}
+	close(slow.goOn)
+	if err := <-opened; err != nil {
+		t.Errorf("who read meanwhile: %v", err)
+	}
+	if _, err := ring.DataKey(t.Context(), "a"); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
