@@ -182,7 +182,7 @@ func hits(limit int, read func(limit int) (page *HitsPage, more bool, err error)
 func (a *Account) SearchPage(ctx context.Context, peer, query string, o SearchOptions) (*HitsPage, error) {
 	reply, err := call(ctx, a.client, repeatable, on(searchService.SearchMessages), &v1.SearchMessagesRequest{
 		Account: a.id, Peer: peer, Query: query, Filter: o.Filter, Sender: o.Sender, MinDate: stamp(o.Since), MaxDate: stamp(o.Before),
-		MinId: o.MinID, MaxId: o.MaxID, OffsetId: o.OffsetID, TopicId: o.Topic, Limit: int32(o.Limit),
+		MinId: o.MinID, MaxId: o.MaxID, OffsetId: o.OffsetID, TopicId: o.Topic, Limit: int32(o.Limit), Markup: markup(ctx),
 	})
 	if err != nil {
 		return nil, err
@@ -195,6 +195,7 @@ func (a *Account) SearchPage(ctx context.Context, peer, query string, o SearchOp
 func (a *Account) SearchGlobalPage(ctx context.Context, query string, o SearchOptions, next string) (*HitsPage, error) {
 	req := &v1.SearchGlobalRequest{
 		Account: a.id, Query: query, Filter: o.Filter, MinDate: stamp(o.Since), MaxDate: stamp(o.Before), Kinds: o.Kinds, Limit: int32(o.Limit), PageToken: next,
+		Markup: markup(ctx),
 	}
 	if o.Folder != nil {
 		folder := int32(*o.Folder)

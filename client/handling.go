@@ -111,7 +111,7 @@ func (a *Account) DeleteMessages(ctx context.Context, peer string, ids []int32, 
 // Messages reads messages of a chat by their ids (messages.getMessages, channels.getMessages). The answer
 // has one for each id, in their order; nil where the chat has no message of this id.
 func (a *Account) Messages(ctx context.Context, peer string, ids ...int32) ([]*Message, error) {
-	reply, err := call(ctx, a.client, repeatable, on(messageService.GetMessages), &v1.GetMessagesRequest{Account: a.id, Peer: peer, MessageIds: ids})
+	reply, err := call(ctx, a.client, repeatable, on(messageService.GetMessages), &v1.GetMessagesRequest{Account: a.id, Peer: peer, MessageIds: ids, Markup: markup(ctx)})
 	var out []*Message
 	for _, m := range reply.GetMessages() {
 		out = append(out, m.GetMessage())

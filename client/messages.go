@@ -156,6 +156,29 @@ func sendMessage(n *node) func(context.Context, *v1.SendMessageRequest) (*v1.Sen
 	return n.Messages.SendMessage
 }
 
+// Format is a way of writing formatted texts.
+type Format = v1.ParseMode
+
+// The ways of writing; see Markdown and HTML.
+const (
+	InMarkdown = v1.ParseMode_PARSE_MODE_MARKDOWN
+	InHTML     = v1.ParseMode_PARSE_MODE_HTML
+)
+
+// WithMarkup has History, Messages, Search, SearchGlobal and their pages, called with the context, write the
+// texts of messages in a format, too: Message.markup. Sent as Markdown or HTML, it is the same text again.
+func WithMarkup(ctx context.Context, f Format) context.Context {
+	return context.WithValue(ctx, markupKey{}, f)
+}
+
+type markupKey struct{}
+
+// markup is the format in the context; unspecified for none.
+func markup(ctx context.Context) Format {
+	f, _ := ctx.Value(markupKey{}).(Format)
+	return f
+}
+
 // HistoryOptions select messages of a chat.
 type HistoryOptions struct {
 	// Before selects messages older than this id; 0 = from the newest.
@@ -213,7 +236,7 @@ type HistoryPage struct {
 
 // HistoryPage reads up to limit messages of a chat that are older than before, 0 = the newest.
 func (a *Account) HistoryPage(ctx context.Context, peer string, before int32, limit int) (*HistoryPage, error) {
-	reply, err := call(ctx, a.client, repeatable, on(messageService.GetHistory), &v1.GetHistoryRequest{Account: a.id, Peer: peer, OffsetId: before, Limit: int32(min(limit, 1<<30))})
+	reply, err := call(ctx, a.client, repeatable, on(messageService.GetHistory), &v1.GetHistoryRequest{Account: a.id, Peer: peer, OffsetId: before, Limit: int32(min(limit, 1<<30)), Markup: markup(ctx)})
 	if err != nil {
 		return nil, err
 	}

@@ -89,13 +89,7 @@ func Message(m tg.MessageClass, peers Peers) *v1.Message {
 
 // Messages converts messages; what is no message is left out.
 func Messages(list []tg.MessageClass, peers Peers) []*v1.Message {
-	var out []*v1.Message
-	for _, m := range list {
-		if msg := Message(m, peers); msg != nil {
-			out = append(out, msg)
-		}
-	}
-	return out
+	return WrittenAll(list, peers, v1.ParseMode_PARSE_MODE_UNSPECIFIED)
 }
 
 // senderOf is who sent a message: in private chats Telegram leaves it out where it is plain.

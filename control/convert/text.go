@@ -50,6 +50,34 @@ func InputText(field string, f Formatted, peers telegram.Peers) (string, []tg.Me
 	return plain, entities, err
 }
 
+// CheckMarkup refuses a way of writing that this version does not know.
+func CheckMarkup(field string, mode v1.ParseMode) error {
+	if _, known := v1.ParseMode_name[int32(mode)]; !known {
+		return Invalid(field, "give one that ParseMode lists", "is unknown (got %d)", mode)
+	}
+	return nil
+}
+
+// Written converts a message, and writes its text in a parse mode, too; nil for messageEmpty.
+func Written(m tg.MessageClass, peers Peers, mode v1.ParseMode) *v1.Message {
+	out := Message(m, peers)
+	if m, ok := m.(*tg.Message); ok && mode != v1.ParseMode_PARSE_MODE_UNSPECIFIED {
+		out.Markup = Markup(m.Message, m.Entities, mode)
+	}
+	return out
+}
+
+// WrittenAll is Written for messages; what is no message is left out.
+func WrittenAll(list []tg.MessageClass, peers Peers, mode v1.ParseMode) []*v1.Message {
+	var out []*v1.Message
+	for _, m := range list {
+		if msg := Written(m, peers, mode); msg != nil {
+			out = append(out, msg)
+		}
+	}
+	return out
+}
+
 // Markup writes a text with formatting in a parse mode; plain text in that of plain text.
 func Markup(plain string, entities []tg.MessageEntityClass, mode v1.ParseMode) string {
 	switch mode {

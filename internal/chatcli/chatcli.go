@@ -94,9 +94,9 @@ func peerName(p *v1.Peer) string {
 	return fmt.Sprint(p.GetId())
 }
 
-// oneLine keeps text of others from breaking lines or the terminal.
-func oneLine(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
+// printable keeps text of others from breaking lines or the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' {
 			return ' '
 		}
@@ -105,6 +105,11 @@ func oneLine(s string, limit int) string {
 		}
 		return r
 	}, s)
+}
+
+// oneLine is printable text, cut off.
+func oneLine(s string, limit int) string {
+	s = printable(s)
 	if runes := []rune(s); len(runes) > limit {
 		return string(runes[:limit-1]) + "…"
 	}

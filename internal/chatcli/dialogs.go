@@ -84,6 +84,7 @@ func newSearch(g *cli) *cobra.Command {
 	var in, from, filter string
 	var since, before string
 	var limit int
+	var read reading
 	cmd := &cobra.Command{
 		Use:   "search ACCOUNT QUERY",
 		Short: "Search messages, in all chats or in one",
@@ -108,9 +109,13 @@ func newSearch(g *cli) *cobra.Command {
 			if o.Before, err = day("--before", before); err != nil {
 				return err
 			}
-			found := a.SearchGlobal(cmd.Context(), args[0], o)
+			ctx, err := read.context(cmd)
+			if err != nil {
+				return err
+			}
+			found := a.SearchGlobal(ctx, args[0], o)
 			if in != "" {
-				found = a.Search(cmd.Context(), in, args[0], o)
+				found = a.Search(ctx, in, args[0], o)
 			}
 			out := &v1.SearchMessagesReply{}
 			for m, err := range found {
@@ -119,7 +124,7 @@ func newSearch(g *cli) *cobra.Command {
 				}
 				out.Messages, out.Total = append(out.Messages, m.Item), int32(m.Total)
 			}
-			return g.Print(cmd.OutOrStdout(), out, func() fleetcli.Table { return hitTable(out.GetMessages()...) })
+			return g.Print(cmd.OutOrStdout(), out, func() fleetcli.Table { return read.table(hitTable, out.GetMessages()...) })
 		}),
 	}
 	cmd.Flags().StringVar(&in, "in", "", "only in this chat")
@@ -128,6 +133,7 @@ func newSearch(g *cli) *cobra.Command {
 	cmd.Flags().StringVar(&since, "since", "", "only from this day or time on, such as 2026-01-31 or 2026-01-31T10:00:00Z")
 	cmd.Flags().StringVar(&before, "before", "", "only before this day or time")
 	cmd.Flags().IntVar(&limit, "limit", 20, "how many messages at most; 0 = all")
+	read.flags(cmd)
 	return cmd
 }
 

@@ -134,8 +134,8 @@ and by bots messages are always deleted for all.`,
 }
 
 func newMessages(g *cli) *cobra.Command {
-	cmd := &cobra.Command{Use: "messages", Short: "Read messages"}
-	cmd.AddCommand(&cobra.Command{
+	var read reading
+	get := &cobra.Command{
 		Use:     "get ACCOUNT PEER ID...",
 		Short:   "Show messages of a chat by their ids",
 		Example: "  orchestrator messages get support-1 @durov 17 18",
@@ -145,7 +145,11 @@ func newMessages(g *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			found, err := a.Messages(cmd.Context(), args[0], ids...)
+			ctx, err := read.context(cmd)
+			if err != nil {
+				return err
+			}
+			found, err := a.Messages(ctx, args[0], ids...)
 			if err != nil {
 				return err
 			}
@@ -153,20 +157,28 @@ func newMessages(g *cli) *cobra.Command {
 			for i, m := range found {
 				reply.Messages = append(reply.Messages, &v1.FoundMessage{Id: ids[i], Message: m})
 			}
-			return g.Print(cmd.OutOrStdout(), reply, func() fleetcli.Table {
-				t := messageTable()
-				for i, m := range found {
-					row := []string{fmt.Sprint(ids[i]), "-", "-", "not in this chat"}
-					if m != nil {
-						row = messageTable(m).Rows[0]
-					}
-					t.Rows = append(t.Rows, row)
-				}
-				return t
-			})
+			return g.Print(cmd.OutOrStdout(), reply, func() fleetcli.Table { return foundTable(read, reply.GetMessages()) })
 		}),
-	})
+	}
+	read.flags(get)
+	cmd := &cobra.Command{Use: "messages", Short: "Read messages"}
+	cmd.AddCommand(get)
 	return cmd
+}
+
+func foundTable(read reading, found []*v1.FoundMessage) fleetcli.Table {
+	t := read.table(messageTable)
+	for _, f := range found {
+		switch {
+		case f.GetMessage() != nil:
+			t.Rows = append(t.Rows, read.table(messageTable, f.GetMessage()).Rows...)
+		case read.format != "":
+			t.Rows = append(t.Rows, []string{fmt.Sprintf("#%d is not in this chat", f.GetId())})
+		default:
+			t.Rows = append(t.Rows, []string{fmt.Sprint(f.GetId()), "-", "-", "not in this chat"})
+		}
+	}
+	return t
 }
 
 func newTyping(g *cli) *cobra.Command {

@@ -31,21 +31,27 @@ func (g *cli) printSent(cmd *cobra.Command, sent *client.Sent) error {
 func newHistory(g *cli) *cobra.Command {
 	var limit int
 	var offset int32
+	var read reading
 	cmd := &cobra.Command{
 		Use:     "history ACCOUNT PEER",
 		Short:   "Show the messages of a chat, newest first",
-		Example: "  orchestrator history support-1 @durov --limit 20",
+		Example: "  orchestrator history support-1 @durov --limit 20\n  orchestrator history support-1 @durov --format markdown",
 		Args:    g.Args("ACCOUNT", "PEER"),
 		RunE: g.account(func(cmd *cobra.Command, a *client.Account, args []string) error {
-			page, err := a.HistoryPage(cmd.Context(), args[0], offset, limit)
+			ctx, err := read.context(cmd)
+			if err != nil {
+				return err
+			}
+			page, err := a.HistoryPage(ctx, args[0], offset, limit)
 			if err != nil {
 				return err
 			}
 			r := &v1.GetHistoryReply{Messages: page.Messages, Total: int32(page.Total)}
-			return g.Print(cmd.OutOrStdout(), r, func() fleetcli.Table { return messageTable(r.GetMessages()...) })
+			return g.Print(cmd.OutOrStdout(), r, func() fleetcli.Table { return read.table(messageTable, page.Messages...) })
 		}),
 	}
 	cmd.Flags().IntVar(&limit, "limit", 20, "how many messages at most")
 	cmd.Flags().Int32Var(&offset, "offset-id", 0, "only messages older than this id")
+	read.flags(cmd)
 	return cmd
 }

@@ -892,7 +892,9 @@ type SearchMessagesRequest struct {
 	// The forum topic's top message; 0 = the whole chat.
 	TopicId int32 `protobuf:"varint,11,opt,name=topic_id,json=topicId,proto3" json:"topic_id,omitempty"`
 	// How many at most; 0 = 100, limit 10000. Telegram gives 100 a page.
-	Limit         int32 `protobuf:"varint,12,opt,name=limit,proto3" json:"limit,omitempty"`
+	Limit int32 `protobuf:"varint,12,opt,name=limit,proto3" json:"limit,omitempty"`
+	// The text of the messages is written in this way, too; absent = as text and entities only.
+	Markup        ParseMode `protobuf:"varint,13,opt,name=markup,proto3,enum=orchestrator.v1.ParseMode" json:"markup,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1011,6 +1013,13 @@ func (x *SearchMessagesRequest) GetLimit() int32 {
 	return 0
 }
 
+func (x *SearchMessagesRequest) GetMarkup() ParseMode {
+	if x != nil {
+		return x.Markup
+	}
+	return ParseMode_PARSE_MODE_UNSPECIFIED
+}
+
 // SearchMessagesReply holds messages, newest first.
 type SearchMessagesReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1095,7 +1104,9 @@ type SearchGlobalRequest struct {
 	// How many at most; 0 = 100, limit 10000. Telegram gives 100 a page.
 	Limit int32 `protobuf:"varint,8,opt,name=limit,proto3" json:"limit,omitempty"`
 	// next_page_token of the page before; empty = from the newest.
-	PageToken     string `protobuf:"bytes,9,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,9,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The text of the messages is written in this way, too; absent = as text and entities only.
+	Markup        ParseMode `protobuf:"varint,10,opt,name=markup,proto3,enum=orchestrator.v1.ParseMode" json:"markup,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1193,6 +1204,13 @@ func (x *SearchGlobalRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *SearchGlobalRequest) GetMarkup() ParseMode {
+	if x != nil {
+		return x.Markup
+	}
+	return ParseMode_PARSE_MODE_UNSPECIFIED
+}
+
 // SearchGlobalReply holds messages, newest first; none comes on two pages.
 type SearchGlobalReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1261,7 +1279,7 @@ var File_orchestrator_v1_dialog_proto protoreflect.FileDescriptor
 
 const file_orchestrator_v1_dialog_proto_rawDesc = "" +
 	"\n" +
-	"\x1corchestrator/v1/dialog.proto\x12\x0forchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dorchestrator/v1/message.proto\x1a\x1aorchestrator/v1/peer.proto\"\xbf\x03\n" +
+	"\x1corchestrator/v1/dialog.proto\x12\x0forchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dorchestrator/v1/message.proto\x1a\x1aorchestrator/v1/peer.proto\x1a\x1aorchestrator/v1/text.proto\"\xbf\x03\n" +
 	"\x06Dialog\x12)\n" +
 	"\x04peer\x18\x01 \x01(\v2\x15.orchestrator.v1.PeerR\x04peer\x129\n" +
 	"\vtop_message\x18\x02 \x01(\v2\x18.orchestrator.v1.MessageR\n" +
@@ -1307,7 +1325,7 @@ const file_orchestrator_v1_dialog_proto_rawDesc = "" +
 	"\x13DeleteDialogRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\tR\x04peer\"\x13\n" +
-	"\x11DeleteDialogReply\"\x94\x03\n" +
+	"\x11DeleteDialogReply\"\xc8\x03\n" +
 	"\x15SearchMessagesRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\tR\x04peer\x12\x14\n" +
@@ -1321,11 +1339,12 @@ const file_orchestrator_v1_dialog_proto_rawDesc = "" +
 	"\toffset_id\x18\n" +
 	" \x01(\x05R\boffsetId\x12\x19\n" +
 	"\btopic_id\x18\v \x01(\x05R\atopicId\x12\x14\n" +
-	"\x05limit\x18\f \x01(\x05R\x05limit\"\x87\x01\n" +
+	"\x05limit\x18\f \x01(\x05R\x05limit\x122\n" +
+	"\x06markup\x18\r \x01(\x0e2\x1a.orchestrator.v1.ParseModeR\x06markup\"\x87\x01\n" +
 	"\x13SearchMessagesReply\x124\n" +
 	"\bmessages\x18\x01 \x03(\v2\x18.orchestrator.v1.MessageR\bmessages\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x05R\x05total\x12$\n" +
-	"\x0enext_offset_id\x18\x03 \x01(\x05R\fnextOffsetId\"\x81\x03\n" +
+	"\x0enext_offset_id\x18\x03 \x01(\x05R\fnextOffsetId\"\xb5\x03\n" +
 	"\x13SearchGlobalRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x14\n" +
 	"\x05query\x18\x02 \x01(\tR\x05query\x125\n" +
@@ -1336,7 +1355,9 @@ const file_orchestrator_v1_dialog_proto_rawDesc = "" +
 	"\x05kinds\x18\a \x01(\x0e2\x1a.orchestrator.v1.ChatKindsR\x05kinds\x12\x14\n" +
 	"\x05limit\x18\b \x01(\x05R\x05limit\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\t \x01(\tR\tpageTokenB\f\n" +
+	"page_token\x18\t \x01(\tR\tpageToken\x122\n" +
+	"\x06markup\x18\n" +
+	" \x01(\x0e2\x1a.orchestrator.v1.ParseModeR\x06markupB\f\n" +
 	"\n" +
 	"_folder_id\"\x87\x01\n" +
 	"\x11SearchGlobalReply\x124\n" +
@@ -1411,6 +1432,7 @@ var file_orchestrator_v1_dialog_proto_goTypes = []any{
 	(*Peer)(nil),                  // 17: orchestrator.v1.Peer
 	(*Message)(nil),               // 18: orchestrator.v1.Message
 	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(ParseMode)(0),                // 20: orchestrator.v1.ParseMode
 }
 var file_orchestrator_v1_dialog_proto_depIdxs = []int32{
 	17, // 0: orchestrator.v1.Dialog.peer:type_name -> orchestrator.v1.Peer
@@ -1420,31 +1442,33 @@ var file_orchestrator_v1_dialog_proto_depIdxs = []int32{
 	0,  // 4: orchestrator.v1.SearchMessagesRequest.filter:type_name -> orchestrator.v1.SearchFilter
 	19, // 5: orchestrator.v1.SearchMessagesRequest.min_date:type_name -> google.protobuf.Timestamp
 	19, // 6: orchestrator.v1.SearchMessagesRequest.max_date:type_name -> google.protobuf.Timestamp
-	18, // 7: orchestrator.v1.SearchMessagesReply.messages:type_name -> orchestrator.v1.Message
-	0,  // 8: orchestrator.v1.SearchGlobalRequest.filter:type_name -> orchestrator.v1.SearchFilter
-	19, // 9: orchestrator.v1.SearchGlobalRequest.min_date:type_name -> google.protobuf.Timestamp
-	19, // 10: orchestrator.v1.SearchGlobalRequest.max_date:type_name -> google.protobuf.Timestamp
-	1,  // 11: orchestrator.v1.SearchGlobalRequest.kinds:type_name -> orchestrator.v1.ChatKinds
-	18, // 12: orchestrator.v1.SearchGlobalReply.messages:type_name -> orchestrator.v1.Message
-	3,  // 13: orchestrator.v1.DialogService.GetDialogs:input_type -> orchestrator.v1.GetDialogsRequest
-	5,  // 14: orchestrator.v1.DialogService.IterateDialogs:input_type -> orchestrator.v1.IterateDialogsRequest
-	7,  // 15: orchestrator.v1.DialogService.MarkRead:input_type -> orchestrator.v1.MarkReadRequest
-	9,  // 16: orchestrator.v1.DialogService.ClearMentions:input_type -> orchestrator.v1.ClearMentionsRequest
-	11, // 17: orchestrator.v1.DialogService.DeleteDialog:input_type -> orchestrator.v1.DeleteDialogRequest
-	13, // 18: orchestrator.v1.SearchService.SearchMessages:input_type -> orchestrator.v1.SearchMessagesRequest
-	15, // 19: orchestrator.v1.SearchService.SearchGlobal:input_type -> orchestrator.v1.SearchGlobalRequest
-	4,  // 20: orchestrator.v1.DialogService.GetDialogs:output_type -> orchestrator.v1.GetDialogsReply
-	6,  // 21: orchestrator.v1.DialogService.IterateDialogs:output_type -> orchestrator.v1.IterateDialogsReply
-	8,  // 22: orchestrator.v1.DialogService.MarkRead:output_type -> orchestrator.v1.MarkReadReply
-	10, // 23: orchestrator.v1.DialogService.ClearMentions:output_type -> orchestrator.v1.ClearMentionsReply
-	12, // 24: orchestrator.v1.DialogService.DeleteDialog:output_type -> orchestrator.v1.DeleteDialogReply
-	14, // 25: orchestrator.v1.SearchService.SearchMessages:output_type -> orchestrator.v1.SearchMessagesReply
-	16, // 26: orchestrator.v1.SearchService.SearchGlobal:output_type -> orchestrator.v1.SearchGlobalReply
-	20, // [20:27] is the sub-list for method output_type
-	13, // [13:20] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	20, // 7: orchestrator.v1.SearchMessagesRequest.markup:type_name -> orchestrator.v1.ParseMode
+	18, // 8: orchestrator.v1.SearchMessagesReply.messages:type_name -> orchestrator.v1.Message
+	0,  // 9: orchestrator.v1.SearchGlobalRequest.filter:type_name -> orchestrator.v1.SearchFilter
+	19, // 10: orchestrator.v1.SearchGlobalRequest.min_date:type_name -> google.protobuf.Timestamp
+	19, // 11: orchestrator.v1.SearchGlobalRequest.max_date:type_name -> google.protobuf.Timestamp
+	1,  // 12: orchestrator.v1.SearchGlobalRequest.kinds:type_name -> orchestrator.v1.ChatKinds
+	20, // 13: orchestrator.v1.SearchGlobalRequest.markup:type_name -> orchestrator.v1.ParseMode
+	18, // 14: orchestrator.v1.SearchGlobalReply.messages:type_name -> orchestrator.v1.Message
+	3,  // 15: orchestrator.v1.DialogService.GetDialogs:input_type -> orchestrator.v1.GetDialogsRequest
+	5,  // 16: orchestrator.v1.DialogService.IterateDialogs:input_type -> orchestrator.v1.IterateDialogsRequest
+	7,  // 17: orchestrator.v1.DialogService.MarkRead:input_type -> orchestrator.v1.MarkReadRequest
+	9,  // 18: orchestrator.v1.DialogService.ClearMentions:input_type -> orchestrator.v1.ClearMentionsRequest
+	11, // 19: orchestrator.v1.DialogService.DeleteDialog:input_type -> orchestrator.v1.DeleteDialogRequest
+	13, // 20: orchestrator.v1.SearchService.SearchMessages:input_type -> orchestrator.v1.SearchMessagesRequest
+	15, // 21: orchestrator.v1.SearchService.SearchGlobal:input_type -> orchestrator.v1.SearchGlobalRequest
+	4,  // 22: orchestrator.v1.DialogService.GetDialogs:output_type -> orchestrator.v1.GetDialogsReply
+	6,  // 23: orchestrator.v1.DialogService.IterateDialogs:output_type -> orchestrator.v1.IterateDialogsReply
+	8,  // 24: orchestrator.v1.DialogService.MarkRead:output_type -> orchestrator.v1.MarkReadReply
+	10, // 25: orchestrator.v1.DialogService.ClearMentions:output_type -> orchestrator.v1.ClearMentionsReply
+	12, // 26: orchestrator.v1.DialogService.DeleteDialog:output_type -> orchestrator.v1.DeleteDialogReply
+	14, // 27: orchestrator.v1.SearchService.SearchMessages:output_type -> orchestrator.v1.SearchMessagesReply
+	16, // 28: orchestrator.v1.SearchService.SearchGlobal:output_type -> orchestrator.v1.SearchGlobalReply
+	22, // [22:29] is the sub-list for method output_type
+	15, // [15:22] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_orchestrator_v1_dialog_proto_init() }
@@ -1454,6 +1478,7 @@ func file_orchestrator_v1_dialog_proto_init() {
 	}
 	file_orchestrator_v1_message_proto_init()
 	file_orchestrator_v1_peer_proto_init()
+	file_orchestrator_v1_text_proto_init()
 	file_orchestrator_v1_dialog_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -244,7 +244,10 @@ type Message struct {
 	// True when it is pinned.
 	Pinned bool `protobuf:"varint,22,opt,name=pinned,proto3" json:"pinned,omitempty"`
 	// True when forwarding and saving are forbidden.
-	Noforwards    bool `protobuf:"varint,23,opt,name=noforwards,proto3" json:"noforwards,omitempty"`
+	Noforwards bool `protobuf:"varint,23,opt,name=noforwards,proto3" json:"noforwards,omitempty"`
+	// The text with its formatting, in the way of writing that the request asked for; empty when it asked
+	// for none, as in events. Personal data.
+	Markup        string `protobuf:"bytes,24,opt,name=markup,proto3" json:"markup,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -438,6 +441,13 @@ func (x *Message) GetNoforwards() bool {
 		return x.Noforwards
 	}
 	return false
+}
+
+func (x *Message) GetMarkup() string {
+	if x != nil {
+		return x.Markup
+	}
+	return ""
 }
 
 // Entity formats a part of a text.
@@ -2228,7 +2238,9 @@ type GetHistoryRequest struct {
 	// How many messages at most; 0 = 100, limit 10000. The server gives 100 a page.
 	Limit int32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
 	// Only messages older than this id; 0 = from the newest.
-	OffsetId      int32 `protobuf:"varint,4,opt,name=offset_id,json=offsetId,proto3" json:"offset_id,omitempty"`
+	OffsetId int32 `protobuf:"varint,4,opt,name=offset_id,json=offsetId,proto3" json:"offset_id,omitempty"`
+	// The text of the messages is written in this way, too; absent = as text and entities only.
+	Markup        ParseMode `protobuf:"varint,5,opt,name=markup,proto3,enum=orchestrator.v1.ParseMode" json:"markup,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2289,6 +2301,13 @@ func (x *GetHistoryRequest) GetOffsetId() int32 {
 		return x.OffsetId
 	}
 	return 0
+}
+
+func (x *GetHistoryRequest) GetMarkup() ParseMode {
+	if x != nil {
+		return x.Markup
+	}
+	return ParseMode_PARSE_MODE_UNSPECIFIED
 }
 
 // GetHistoryReply holds messages, newest first.
@@ -2893,7 +2912,9 @@ type GetMessagesRequest struct {
 	// The chat, in any text form of Peer. A message of another chat counts as missing.
 	Peer string `protobuf:"bytes,2,opt,name=peer,proto3" json:"peer,omitempty"`
 	// The messages, 1 to 10000; an id may be there several times.
-	MessageIds    []int32 `protobuf:"varint,3,rep,packed,name=message_ids,json=messageIds,proto3" json:"message_ids,omitempty"`
+	MessageIds []int32 `protobuf:"varint,3,rep,packed,name=message_ids,json=messageIds,proto3" json:"message_ids,omitempty"`
+	// The text of the messages is written in this way, too; absent = as text and entities only.
+	Markup        ParseMode `protobuf:"varint,4,opt,name=markup,proto3,enum=orchestrator.v1.ParseMode" json:"markup,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2947,6 +2968,13 @@ func (x *GetMessagesRequest) GetMessageIds() []int32 {
 		return x.MessageIds
 	}
 	return nil
+}
+
+func (x *GetMessagesRequest) GetMarkup() ParseMode {
+	if x != nil {
+		return x.Markup
+	}
+	return ParseMode_PARSE_MODE_UNSPECIFIED
 }
 
 // FoundMessage is the answer for one id.
@@ -3521,7 +3549,7 @@ var File_orchestrator_v1_message_proto protoreflect.FileDescriptor
 
 const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"\n" +
-	"\x1dorchestrator/v1/message.proto\x12\x0forchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aorchestrator/v1/file.proto\x1a\x1aorchestrator/v1/peer.proto\x1a\x1aorchestrator/v1/text.proto\"\xd6\x06\n" +
+	"\x1dorchestrator/v1/message.proto\x12\x0forchestrator.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aorchestrator/v1/file.proto\x1a\x1aorchestrator/v1/peer.proto\x1a\x1aorchestrator/v1/text.proto\"\xee\x06\n" +
 	"\aMessage\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x05R\x02id\x12)\n" +
 	"\x04peer\x18\x02 \x01(\v2\x15.orchestrator.v1.PeerR\x04peer\x12-\n" +
@@ -3551,7 +3579,8 @@ const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"\x06pinned\x18\x16 \x01(\bR\x06pinned\x12\x1e\n" +
 	"\n" +
 	"noforwards\x18\x17 \x01(\bR\n" +
-	"noforwards\"\xf6\x01\n" +
+	"noforwards\x12\x16\n" +
+	"\x06markup\x18\x18 \x01(\tR\x06markup\"\xf6\x01\n" +
 	"\x06Entity\x12/\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1b.orchestrator.v1.EntityTypeR\x04type\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x05R\x06offset\x12\x16\n" +
@@ -3685,12 +3714,13 @@ const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"\amessage\x18\x03 \x01(\v2\x1d.orchestrator.v1.InputMessageR\amessage\"~\n" +
 	"\x10SendMessageReply\x122\n" +
 	"\amessage\x18\x01 \x01(\v2\x18.orchestrator.v1.MessageR\amessage\x126\n" +
-	"\aoutcome\x18\x02 \x01(\x0e2\x1c.orchestrator.v1.SendOutcomeR\aoutcome\"t\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2\x1c.orchestrator.v1.SendOutcomeR\aoutcome\"\xa8\x01\n" +
 	"\x11GetHistoryRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\tR\x04peer\x12\x14\n" +
 	"\x05limit\x18\x03 \x01(\x05R\x05limit\x12\x1b\n" +
-	"\toffset_id\x18\x04 \x01(\x05R\boffsetId\"]\n" +
+	"\toffset_id\x18\x04 \x01(\x05R\boffsetId\x122\n" +
+	"\x06markup\x18\x05 \x01(\x0e2\x1a.orchestrator.v1.ParseModeR\x06markup\"]\n" +
 	"\x0fGetHistoryReply\x124\n" +
 	"\bmessages\x18\x01 \x03(\v2\x18.orchestrator.v1.MessageR\bmessages\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x05R\x05total\"\xeb\x01\n" +
@@ -3741,12 +3771,13 @@ const file_orchestrator_v1_message_proto_rawDesc = "" +
 	"messageIds\x12\x16\n" +
 	"\x06revoke\x18\x04 \x01(\bR\x06revoke\"/\n" +
 	"\x13DeleteMessagesReply\x12\x18\n" +
-	"\adeleted\x18\x01 \x01(\x05R\adeleted\"c\n" +
+	"\adeleted\x18\x01 \x01(\x05R\adeleted\"\x97\x01\n" +
 	"\x12GetMessagesRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\tR\x04peer\x12\x1f\n" +
 	"\vmessage_ids\x18\x03 \x03(\x05R\n" +
-	"messageIds\"R\n" +
+	"messageIds\x122\n" +
+	"\x06markup\x18\x04 \x01(\x0e2\x1a.orchestrator.v1.ParseModeR\x06markup\"R\n" +
 	"\fFoundMessage\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x05R\x02id\x122\n" +
 	"\amessage\x18\x02 \x01(\v2\x18.orchestrator.v1.MessageR\amessage\"M\n" +
@@ -3920,42 +3951,44 @@ var file_orchestrator_v1_message_proto_depIdxs = []int32{
 	11, // 30: orchestrator.v1.SendMessageRequest.message:type_name -> orchestrator.v1.InputMessage
 	2,  // 31: orchestrator.v1.SendMessageReply.message:type_name -> orchestrator.v1.Message
 	1,  // 32: orchestrator.v1.SendMessageReply.outcome:type_name -> orchestrator.v1.SendOutcome
-	2,  // 33: orchestrator.v1.GetHistoryReply.messages:type_name -> orchestrator.v1.Message
-	11, // 34: orchestrator.v1.EditMessageRequest.message:type_name -> orchestrator.v1.InputMessage
-	47, // 35: orchestrator.v1.EditMessageRequest.media:type_name -> orchestrator.v1.InputMedia
-	2,  // 36: orchestrator.v1.EditMessageReply.message:type_name -> orchestrator.v1.Message
-	45, // 37: orchestrator.v1.ForwardMessagesRequest.schedule_date:type_name -> google.protobuf.Timestamp
-	2,  // 38: orchestrator.v1.ForwardedMessage.message:type_name -> orchestrator.v1.Message
-	1,  // 39: orchestrator.v1.ForwardedMessage.outcome:type_name -> orchestrator.v1.SendOutcome
-	29, // 40: orchestrator.v1.ForwardMessagesReply.messages:type_name -> orchestrator.v1.ForwardedMessage
-	2,  // 41: orchestrator.v1.FoundMessage.message:type_name -> orchestrator.v1.Message
-	34, // 42: orchestrator.v1.GetMessagesReply.messages:type_name -> orchestrator.v1.FoundMessage
-	2,  // 43: orchestrator.v1.GetPinnedMessageReply.message:type_name -> orchestrator.v1.Message
-	22, // 44: orchestrator.v1.MessageService.SendMessage:input_type -> orchestrator.v1.SendMessageRequest
-	26, // 45: orchestrator.v1.MessageService.EditMessage:input_type -> orchestrator.v1.EditMessageRequest
-	28, // 46: orchestrator.v1.MessageService.ForwardMessages:input_type -> orchestrator.v1.ForwardMessagesRequest
-	31, // 47: orchestrator.v1.MessageService.DeleteMessages:input_type -> orchestrator.v1.DeleteMessagesRequest
-	33, // 48: orchestrator.v1.MessageService.GetMessages:input_type -> orchestrator.v1.GetMessagesRequest
-	36, // 49: orchestrator.v1.MessageService.PinMessage:input_type -> orchestrator.v1.PinMessageRequest
-	38, // 50: orchestrator.v1.MessageService.UnpinMessage:input_type -> orchestrator.v1.UnpinMessageRequest
-	40, // 51: orchestrator.v1.MessageService.UnpinAllMessages:input_type -> orchestrator.v1.UnpinAllMessagesRequest
-	42, // 52: orchestrator.v1.MessageService.GetPinnedMessage:input_type -> orchestrator.v1.GetPinnedMessageRequest
-	24, // 53: orchestrator.v1.MessageService.GetHistory:input_type -> orchestrator.v1.GetHistoryRequest
-	23, // 54: orchestrator.v1.MessageService.SendMessage:output_type -> orchestrator.v1.SendMessageReply
-	27, // 55: orchestrator.v1.MessageService.EditMessage:output_type -> orchestrator.v1.EditMessageReply
-	30, // 56: orchestrator.v1.MessageService.ForwardMessages:output_type -> orchestrator.v1.ForwardMessagesReply
-	32, // 57: orchestrator.v1.MessageService.DeleteMessages:output_type -> orchestrator.v1.DeleteMessagesReply
-	35, // 58: orchestrator.v1.MessageService.GetMessages:output_type -> orchestrator.v1.GetMessagesReply
-	37, // 59: orchestrator.v1.MessageService.PinMessage:output_type -> orchestrator.v1.PinMessageReply
-	39, // 60: orchestrator.v1.MessageService.UnpinMessage:output_type -> orchestrator.v1.UnpinMessageReply
-	41, // 61: orchestrator.v1.MessageService.UnpinAllMessages:output_type -> orchestrator.v1.UnpinAllMessagesReply
-	43, // 62: orchestrator.v1.MessageService.GetPinnedMessage:output_type -> orchestrator.v1.GetPinnedMessageReply
-	25, // 63: orchestrator.v1.MessageService.GetHistory:output_type -> orchestrator.v1.GetHistoryReply
-	54, // [54:64] is the sub-list for method output_type
-	44, // [44:54] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	46, // 33: orchestrator.v1.GetHistoryRequest.markup:type_name -> orchestrator.v1.ParseMode
+	2,  // 34: orchestrator.v1.GetHistoryReply.messages:type_name -> orchestrator.v1.Message
+	11, // 35: orchestrator.v1.EditMessageRequest.message:type_name -> orchestrator.v1.InputMessage
+	47, // 36: orchestrator.v1.EditMessageRequest.media:type_name -> orchestrator.v1.InputMedia
+	2,  // 37: orchestrator.v1.EditMessageReply.message:type_name -> orchestrator.v1.Message
+	45, // 38: orchestrator.v1.ForwardMessagesRequest.schedule_date:type_name -> google.protobuf.Timestamp
+	2,  // 39: orchestrator.v1.ForwardedMessage.message:type_name -> orchestrator.v1.Message
+	1,  // 40: orchestrator.v1.ForwardedMessage.outcome:type_name -> orchestrator.v1.SendOutcome
+	29, // 41: orchestrator.v1.ForwardMessagesReply.messages:type_name -> orchestrator.v1.ForwardedMessage
+	46, // 42: orchestrator.v1.GetMessagesRequest.markup:type_name -> orchestrator.v1.ParseMode
+	2,  // 43: orchestrator.v1.FoundMessage.message:type_name -> orchestrator.v1.Message
+	34, // 44: orchestrator.v1.GetMessagesReply.messages:type_name -> orchestrator.v1.FoundMessage
+	2,  // 45: orchestrator.v1.GetPinnedMessageReply.message:type_name -> orchestrator.v1.Message
+	22, // 46: orchestrator.v1.MessageService.SendMessage:input_type -> orchestrator.v1.SendMessageRequest
+	26, // 47: orchestrator.v1.MessageService.EditMessage:input_type -> orchestrator.v1.EditMessageRequest
+	28, // 48: orchestrator.v1.MessageService.ForwardMessages:input_type -> orchestrator.v1.ForwardMessagesRequest
+	31, // 49: orchestrator.v1.MessageService.DeleteMessages:input_type -> orchestrator.v1.DeleteMessagesRequest
+	33, // 50: orchestrator.v1.MessageService.GetMessages:input_type -> orchestrator.v1.GetMessagesRequest
+	36, // 51: orchestrator.v1.MessageService.PinMessage:input_type -> orchestrator.v1.PinMessageRequest
+	38, // 52: orchestrator.v1.MessageService.UnpinMessage:input_type -> orchestrator.v1.UnpinMessageRequest
+	40, // 53: orchestrator.v1.MessageService.UnpinAllMessages:input_type -> orchestrator.v1.UnpinAllMessagesRequest
+	42, // 54: orchestrator.v1.MessageService.GetPinnedMessage:input_type -> orchestrator.v1.GetPinnedMessageRequest
+	24, // 55: orchestrator.v1.MessageService.GetHistory:input_type -> orchestrator.v1.GetHistoryRequest
+	23, // 56: orchestrator.v1.MessageService.SendMessage:output_type -> orchestrator.v1.SendMessageReply
+	27, // 57: orchestrator.v1.MessageService.EditMessage:output_type -> orchestrator.v1.EditMessageReply
+	30, // 58: orchestrator.v1.MessageService.ForwardMessages:output_type -> orchestrator.v1.ForwardMessagesReply
+	32, // 59: orchestrator.v1.MessageService.DeleteMessages:output_type -> orchestrator.v1.DeleteMessagesReply
+	35, // 60: orchestrator.v1.MessageService.GetMessages:output_type -> orchestrator.v1.GetMessagesReply
+	37, // 61: orchestrator.v1.MessageService.PinMessage:output_type -> orchestrator.v1.PinMessageReply
+	39, // 62: orchestrator.v1.MessageService.UnpinMessage:output_type -> orchestrator.v1.UnpinMessageReply
+	41, // 63: orchestrator.v1.MessageService.UnpinAllMessages:output_type -> orchestrator.v1.UnpinAllMessagesReply
+	43, // 64: orchestrator.v1.MessageService.GetPinnedMessage:output_type -> orchestrator.v1.GetPinnedMessageReply
+	25, // 65: orchestrator.v1.MessageService.GetHistory:output_type -> orchestrator.v1.GetHistoryReply
+	56, // [56:66] is the sub-list for method output_type
+	46, // [46:56] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_orchestrator_v1_message_proto_init() }

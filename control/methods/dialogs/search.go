@@ -59,6 +59,9 @@ func searchMessages(ctx context.Context, env telegram.Env, req *v1.SearchMessage
 	if err != nil {
 		return nil, err
 	}
+	if err := convert.CheckMarkup("markup", req.GetMarkup()); err != nil {
+		return nil, err
+	}
 	q := dialogs.Query{
 		Text: req.GetQuery(), MinID: int(req.GetMinId()), MaxID: int(req.GetMaxId()), Before: int(req.GetOffsetId()), Topic: int(req.GetTopicId()),
 	}
@@ -83,17 +86,7 @@ func searchMessages(ctx context.Context, env telegram.Env, req *v1.SearchMessage
 	if err != nil {
 		return nil, err
 	}
-	return &v1.SearchMessagesReply{Messages: messages(hits.Messages, hits.Peers, env), Total: int32(hits.Total), NextOffsetId: int32(hits.Next)}, nil
-}
-
-func messages(list []tg.MessageClass, peers []telegram.Peer, env telegram.Env) (out []*v1.Message) {
-	known := convert.Answered(peers, env.Peers())
-	for _, m := range list {
-		if one := convert.Message(m, known); one != nil {
-			out = append(out, one)
-		}
-	}
-	return out
+	return &v1.SearchMessagesReply{Messages: convert.WrittenAll(hits.Messages, convert.Answered(hits.Peers, env.Peers()), req.GetMarkup()), Total: int32(hits.Total), NextOffsetId: int32(hits.Next)}, nil
 }
 
 var kinds = map[v1.ChatKinds]dialogs.Kinds{
@@ -104,6 +97,9 @@ var kinds = map[v1.ChatKinds]dialogs.Kinds{
 func searchGlobal(ctx context.Context, env telegram.Env, req *v1.SearchGlobalRequest) (*v1.SearchGlobalReply, error) {
 	limit, err := limitOf(req.GetLimit(), "read on with next_page_token")
 	if err != nil {
+		return nil, err
+	}
+	if err := convert.CheckMarkup("markup", req.GetMarkup()); err != nil {
 		return nil, err
 	}
 	q := dialogs.GlobalQuery{Query: dialogs.Query{Text: req.GetQuery()}}
@@ -132,5 +128,5 @@ func searchGlobal(ctx context.Context, env telegram.Env, req *v1.SearchGlobalReq
 	if err != nil {
 		return nil, err
 	}
-	return &v1.SearchGlobalReply{Messages: messages(hits.Messages, hits.Peers, env), Total: int32(hits.Total), NextPageToken: token(hits.Next)}, nil
+	return &v1.SearchGlobalReply{Messages: convert.WrittenAll(hits.Messages, convert.Answered(hits.Peers, env.Peers()), req.GetMarkup()), Total: int32(hits.Total), NextPageToken: token(hits.Next)}, nil
 }

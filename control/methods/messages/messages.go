@@ -52,6 +52,9 @@ func getHistory(ctx context.Context, env telegram.Env, req *v1.GetHistoryRequest
 	if n := req.GetOffsetId(); n < 0 {
 		return nil, convert.Invalid("offset_id", "give the id of the oldest message read so far, or 0", "must not be negative (got %d)", n)
 	}
+	if err := convert.CheckMarkup("markup", req.GetMarkup()); err != nil {
+		return nil, err
+	}
 	peer, err := telegram.ResolvePeer(ctx, env, req.GetPeer())
 	if err != nil {
 		return nil, err
@@ -64,7 +67,7 @@ func getHistory(ctx context.Context, env telegram.Env, req *v1.GetHistoryRequest
 	}
 	known := convert.Answered(h.Peers, env.Peers())
 	reply := &v1.GetHistoryReply{Total: int32(h.Total)}
-	reply.Messages = convert.Messages(h.Messages, known)
+	reply.Messages = convert.WrittenAll(h.Messages, known, req.GetMarkup())
 	return reply, nil
 }
 
@@ -97,6 +100,9 @@ func getMessages(ctx context.Context, env telegram.Env, req *v1.GetMessagesReque
 	if err != nil {
 		return nil, err
 	}
+	if err := convert.CheckMarkup("markup", req.GetMarkup()); err != nil {
+		return nil, err
+	}
 	peer, err := telegram.ResolvePeer(ctx, env, req.GetPeer())
 	if err != nil {
 		return nil, err
@@ -107,7 +113,7 @@ func getMessages(ctx context.Context, env telegram.Env, req *v1.GetMessagesReque
 	}
 	known, reply := convert.Answered(with, env.Peers()), &v1.GetMessagesReply{}
 	for i, m := range found {
-		reply.Messages = append(reply.Messages, &v1.FoundMessage{Id: req.GetMessageIds()[i], Message: convert.Message(m, known)})
+		reply.Messages = append(reply.Messages, &v1.FoundMessage{Id: req.GetMessageIds()[i], Message: convert.Written(m, known, req.GetMarkup())})
 	}
 	return reply, nil
 }
