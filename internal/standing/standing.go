@@ -22,6 +22,7 @@ package standing
 
 import (
 	"time"
+	"unique"
 
 	"github.com/telefleet/orchestrator/fleet"
 	"github.com/telefleet/orchestrator/sessionstore"
@@ -60,11 +61,10 @@ type Facts struct {
 // Judge remembers since when each condition has its answer, and what the answers follow from
 // besides Facts. The zero value knows nothing.
 type Judge struct {
-	held [len(own)]struct {
-		status fleet.Truth
-		since  int64 // in ns since 1970; an account is to be small
-	}
-	shown [len(own)]fleet.ConditionReason // as last reported
+	// An account is to be small: its times are ns since 1970, and its reasons take a word each.
+	held  [len(own)]fleet.Truth
+	since [len(own)]int64
+	shown [len(own)]unique.Handle[fleet.ConditionReason] // as last reported; the zero handle: nothing yet
 
 	level      bool                      // the stream has been even once since it began
 	behind     time.Time                 // since when it is not; zero while it is
@@ -140,7 +140,7 @@ func (j *Judge) Restriction() sessionstore.Restriction {
 // Changed reports whether an answer or its reason is another than Conditions has last said.
 func (j *Judge) Changed(f *Facts, now time.Time) bool {
 	for i, t := range own {
-		if j.judge(f, t, now).Reason != j.shown[i] {
+		if shown := j.shown[i]; shown == (unique.Handle[fleet.ConditionReason]{}) || j.judge(f, t, now).Reason != shown.Value() {
 			return true
 		}
 	}
@@ -152,11 +152,10 @@ func (j *Judge) Conditions(f *Facts, now time.Time) []fleet.Condition {
 	all := make([]fleet.Condition, 0, len(own))
 	for i, t := range own {
 		one := j.judge(f, t, now)
-		h := &j.held[i]
-		if h.since == 0 || h.status != one.Status {
-			h.status, h.since = one.Status, now.UnixNano()
+		if j.since[i] == 0 || j.held[i] != one.Status {
+			j.held[i], j.since[i] = one.Status, now.UnixNano()
 		}
-		one.Since, j.shown[i] = time.Unix(0, h.since), one.Reason
+		one.Since, j.shown[i] = time.Unix(0, j.since[i]), unique.Make(one.Reason)
 		all = append(all, one)
 	}
 	return all
