@@ -135,7 +135,7 @@ func Export(f Format, s Session, o Options) (Exported, error) {
 		out Exported
 		err error
 	)
-	if f != Own {
+	if f != Own || !s.Fresh() { // ours may say that an account was never signed in
 		if err := s.exportable(f); err != nil {
 			return Exported{}, err
 		}

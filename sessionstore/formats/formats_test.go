@@ -531,3 +531,14 @@ func TestRecordAndBack(t *testing.T) {
 	back.Test, back.Addr, back.APIID = s.Test, s.Addr, s.APIID
 	same(t, back, s)
 }
+
+// TestASignedOutAccountIsNotExported in any format, and what is said is for who exports, not for who imports.
+func TestASignedOutAccountIsNotExported(t *testing.T) {
+	for _, f := range []Format{Own, Telethon, Pyrogram, PyrogramOld, GramJS, Mtcute, Gotd, TData} {
+		_, err := Export(f, Session{HomeDC: 1}, Options{})
+		own, ok := errors.AsType[*fleet.Error](err)
+		if !ok || !errors.Is(err, ErrNotExportable) || !strings.Contains(own.Remedy, "orchestrator login") {
+			t.Errorf("%s: %v", f, err)
+		}
+	}
+}

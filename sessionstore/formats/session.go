@@ -190,10 +190,10 @@ func (s Session) check(f Format) error {
 	return nil
 }
 
-// exportable refuses what a foreign client could not use.
+// exportable refuses what no client could use.
 func (s Session) exportable(f Format) error {
 	if s.Fresh() || s.HomeKey().Zero() {
-		return notExportable(f, "auth key", "the session has none for its home DC", "log the account in first")
+		return notExportable(f, "auth key", "there is none for the home DC: nobody is signed in", "sign the account in first: `orchestrator login`")
 	}
 	if err := s.check(f); err != nil {
 		return notExportable(f, "session", "it is damaged: "+err.Error(), "log the account in again")
