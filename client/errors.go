@@ -147,14 +147,14 @@ var refusals = map[Reason]retry.Fault{
 
 // judge types the error of one attempt at a node after a former one, and says what it means for the
 // next. ctx is the call's.
-func judge(ctx context.Context, former error, node string, err error) (error, retry.Fault) {
+func judge(ctx context.Context, former error, node string, err error) (retry.Fault, error) {
 	e, f := judged(ctx, node, err)
 	if former != nil && (e.Reason == ReasonDeadline || e.Reason == ReasonCanceled) {
 		if why := ended(ctx, former); why != nil { // why it took so long says more
-			return why, retry.Final
+			return retry.Final, why
 		}
 	}
-	return e, f
+	return f, e
 }
 
 // judged is judge of one attempt alone.

@@ -84,10 +84,10 @@ func ExampleAccount_Ban() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(joined.Title, joined.Outcome == client.JoinedChat)
+	fmt.Println("joined:", joined.Outcome == client.JoinedChat)
 	// Output:
 	// refused: true
-	// The club true
+	// joined: true
 }
 
 func ExampleAccount_SetBannedRights() {

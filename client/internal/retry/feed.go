@@ -48,7 +48,7 @@ func (f *Feed[T]) Run(ctx context.Context) error {
 		if err == nil {
 			err = connect.NewError(connect.CodeUnavailable, errEnded)
 		}
-		err, cause := f.Caller.Judge(ctx, nil, s.node.Address, err)
+		cause, err := f.Caller.Judge(ctx, nil, s.node.Address, err)
 		if cause == Final {
 			return err
 		}

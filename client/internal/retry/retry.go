@@ -64,7 +64,7 @@ type Caller struct {
 	Life context.Context
 	// Judge types the error of an attempt at a node; former is the typed error of the attempt before,
 	// nil for none.
-	Judge func(ctx context.Context, former error, node string, err error) (error, Fault)
+	Judge func(ctx context.Context, former error, node string, err error) (Fault, error)
 	// Ended is the error of a call whose context has ended after the typed error last, which may be
 	// nil; nil while the context lasts.
 	Ended func(ctx context.Context, last error) error
@@ -111,7 +111,7 @@ func (c *Caller) try(ctx context.Context, t *tries, r Repetition, attempt func(c
 			return nil
 		}
 		var f Fault
-		last, f = c.Judge(ctx, last, n.Address, err)
+		f, last = c.Judge(ctx, last, n.Address, err)
 		t.note(n, f)
 		if f == Final || r == Once && !f.harmless() || t.unclear > maxUnclear {
 			return last

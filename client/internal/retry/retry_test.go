@@ -14,7 +14,7 @@ import (
 func newCaller(limit time.Duration) *Caller {
 	return &Caller{
 		Pool: nodes.NewPool(http.DefaultClient, []string{"http://a"}), Limit: limit, Life: context.Background(),
-		Judge: func(_ context.Context, _ error, _ string, err error) (error, Fault) { return err, Broken },
+		Judge: func(_ context.Context, _ error, _ string, err error) (Fault, error) { return Broken, err },
 		Ended: func(ctx context.Context, _ error) error { return ctx.Err() },
 	}
 }
