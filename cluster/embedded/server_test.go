@@ -24,6 +24,12 @@ import (
 const holdLock = "EMBEDDED_TEST_HOLD_LOCK"
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(fillStore); dir != "" {
+		if err := fill(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(1)
+	}
 	if dir := os.Getenv(holdLock); dir != "" {
 		lock, err := embedded.Lock(dir)
 		if err != nil {
