@@ -239,7 +239,8 @@ func (r *replayer) expired(ctx context.Context, oldest uint64) error {
 func (r *replayer) follow(ctx context.Context, t *trail) error {
 	again := len(t.seqs) - len(t.raws)
 	for i := len(t.seqs) - 1; i >= 0; i-- {
-		raw, found := stream.Raw{}, i >= again
+		var raw stream.Raw
+		found := i >= again
 		if found {
 			raw = t.raws[i-again]
 		} else {

@@ -3,6 +3,7 @@ package updates_test
 import (
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -134,5 +135,39 @@ func TestManyChannelsStartWithoutABurst(t *testing.T) {
 	}
 	if next != quiet || timers > 1 {
 		t.Errorf("channels down to %d were asked, want %d; %d timers were set", next+1, quiet+1, timers)
+	}
+}
+
+// TestQuietChannelsAreNotAsked: an account in 6,000 channels of which no news came for a day asks only for
+// the difference of the account, after each quarter of an hour, and never for one of a channel.
+func TestQuietChannelsAreNotAsked(t *testing.T) {
+	state := updates.State{Pts: 10, Date: 100, Channels: map[int64]int{}}
+	for id := range int64(6000) {
+		state.Channels[id+1] = 5
+	}
+	m, now := updates.New(state, updates.Config{}), epoch
+	asked := 0
+	for effects := m.Step(now, updates.Started{}); now.Before(epoch.Add(24 * time.Hour)); {
+		var next updates.Input
+		for _, e := range effects {
+			switch e := e.(type) {
+			case updates.GetChannelDifference:
+				t.Fatalf("channel %d is asked after %s", e.Channel, now.Sub(epoch))
+			case updates.GetDifference:
+				asked++
+				next = updates.Difference{Outcome: updates.OutcomeEmpty}
+			case updates.SetTimer:
+				if next == nil {
+					now, next = e.At, updates.TimerFired{}
+				}
+			}
+		}
+		if next == nil {
+			t.Fatalf("after %s nothing will ever be asked again: %v", now.Sub(epoch), effects)
+		}
+		effects = m.Step(now, next)
+	}
+	if asked < 2 || asked > 24*4+1 {
+		t.Errorf("%d differences in a day", asked)
 	}
 }

@@ -72,6 +72,7 @@ func TestConsumersAndWebhooksFromTheCommandLine(t *testing.T) {
 
 	match(t, s.cli("consumer", "add", "crm", "--account", "anna", "--type", "message_*", "--max-deliver", "9").ok(), `(?m)^CONSUMER +SELECTS +NODE +CURSOR +LAG +BEHIND$`, `(?m)^crm +anna; message_\* `)
 	s.cli("consumer", "add", "crm").fails(exitFailed, "crm exists already")
+	match(t, s.cli("consumer", "get", "crm").ok(), `(?m)^crm +anna; message_\* `)
 	s.cli("consumer", "add", "No").fails(exitUsage, "name: must be")
 	secret := strings.Fields(s.cli("webhook", "add", "audit", "--url", address, "--type", "message_new").ok())
 	key := secret[len(secret)-1]
