@@ -160,13 +160,13 @@ func ExampleAccount_Dialogs() {
 			log.Fatal(err)
 		}
 		if chat.Item.GetPeer().GetUsername() == "alice" {
-			fmt.Println(chat.Item.GetPeer().GetTitle(), chat.Item.GetUnreadCount() > 0, chat.Item.GetTopMessage().GetText())
+			fmt.Println(chat.Item.GetPeer().GetUsername(), chat.Item.GetUnreadCount() > 0, chat.Item.GetTopMessage().GetText())
 		}
 	}
 	if err := boris.MarkRead(ctx, "@alice", 0, 0); err != nil { // all of it
 		log.Fatal(err)
 	}
-	// Output: Alice true are you there?
+	// Output: alice true are you there?
 }
 
 func ExampleAccount_Search() {
@@ -205,11 +205,11 @@ func ExampleAccount_SearchGlobal() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		chats = append(chats, hit.Item.GetPeer().GetTitle())
+		chats = append(chats, hit.Item.GetPeer().GetUsername())
 	}
 	slices.Sort(chats)
 	fmt.Println(chats)
-	// Output: [Boris The club]
+	// Output: [boris club]
 }
 
 func ExampleAccount_PinMessage() {
