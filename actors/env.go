@@ -124,7 +124,7 @@ func (e *Env) observe(ctx context.Context, out any) error {
 		}
 		defer e.settle(ctx)
 	}
-	if found := telegram.CollectPeers(out); len(found) > 0 {
+	if found := telegram.Sightings(out); len(found) > 0 {
 		e.shared.peers.Put(found...)
 		e.send(&peersLearnt{})
 	}

@@ -18,8 +18,34 @@ var (
 	chatValue = reflect.TypeFor[tg.ChatClass]()
 )
 
-// CollectPeers finds the users and chats that came with a decoded answer or update: what every
-// Env feeds its peers with. Of lists, only those of users and chats are searched.
+// Sightings are the users and chats that came with a decoded answer or update (CollectPeers), then those
+// whose names it says have changed (Renamed) or may have (Changed): what every Env feeds its peers with.
+func Sightings(result any) []Peer {
+	result = Decoded(result)
+	peers := CollectPeers(result)
+	switch r := result.(type) {
+	case *tg.Updates:
+		if r != nil {
+			peers = append(peers, renamed(r.Updates)...)
+		}
+	case *tg.UpdatesCombined:
+		if r != nil {
+			peers = append(peers, renamed(r.Updates)...)
+		}
+	case *tg.UpdateShort:
+		if r != nil {
+			peers = append(peers, renamed([]tg.UpdateClass{r.Update})...)
+		}
+	case *tg.UpdatesDifference:
+		peers = append(peers, renamed(r.OtherUpdates)...)
+	case *tg.UpdatesDifferenceSlice:
+		peers = append(peers, renamed(r.OtherUpdates)...)
+	}
+	return peers
+}
+
+// CollectPeers finds the users and chats that came with a decoded answer or update. Of lists, only those
+// of users and chats are searched.
 func CollectPeers(result any) []Peer {
 	result = Decoded(result)
 	if result == nil {
@@ -29,15 +55,13 @@ func CollectPeers(result any) []Peer {
 	switch r := result.(type) { // the most frequent of all, without a search
 	case *tg.Updates:
 		if r != nil {
-			return append(listed(r.Users, r.Chats), renamed(r.Updates)...)
+			return listed(r.Users, r.Chats)
 		}
 	case *tg.UpdatesCombined:
 		if r != nil {
-			return append(listed(r.Users, r.Chats), renamed(r.Updates)...)
+			return listed(r.Users, r.Chats)
 		}
-	case *tg.UpdateShort:
-		return renamed([]tg.UpdateClass{r.Update})
-	case *tg.UpdateShortMessage, *tg.UpdateShortChatMessage:
+	case *tg.UpdateShort, *tg.UpdateShortMessage, *tg.UpdateShortChatMessage:
 		return nil
 	}
 	if list, ok := result.([]any); ok {
@@ -47,12 +71,6 @@ func CollectPeers(result any) []Peer {
 		return peers
 	}
 	collect(reflect.ValueOf(result), collectDepth, &peers)
-	switch d := result.(type) {
-	case *tg.UpdatesDifference:
-		peers = append(peers, renamed(d.OtherUpdates)...)
-	case *tg.UpdatesDifferenceSlice:
-		peers = append(peers, renamed(d.OtherUpdates)...)
-	}
 	return peers
 }
 

@@ -88,7 +88,7 @@ func (e *scriptEnv) Invoke(ctx context.Context, in bin.Encoder, out bin.Decoder)
 	if err := out.Decode(&b); err != nil {
 		return err
 	}
-	e.peers.Put(CollectPeers(out)...)
+	e.peers.Put(Sightings(out)...)
 	return nil
 }
 

@@ -84,6 +84,24 @@ func TestBadPeersAreRefusedBeforeAnyCall(t *testing.T) {
 	}
 }
 
+// TestSightingsAreMoreThanPeers: what an update says of a name is no user and no chat of an answer.
+func TestSightingsAreMoreThanPeers(t *testing.T) {
+	channel := &tg.Channel{ID: 5, AccessHash: 55, Title: "News", Photo: &tg.ChatPhotoEmpty{}}
+	news := Peer{Kind: PeerChannel, ID: 5, AccessHash: 55, Title: "News"}
+	told := []tg.UpdateClass{&tg.UpdateChannel{ChannelID: 5}, &tg.UpdateUserName{UserID: 2}}
+	for _, answer := range []any{
+		&tg.Updates{Chats: []tg.ChatClass{channel}, Updates: told}, &tg.UpdatesCombined{Chats: []tg.ChatClass{channel}, Updates: told},
+		&tg.UpdatesDifference{Chats: []tg.ChatClass{channel}, OtherUpdates: told},
+		&tg.UpdatesDifferenceSlice{Chats: []tg.ChatClass{channel}, OtherUpdates: told},
+	} {
+		wantEqual(t, CollectPeers(answer), []Peer{news})
+		wantEqual(t, Sightings(answer), []Peer{
+			news, {Kind: PeerChannel, ID: 5, Changed: true}, {Kind: PeerUser, ID: 2, Renamed: true},
+		})
+	}
+	wantEqual(t, Sightings(&tg.UpdateShort{Update: told[0]}), []Peer{{Kind: PeerChannel, ID: 5, Changed: true}})
+}
+
 func TestCollectPeers(t *testing.T) {
 	channel := &tg.Channel{ID: 5, AccessHash: 55, Title: "News", Photo: &tg.ChatPhotoEmpty{}}
 	channel.SetUsernames([]tg.Username{{Username: "old"}, {Active: true, Username: "news"}})

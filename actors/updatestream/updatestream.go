@@ -212,7 +212,7 @@ func (s *stream) read(u tg.UpdatesClass, src tlupdates.Source) updates.Input {
 
 // learn feeds the users and chats of an answer to the peers.
 func (s *stream) learn(answer any) {
-	if found := telegram.CollectPeers(answer); len(found) > 0 {
+	if found := telegram.Sightings(answer); len(found) > 0 {
 		s.peers.Put(found...)
 	}
 }

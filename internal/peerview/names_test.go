@@ -151,7 +151,7 @@ func (r *registry) Invoke(_ context.Context, in bin.Encoder, out bin.Decoder) er
 	if err := out.Decode(&b); err != nil {
 		return err
 	}
-	r.view.Put(telegram.CollectPeers(out)...)
+	r.view.Put(telegram.Sightings(out)...)
 	return nil
 }
 

@@ -78,6 +78,7 @@ func Join(ctx context.Context, env telegram.Env, chat telegram.Peer) (Result, er
 	if err := telegram.Invoke(ctx, env, &tg.ChannelsGetChannelsRequest{ID: []tg.InputChannelClass{channel}}, &shown); err != nil {
 		return Result{}, err
 	}
+	out = out.shown(&shown)
 	if c, err := channelIn(shown.Chats.GetChats(), chat.ID); err == nil && (!c.Left || c.Creator) {
 		out.Outcome = AlreadyParticipant // Telegram answers a second joining as the first
 		return out, nil
@@ -98,12 +99,17 @@ func (r Result) joined(answer tg.MessagesChatInviteJoinResultClass, err error) (
 		return r, nil
 	}
 	r.Outcome = Joined
-	for _, p := range telegram.CollectPeers(ok.Updates) {
+	return r.shown(ok.Updates), nil
+}
+
+// shown fills in the chat as an answer shows it; peers that are known have no title.
+func (r Result) shown(answer any) Result {
+	for _, p := range telegram.CollectPeers(answer) {
 		if p.Kind != telegram.PeerUser && (r.Chat.ID == 0 || r.Chat.Kind == p.Kind && r.Chat.ID == p.ID) {
 			r.Chat, r.Title = p, p.Title
 		}
 	}
-	return r, nil
+	return r
 }
 
 // Invite is what an invite link leads to.
