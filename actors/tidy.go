@@ -18,8 +18,8 @@ type tidy struct {
 // A collection comes after an eighth more accounts have come up, and after tidyLeast at least, so
 // that it costs the more accounts the less for each.
 const (
-	tidyLeast = 32
-	tidyShare = 8
+	tidyLeast = 16
+	tidyShare = 32
 )
 
 // came notes that an account has come up; start runs a function and does not wait for it.

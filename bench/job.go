@@ -80,7 +80,7 @@ func (t job) run(role string) (numbers, error) {
 		return numbers{}, prepare(ctx, c, t)
 	case "exchange":
 		return t.exchange(ctx, c)
-	case "idle", "idle_5000", "idle_obfuscated":
+	case "idle", "idle_5000", "idle_obfuscated", "at_once":
 		return t.idle(ctx, c)
 	case "rpc1x64":
 		return t.rpc(ctx, c, "rpc_cpu_us_1x64", 64)
@@ -133,6 +133,10 @@ const warm = 100
 // while they connected have passed.
 const calm = 12 * time.Second
 
+// comeUp is how long clients take to connect whose memory is measured: 1,000 at the pace at which a node
+// starts accounts by default.
+const comeUp = 20 * time.Second
+
 // idle measures what one more connected client costs that does nothing.
 func (t job) idle(ctx context.Context, c client) (numbers, error) {
 	if err := c.seed(ctx, warm+t.N); err != nil {
@@ -143,17 +147,38 @@ func (t job) idle(ctx context.Context, c client) (numbers, error) {
 	}
 	rss, goroutines := settled(), runtime.NumGoroutine()
 	began := time.Now()
-	if err := c.connect(ctx, warm, warm+t.N); err != nil {
+	connect := paced
+	if t.What == "at_once" {
+		connect = client.connect
+	}
+	if err := connect(c, ctx, warm, warm+t.N); err != nil {
 		return nil, err
 	}
 	took := time.Since(began)
 	time.Sleep(calm)
+	memory := float64(settled()-rss) / float64(t.N)
+	if t.What == "at_once" {
+		return numbers{"idle_bytes_per_account_at_once": memory, "resume_per_s": float64(t.N) / took.Seconds()}, nil
+	}
 	suffix := strings.TrimPrefix(t.What, "idle")
 	return numbers{
-		"idle_bytes_per_account" + suffix:      float64(settled()-rss) / float64(t.N),
+		"idle_bytes_per_account" + suffix:      memory,
 		"idle_goroutines_per_account" + suffix: float64(runtime.NumGoroutine()-goroutines) / float64(t.N),
-		"resume_per_s":                         float64(t.N) / took.Seconds(),
 	}, nil
+}
+
+// paced connects the clients [from, to) evenly over the time of comeUp.
+func paced(c client, ctx context.Context, from, to int) error {
+	const steps = 100
+	tick := time.NewTicker(comeUp / steps)
+	defer tick.Stop()
+	for step := range steps {
+		if err := c.connect(ctx, from+(to-from)*step/steps, from+(to-from)*(step+1)/steps); err != nil {
+			return err
+		}
+		<-tick.C
+	}
+	return nil
 }
 
 func (t job) obfuscated() bool { return t.What == "idle_obfuscated" }
