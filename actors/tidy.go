@@ -15,11 +15,11 @@ type tidy struct {
 	running bool
 }
 
-// A collection comes after an eighth more accounts have come up, and after tidyLeast at least, so
-// that it costs the more accounts the less for each.
+// A collection comes after 1/tidyShare more accounts have come up, and after tidyLeast at least, so that
+// its cost for an account does not grow with the accounts.
 const (
 	tidyLeast = 16
-	tidyShare = 32
+	tidyShare = 48
 )
 
 // came notes that an account has come up; start runs a function and does not wait for it.
