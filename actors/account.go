@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/telefleet/orchestrator/actors/connection"
+	"github.com/telefleet/orchestrator/actors/sides"
 	"github.com/telefleet/orchestrator/actors/system"
 	"github.com/telefleet/orchestrator/actors/updatestream"
 	"github.com/telefleet/orchestrator/actors/waiting"
@@ -50,7 +51,7 @@ type account struct {
 	delayed       []delayed                          // to be repeated after server trouble
 	waits         waiting.Queues
 	order         uint64 // of the last call that came
-	sides         map[int]*sideConn
+	sides         sides.Set
 	alarm         system.Alarm // of tick
 	saving        bool
 	dirty         bool

@@ -56,10 +56,11 @@ func (a *account) invoke(ctx actor.Context, c *connection.Call) {
 		a.plan(ctx)
 		return
 	}
-	if a.onSide(c) {
-		a.invokeSide(ctx, c)
+	if number := a.sideFor(c); number != 0 {
+		a.invokeSide(ctx, c, number)
 		return
 	}
+	c.Side = 0
 	if a.home != nil && a.home.ready {
 		ctx.Send(a.home.pid, c)
 		return
@@ -73,17 +74,6 @@ func (a *account) invoke(ctx actor.Context, c *connection.Call) {
 		return
 	}
 	a.queue = append(a.queue, c)
-}
-
-// onSide reports whether a call belongs on a side connection. A home DC has only one socket, for
-// files too (docs/adr/0032), also while it is being left: calls wait for its end.
-func (a *account) onSide(c *connection.Call) bool {
-	switch {
-	case c.DC == 0 || a.record == nil || c.DC == a.record.HomeDC:
-		return false
-	default:
-		return a.home == nil || c.DC != a.home.link.DC()
-	}
 }
 
 func (a *account) sendQueue(ctx actor.Context) {
@@ -113,13 +103,7 @@ func (a *account) cancelCall(ctx actor.Context, c *connection.Call) {
 			return
 		}
 	}
-	if side := a.sides[c.DC]; side != nil {
-		if i := slices.Index(side.queue, c); i >= 0 {
-			side.queue = slices.Delete(side.queue, i, i+1)
-			c.Done(nil, context.Canceled)
-			return
-		}
-		ctx.Send(side.pid, &connection.Cancel{Call: c})
+	if a.sides.Cancel(ctx, c) {
 		return
 	}
 	a.toHome(ctx, &connection.Cancel{Call: c})
@@ -133,12 +117,7 @@ func (a *account) answerAll(err error) {
 	for _, d := range a.delayed {
 		d.call.Done(nil, err)
 	}
-	for _, side := range a.sides {
-		for _, c := range side.queue {
-			c.Done(nil, err)
-		}
-		side.queue = nil
-	}
+	a.sides.Answer(err)
 	for _, c := range a.waits.Empty() {
 		c.Done(nil, err)
 	}
@@ -180,7 +159,7 @@ func (a *account) callRefused(ctx actor.Context, m *connection.CallRefused) {
 	case (name == "CONNECTION_NOT_INITED" || name == "CONNECTION_LAYER_INVALID") && c.Attempts < waiting.MaxAttempts:
 		c.Attempts++
 		if side := a.sides[m.DC]; onSide && side != nil {
-			ctx.Send(side.pid, &connection.RenewInit{})
+			ctx.Send(side.PID, &connection.RenewInit{})
 		} else {
 			a.toHome(ctx, &connection.RenewInit{})
 		}

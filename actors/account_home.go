@@ -277,7 +277,7 @@ func (a *account) connectionClosed(ctx actor.Context, dc int) {
 		return
 	}
 	if side := a.sides[dc]; side != nil {
-		ctx.Stop(side.pid)
+		ctx.Stop(side.PID)
 	}
 }
 
@@ -329,7 +329,7 @@ func (a *account) migrate(ctx actor.Context, dc int) {
 	next := func(ctx actor.Context) { a.startHome(ctx) }
 	if side := a.sides[dc]; side != nil { // its key and socket give way to the home connection
 		closed := next
-		next = func(ctx actor.Context) { side.next = closed; a.stopSide(ctx, side) }
+		next = func(ctx actor.Context) { side.Next = closed; a.stopSide(ctx, side) }
 	}
 	a.stopHome(ctx, next)
 }

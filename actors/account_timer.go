@@ -37,6 +37,7 @@ func (a *account) plan(ctx actor.Context) {
 	if a.home != nil {
 		earliest(a.home.retry)
 	}
+	earliest(a.sides.Due())
 	earliest(a.saveAgain)
 	earliest(a.status.Limited.Until)
 	earliest(a.waits.Due(a.deps.Now()))
@@ -83,6 +84,9 @@ func (a *account) tick(ctx actor.Context) {
 	a.delayed = kept
 	for _, c := range due {
 		a.invoke(ctx, c)
+	}
+	for _, side := range a.sides.Idle(now) {
+		a.stopSide(ctx, side)
 	}
 	a.sendScouts(ctx)
 	if a.report && !a.reporting && now.Sub(a.reported) >= reportEvery {

@@ -329,7 +329,7 @@ func newRig(t *testing.T, cfg simulator.Config, change ...func(*Deps)) *rig {
 	d := &r.deps
 	d.Events, d.Sessions, d.DCs = r.log, r.store, dcs.List{}
 	for _, dc := range sim.DCs() {
-		d.DCs.Options = append(d.DCs.Options, dcs.Option{ID: dc.ID, Addr: dc.Addr})
+		d.DCs.Options = append(d.DCs.Options, dcs.Option{ID: dc.ID, Addr: dc.Addr, MediaOnly: dc.MediaOnly})
 		d.DCs.Keys = append(d.DCs.Keys, dc.Key)
 	}
 	d.Transport.Obfuscated = true

@@ -35,7 +35,7 @@ func newSimulated(t *testing.T, cfg simulator.Config) *simulated {
 	s := &simulated{harness: newHarness(t), sim: sim}
 	s.deps.DCs = dcs.List{}
 	for _, dc := range sim.DCs() {
-		s.deps.DCs.Options = append(s.deps.DCs.Options, dcs.Option{ID: dc.ID, Addr: dc.Addr})
+		s.deps.DCs.Options = append(s.deps.DCs.Options, dcs.Option{ID: dc.ID, Addr: dc.Addr, MediaOnly: dc.MediaOnly})
 		s.deps.DCs.Keys = append(s.deps.DCs.Keys, dc.Key)
 	}
 	s.deps.Transport.Obfuscated = true

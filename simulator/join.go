@@ -20,7 +20,7 @@ func (h *handler) RPC(ctx context.Context, c *mtserver.Call) {
 	case <-ctx.Done():
 		return
 	}
-	h.world.Handle(model.Request{DC: c.DC, KeyID: c.KeyID, SessionID: c.SessionID, Body: c.Body}, c)
+	h.world.Handle(model.Request{DC: c.DC, Media: c.Media, KeyID: c.KeyID, SessionID: c.SessionID, Body: c.Body}, c)
 }
 
 // KeyKilled, SessionOpened and ConnectionClosed implement mtserver.SessionObserver.

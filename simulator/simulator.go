@@ -40,6 +40,7 @@ const tickEvery = 250 * time.Millisecond
 type Config struct {
 	DCs    []int  // default 1, 2, 3
 	CDN    []int  // those of DCs that are CDN DCs
+	Media  []int  // those of DCs that have a media_only address as well
 	Listen string // of every DC; default "127.0.0.1:0"
 	Seed   uint64
 	Faults *mtserver.Faults // default: all off, drawn from Seed
@@ -75,6 +76,9 @@ func Start(ctx context.Context, cfg Config) (*Simulator, error) {
 	}
 	m, s := cfg.Model, cfg.Server
 	m.Seed, m.Log, m.Now = cfg.Seed, cfg.Log.Named("model"), cfg.Now
+	for _, id := range cfg.Media {
+		s.Media = append(s.Media, -id)
+	}
 	s.DCs, s.Listen, s.Faults, s.Log, s.Now = cfg.DCs, cfg.Listen, cfg.Faults, cfg.Log.Named("server"), cfg.Now
 	late := &latePusher{ready: make(chan struct{})}
 	sim := &Simulator{world: model.New(m, late)}
@@ -128,7 +132,7 @@ func (s *Simulator) announceDCs(cdn []int) error {
 		if err != nil {
 			return fmt.Errorf("port of DC %d: %w", dc.ID, err)
 		}
-		one := model.DC{ID: dc.ID, IP: host, Port: n}
+		one := model.DC{ID: dc.ID, IP: host, Port: n, MediaOnly: dc.MediaOnly}
 		if slices.Contains(cdn, dc.ID) {
 			one.CDN = publicKey(dc)
 		}
@@ -203,8 +207,10 @@ type DCEntry struct {
 func (s *Simulator) WriteDCFile(path string) error {
 	var file DCFile
 	for _, dc := range s.DCs() {
-		file.DCs = append(file.DCs, DCEntry{ID: dc.ID, Addr: dc.Addr})
-		file.PublicKeys = append(file.PublicKeys, publicKey(dc))
+		file.DCs = append(file.DCs, DCEntry{ID: dc.ID, Addr: dc.Addr, MediaOnly: dc.MediaOnly})
+		if !dc.MediaOnly { // it has the key of its DC
+			file.PublicKeys = append(file.PublicKeys, publicKey(dc))
+		}
 	}
 	data, err := json.MarshalIndent(file, "", "  ")
 	if err != nil {

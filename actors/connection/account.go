@@ -111,12 +111,15 @@ func (a *Account) SetProfile(p *Profile) { a.profile.Store(p) }
 // SetPFS says whether further connections use temporary keys (perfect forward secrecy).
 func (a *Account) SetPFS(on bool) { a.pfs.Store(on) }
 
+// PFS reports whether further connections use temporary keys.
+func (a *Account) PFS() bool { return a.pfs.Load() }
+
 // Profile is what connections announce now.
 func (a *Account) Profile() *Profile { return a.profile.Load() }
 
 // dial opens a socket to a DC, by the account's route and by nothing else. It waits for the reader of the previous socket, for the former
 // owner's sockets to die, for the pacer, and for a lease renewal sent after that.
-func (a *Account) dial(ctx context.Context, dc int, side bool) (*dcdial.Conn, routes.Route, error) {
+func (a *Account) dial(ctx context.Context, dc int, side, files bool) (*dcdial.Conn, routes.Route, error) {
 	var none routes.Route
 	if previous := a.reader.Load(); previous != nil && !side {
 		if err := previous.ended(ctx); err != nil {
@@ -141,15 +144,21 @@ func (a *Account) dial(ctx context.Context, dc int, side bool) (*dcdial.Conn, ro
 			return nil, none, fmt.Errorf("%w: %w", ErrFenced, err)
 		}
 	}
+	if files && route.Proxy != nil {
+		return nil, route, errFilesByProxy
+	}
 	o := a.Transport
 	o.Check, o.Proxy = a.check, route.Proxy
-	conn, err := dcdial.Dial(ctx, a.DCs.Known(), dcdial.Target{DC: dc, Files: side, IPv6: a.IPv6}, o)
+	conn, err := dcdial.Dial(ctx, a.DCs.Known(), dcdial.Target{DC: dc, Files: files, IPv6: a.IPv6}, o)
 	a.dialled(err)
 	return conn, route, err
 }
 
 // errNoRoute means that routes broke their word: neither a proxy nor a direct way.
 var errNoRoute = errors.New("no route")
+
+// errFilesByProxy means that the route has become a proxy, which leads to no addresses for files.
+var errFilesByProxy = errors.New("addresses for files are not used through a proxy")
 
 // check is the fence, asked directly before each socket write.
 func (a *Account) check() error {

@@ -190,7 +190,7 @@ func (c *connection) started(ctx actor.Context) {
 	self, root := ctx.Self(), ctx.ActorSystem().Root
 	gen, l, acc := c.gen, c.link, c.acc
 	go func() {
-		conn, route, err := acc.dial(dctx, l.dc, l.side)
+		conn, route, err := acc.dial(dctx, l.dc, l.side, l.files)
 		root.Send(self, &dialled{gen: gen, conn: conn, route: route, err: err})
 	}()
 }
@@ -320,11 +320,11 @@ func (c *connection) ready(ctx actor.Context) {
 	for _, call := range held {
 		c.give(ctx, call)
 	}
-	if c.link.wasUp {
-		ctx.Send(ctx.Parent(), &SessionCreated{DC: c.link.dc})
+	if c.link.wasUp && !c.link.side {
+		ctx.Send(ctx.Parent(), &SessionCreated{DC: c.link.Number()})
 	}
 	c.link.wasUp = true
-	ctx.Send(ctx.Parent(), &Ready{DC: c.link.dc})
+	ctx.Send(ctx.Parent(), &Ready{DC: c.link.Number()})
 }
 
 func (c *connection) invoke(ctx actor.Context, call *Call) {
@@ -393,7 +393,7 @@ func (c *connection) finish(ctx actor.Context) {
 	}
 	c.phase = phaseEnded
 	if c.asked {
-		ctx.Send(ctx.Parent(), &Closed{DC: c.link.dc})
+		ctx.Send(ctx.Parent(), &Closed{DC: c.link.Number()})
 		return
 	}
 	end := c.end

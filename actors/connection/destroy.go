@@ -19,7 +19,7 @@ var ErrKeyKept = errors.New("the server keeps the auth key")
 // signed in with any more. It has a socket of its own, so the account must have none to that DC. A
 // DC that does not know the key has forgotten it already.
 func DestroyKey(ctx context.Context, acc *Account, dc int, side bool, key sessionstore.DCKey) error {
-	conn, _, err := acc.dial(ctx, dc, side)
+	conn, _, err := acc.dial(ctx, dc, side, false)
 	if err != nil {
 		return err
 	}

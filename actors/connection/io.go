@@ -68,7 +68,9 @@ func (c *connection) effect(ctx actor.Context, effect mtproto.Effect) {
 	case mtproto.UpdatesReceived:
 		c.updates(ctx, e)
 	case mtproto.SessionCreated:
-		ctx.Send(ctx.Parent(), &SessionCreated{DC: c.link.dc})
+		if !c.link.side { // a side brings no updates
+			ctx.Send(ctx.Parent(), &SessionCreated{DC: c.link.Number()})
+		}
 	case mtproto.Persist:
 		c.remember(ctx, e)
 	case mtproto.Refused:
@@ -107,7 +109,7 @@ func (c *connection) callDone(ctx actor.Context, e mtproto.CallDone) {
 	case errors.As(e.Err, &refused):
 		c.acc.Tally.Answers.Error(refused.Code)
 		if !c.unbound(ctx, call, refused) {
-			ctx.Send(ctx.Parent(), &CallRefused{DC: c.link.dc, Call: call, Err: refused})
+			ctx.Send(ctx.Parent(), &CallRefused{DC: c.link.Number(), Call: call, Err: refused})
 		}
 	case e.Err != nil:
 		call.Done(nil, engineError(call.Method, e.Err))
@@ -132,7 +134,7 @@ func (c *connection) announced(ctx actor.Context, e mtproto.CallDone) {
 	switch {
 	case errors.As(e.Err, &refused) && c.unbound(ctx, nil, refused):
 	case errors.As(e.Err, &refused):
-		ctx.Send(ctx.Parent(), &CallRefused{DC: c.link.dc, Err: refused})
+		ctx.Send(ctx.Parent(), &CallRefused{DC: c.link.Number(), Err: refused})
 		c.close(ctx, &EndError{c.link.dc, Reconnect, engineError("initConnection", e.Err)})
 	case c.phase == phaseClosing || c.phase == phaseEnded:
 	case e.Err != nil:
@@ -161,7 +163,7 @@ func (c *connection) remember(ctx actor.Context, e mtproto.Persist) {
 	if c.link.temp != nil { // its salts are of no use to another
 		return
 	}
-	ctx.Send(ctx.Parent(), &SaltsChanged{DC: c.link.dc, Salts: e.Salts, TimeOffset: e.TimeOffset})
+	ctx.Send(ctx.Parent(), &SaltsChanged{DC: c.link.Number(), Salts: e.Salts, TimeOffset: e.TimeOffset})
 }
 
 func (c *connection) setTimer(ctx actor.Context, at time.Time) {

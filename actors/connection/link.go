@@ -15,7 +15,8 @@ import (
 // is alive, that actor is its only user.
 type Link struct {
 	dc     int
-	side   bool     // not the home DC
+	side   bool     // not the home connection
+	files  bool     // to addresses for files
 	key    *Key     // permanent; nil while the engine holds it
 	temp   *tempKey // the engine's, if it has one
 	engine *mtproto.Engine
@@ -44,6 +45,9 @@ type Link struct {
 func NewLink(dc int, side bool, key *Key) *Link {
 	return &Link{dc: dc, side: side, key: key}
 }
+
+// NewFilesLink makes a side link to a DC's addresses for files. Another link may have its key, too.
+func NewFilesLink(dc int, key *Key) *Link { return &Link{dc: dc, side: true, files: true, key: key} }
 
 // start makes the link's engine, or its successor in a new session; unanswered calls that may
 // be repeated are held for it.
@@ -162,6 +166,14 @@ func (l *Link) drop(c *Call) bool {
 
 // DC is the number of the link's DC.
 func (l *Link) DC() int { return l.dc }
+
+// Number is that of the link's DC, negative for its addresses for files.
+func (l *Link) Number() int {
+	if l.files {
+		return -l.dc
+	}
+	return l.dc
+}
 
 // Park keeps the next incarnation from dialling: it only takes in what still waits for the
 // link, and confirms its end.

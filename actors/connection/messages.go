@@ -25,6 +25,8 @@ type Call struct {
 
 	Internal  bool // made by the account itself: overtakes the queue
 	DC        int  // 0 is the home DC
+	Side      int  // where it was sent; see actors/sides
+	Plain     bool // not by addresses for files: they have failed it
 	Attempts  int
 	Order     uint64 // of its arrival; calls that waited leave by it
 	Cancelled bool   // its caller has gone
@@ -57,7 +59,7 @@ type (
 	Close struct{ Now bool }
 )
 
-// Events from a connection to its parent.
+// Events from a connection to its parent. DC is Link.Number, but for KeyMade.
 type (
 	// KeyMade is an auth key that must be stored: the server may forget an unused one.
 	KeyMade struct{ Key Key }

@@ -102,7 +102,7 @@ func (c *connection) bound(ctx actor.Context, e mtproto.CallDone) {
 		case refused.Message == "ENCRYPTED_MESSAGE_INVALID":
 			end.End = KeyRefused
 		case refused.Code == 401:
-			ctx.Send(ctx.Parent(), &CallRefused{DC: c.link.dc, Err: refused})
+			ctx.Send(ctx.Parent(), &CallRefused{DC: c.link.Number(), Err: refused})
 		}
 	case e.Err != nil:
 		end.Err = e.Err

@@ -32,7 +32,7 @@ var ErrNoAddress = errors.New("no address of the DC is known")
 // Target is where a connection is to go.
 type Target struct {
 	DC int
-	// Files prefers addresses for files, which most DCs have none of.
+	// Files asks for addresses for files, which most DCs have none of, and for no others.
 	Files bool
 	// IPv6 says what becomes of IPv6 addresses.
 	IPv6 dcs.IPv6
@@ -60,8 +60,7 @@ func IsCDN(list dcs.List, dc int) bool {
 // Dial connects to a DC. Through a proxy, addresses that are meant for it come first; an MTProxy
 // chooses the address by itself.
 func Dial(ctx context.Context, list dcs.List, to Target, o transport.Options) (*Conn, error) {
-	want := dcs.Want{IPv6: to.IPv6, Static: o.Proxy != nil, CDN: IsCDN(list, to.DC)}
-	options := addresses(list, to, want)
+	options := list.Select(to.DC, dcs.Want{Media: to.Files, IPv6: to.IPv6, Static: o.Proxy != nil, CDN: IsCDN(list, to.DC)})
 	if len(options) == 0 {
 		return nil, fmt.Errorf("%w (got %d)", ErrNoAddress, to.DC)
 	}
@@ -82,17 +81,6 @@ func Dial(ctx context.Context, list dcs.List, to Target, o transport.Options) (*
 		}
 	}
 	return nil, errors.Join(errs...)
-}
-
-func addresses(list dcs.List, to Target, want dcs.Want) []dcs.Option {
-	if to.Files && !want.CDN {
-		files := want
-		files.Media = true
-		if options := list.Select(to.DC, files); len(options) > 0 {
-			return options
-		}
-	}
-	return list.Select(to.DC, want)
 }
 
 func one(ctx context.Context, option dcs.Option, test, others bool, o transport.Options) (*Conn, error) {

@@ -80,7 +80,7 @@ func open(dir string, change ...func(*node.Options)) (p *place, err error) {
 			err = errors.Join(err, p.close())
 		}
 	}()
-	p.sim, err = simulator.Start(context.Background(), simulator.Config{DCs: []int{1, 2, 3, cdnDC}, CDN: []int{cdnDC}, Seed: 61})
+	p.sim, err = simulator.Start(context.Background(), simulator.Config{DCs: []int{1, 2, 3, cdnDC}, CDN: []int{cdnDC}, Media: []int{1}, Seed: 61})
 	if err != nil {
 		return p, err
 	}
@@ -92,8 +92,8 @@ func open(dir string, change ...func(*node.Options)) (p *place, err error) {
 	log := hclog.New(&hclog.LoggerOptions{Name: "methodtest", Level: hclog.Error, Output: os.Stderr})
 	var list dcs.List
 	for _, dc := range p.sim.DCs() {
-		list.Options = append(list.Options, dcs.Option{ID: dc.ID, Addr: dc.Addr, CDN: dc.ID == cdnDC})
-		if dc.ID != cdnDC { // the key of a CDN comes from help.getCdnConfig
+		list.Options = append(list.Options, dcs.Option{ID: dc.ID, Addr: dc.Addr, CDN: dc.ID == cdnDC, MediaOnly: dc.MediaOnly})
+		if dc.ID != cdnDC && !dc.MediaOnly { // the key of a CDN comes from help.getCdnConfig
 			list.Keys = append(list.Keys, dc.Key)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 // Request is one query without its wrappers.
 type Request struct {
 	DC        int
+	Media     bool // it came to a media_only address
 	KeyID     int64
 	SessionID int64
 	Body      []byte
@@ -118,11 +119,20 @@ func (w *World) dispatch(req Request, responder Responder) (bin.Encoder, error) 
 		w.Config.Log.Warn("method is not modelled", "method", name)
 		return nil, RPCError(400, "INPUT_METHOD_INVALID_"+name)
 	}
+	if req.Media && !forFiles(w.names[id]) {
+		return nil, RPCError(400, "INPUT_METHOD_INVALID_"+w.names[id]+": not at a media_only address")
+	}
 	c := &Call{World: w, DC: req.DC, Key: w.authKey(req.KeyID, req.DC), Responder: responder}
 	if err := c.admit(m.need); err != nil {
 		return nil, err
 	}
 	return m.run(c, req.Body)
+}
+
+// forFiles tells what a media_only address answers. That it answers nothing else is our strictness.
+func forFiles(method string) bool {
+	name, _, _ := strings.Cut(method, "#")
+	return strings.HasPrefix(name, "upload.") || name == "auth.importAuthorization" || name == "help.getConfig"
 }
 
 // admit checks that this key may call the method, and on this DC.

@@ -7,6 +7,7 @@ import (
 // Call is one query of a client.
 type Call struct {
 	DC        int
+	Media     bool  // it came to a media_only address
 	KeyID     int64 // permanent auth key: of a bound temporary key, the key it is bound to
 	AuthKeyID int64 // the key that encrypted the message
 	SessionID int64

@@ -139,6 +139,7 @@ type client struct {
 	lastID  int64
 	content int32
 	ackAll  bool
+	address int // the number of the one that it dials
 	inbox   []message
 }
 
@@ -162,7 +163,7 @@ func (c *client) again() *client {
 
 func (c *client) connect() {
 	c.t.Helper()
-	nc, err := net.Dial("tcp", c.rig.DCs()[0].Addr)
+	nc, err := net.Dial("tcp", c.rig.DCs()[c.address].Addr)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -46,8 +46,10 @@ const (
 // free port of 127.0.0.1, strict rules, crypto/rand and the system clock.
 type Config struct {
 	DCs    []int  // ids of the DCs; default 2
+	Media  []int  // media_only addresses, as negative ids of their DCs, each with a listener of its own
 	Listen string // address of every DC's listener; default "127.0.0.1:0"
-	// ListenOn makes a DC's listener in place of Listen. Its connections need not be TCP.
+	// ListenOn makes a DC's listener in place of Listen; dc is negative for a media_only
+	// address. Its connections need not be TCP.
 	ListenOn func(ctx context.Context, dc int) (net.Listener, error)
 
 	// Rand draws keys, salts and nonces. Default crypto/rand. It need not be
@@ -149,7 +151,9 @@ func (l *lockedReader) Read(p []byte) (int, error) {
 type DCInfo struct {
 	ID   int
 	Addr string // host:port of its listener
-	Key  *rsa.PublicKey
+	// MediaOnly says that it is an address for files only.
+	MediaOnly bool
+	Key       *rsa.PublicKey
 }
 
 // Handler answers queries. It may also implement SessionObserver.

@@ -178,7 +178,7 @@ func (d *dc) reqDH(b *bin.Buffer, now time.Time) ([]byte, error) {
 		req.PublicKeyFingerprint != crypto.RSAFingerprint(&d.key.PublicKey):
 		return nil, errExchange
 	}
-	if err := x.readInner(req.EncryptedData, d.key, d.id); err != nil {
+	if err := x.readInner(req.EncryptedData, d.key, d.id, d.media); err != nil {
 		return nil, err
 	}
 	// A short exponent is as safe as 2048 bits and far cheaper.
@@ -209,7 +209,7 @@ func (x *keyExchange) tempKey() (key, iv []byte) {
 }
 
 // readInner decrypts and checks p_q_inner_data.
-func (x *keyExchange) readInner(encrypted []byte, key *rsa.PrivateKey, dcID int) error {
+func (x *keyExchange) readInner(encrypted []byte, key *rsa.PrivateKey, dcID int, media bool) error {
 	if len(encrypted) != 256 {
 		return errExchange
 	}
@@ -239,6 +239,9 @@ func (x *keyExchange) readInner(encrypted []byte, key *rsa.PrivateKey, dcID int)
 		asUint(inner.GetPq()) != uint64(x.p)*uint64(x.q) ||
 		asUint(inner.GetP()) != uint64(x.p) || asUint(inner.GetQ()) != uint64(x.q) {
 		return errExchange
+	}
+	if media { // core.telegram.org/mtproto/auth_key: negative there
+		dcField = -dcField
 	}
 	if dcField != dcID && dcField != dcID+10000 {
 		return errWrongDC

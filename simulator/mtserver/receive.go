@@ -45,7 +45,11 @@ func (in *inbound) packet(p packet, end int64) {
 	id := k.identity()
 	c.identify(id)
 	var killedNow bool
-	in.killed, killedNow = k.srv.referee.frame(id, c, end)
+	if c.dc.media { // parallel connections are fine there
+		in.killed = k.srv.referee.Dead(id)
+	} else {
+		in.killed, killedNow = k.srv.referee.frame(id, c, end)
+	}
 	if killedNow {
 		k.srv.cfg.Log.Warn("auth key killed: two connections sent in parallel", "dc", k.dc.id, "conn", c.id)
 		in.notes = append(in.notes, func() { k.srv.observer.KeyKilled(id) })
@@ -241,7 +245,7 @@ func (in *inbound) query(m message, r *received) {
 	q := &query{id: m.id, started: in.now}
 	r.query = q
 	call := &Call{
-		DC: k.dc.id, KeyID: k.identity(), AuthKeyID: k.id, SessionID: s.id, MsgID: m.id,
+		DC: k.dc.id, Media: in.conn.dc.media, KeyID: k.identity(), AuthKeyID: k.id, SessionID: s.id, MsgID: m.id,
 		ConnID: in.conn.id, Remote: in.conn.remote, Body: m.body, session: s, query: q,
 	}
 	k.srv.stats.calls.Add(1)
@@ -298,7 +302,7 @@ func (in *inbound) admit(call *Call) (code int, text string) {
 	case !k.inited && !k.srv.cfg.Uninitialised && id != idBindTempKey:
 		return 400, "CONNECTION_NOT_INITED"
 	}
-	if !w.withoutUpdates && !in.session.noUpdates && (w.init != nil || k.main == nil || k.main.conn == nil) {
+	if !in.conn.dc.media && !w.withoutUpdates && !in.session.noUpdates && (w.init != nil || k.main == nil || k.main.conn == nil) {
 		k.main = in.session
 	}
 	return 0, ""

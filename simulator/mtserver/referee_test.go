@@ -162,3 +162,43 @@ func TestSideConnectionsOfOtherKeysMayRunInParallel(t *testing.T) {
 		t.Fatalf("%d keys killed", n)
 	}
 }
+
+// TestConnectionsToAddressesForFilesMayRunInParallel: they are not the home DC's, though the key is; the home DC's
+// own are judged as ever.
+func TestConnectionsToAddressesForFilesMayRunInParallel(t *testing.T) {
+	r := start(t, func(c *Config) { c.Media = []int{-2} })
+	if dcs := r.DCs(); len(dcs) != 2 || dcs[0].MediaOnly || !dcs[1].MediaOnly || dcs[1].ID != 2 || dcs[0].Addr == dcs[1].Addr {
+		t.Fatalf("%+v", dcs)
+	}
+	home := r.dial()
+	home.mustEcho()
+	r.MarkHome(home.keyID())
+	var files []*client
+	for i := range 2 {
+		c := *home
+		c.inbox, c.address, c.session, c.content = nil, 1, int64(4242+i), 0
+		c.connect()
+		files = append(files, &c)
+	}
+	for range 3 {
+		for _, c := range append(files, home) {
+			c.mustEcho()
+		}
+	}
+	if counts := r.Referee().Counts(); counts != (RefereeCounts{}) {
+		t.Fatalf("%+v", counts)
+	}
+	second := home.again()
+	second.continueFrom(home)
+	second.mustEcho()
+	home.continueFrom(second)
+	home.send(ping(1), false)
+	<-r.handler.killed
+	if !r.Referee().Dead(home.keyID()) {
+		t.Error("a second home connection is allowed")
+	}
+	files[0].session = 777
+	if code, _ := files[0].rpcError(files[0].call(tl(idEcho))); code != 406 {
+		t.Errorf("a dead key at an address for files: %d", code)
+	}
+}

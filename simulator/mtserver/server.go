@@ -35,10 +35,11 @@ type Server struct {
 	down   bool // nobody is let in
 }
 
-// dc is one data centre.
+// dc is one data centre at one of its addresses.
 type dc struct {
 	srv       *Server
 	id        int
+	media     bool // the address is for files only
 	key       *rsa.PrivateKey
 	listener  net.Listener
 	exchanges exchanges
@@ -78,14 +79,15 @@ func Start(ctx context.Context, cfg Config, handler Handler) (*Server, error) {
 	}
 	s.observer, _ = handler.(SessionObserver)
 	s.ctx, s.cancel = context.WithCancel(ctx)
-	for _, id := range cfg.DCs {
-		d := &dc{srv: s, id: id, key: cfg.Keys[id], exchanges: exchanges{m: map[bin.Int128]*keyExchange{}}}
+	for _, number := range slices.Concat(cfg.DCs, cfg.Media) {
+		id := max(number, -number)
+		d := &dc{srv: s, id: id, media: number < 0, key: cfg.Keys[id], exchanges: exchanges{m: map[bin.Int128]*keyExchange{}}}
 		var err error
 		if d.key == nil {
 			d.key, err = rsaKey(id)
 		}
 		if err == nil {
-			d.listener, err = cfg.ListenOn(ctx, id)
+			d.listener, err = cfg.ListenOn(ctx, number)
 		}
 		if err != nil {
 			s.cancel()
@@ -179,7 +181,7 @@ func (s *Server) remove(c *conn) {
 func (s *Server) lookup(d *dc, id int64) *authKey {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if k := s.keys[id]; k != nil && k.dc == d {
+	if k := s.keys[id]; k != nil && k.dc.id == d.id {
 		return k
 	}
 	return nil
@@ -193,11 +195,11 @@ func (s *Server) drop(ids ...int64) {
 	}
 }
 
-// DCs returns the DCs in the order of Config.DCs.
+// DCs returns the DCs in the order of Config.DCs, then the media_only addresses.
 func (s *Server) DCs() []DCInfo {
 	infos := make([]DCInfo, 0, len(s.dcs))
 	for _, d := range s.dcs {
-		infos = append(infos, DCInfo{ID: d.id, Addr: d.listener.Addr().String(), Key: &d.key.PublicKey})
+		infos = append(infos, DCInfo{ID: d.id, Addr: d.listener.Addr().String(), Key: &d.key.PublicKey, MediaOnly: d.media})
 	}
 	return infos
 }

@@ -26,8 +26,9 @@ type Directory struct {
 	mu      sync.Mutex
 	learnt  []Option
 	looked  time.Time
-	asked   time.Time // since Outdated last said that the config is to be asked for
-	cdn     time.Time // when the CDN keys were learnt
+	asked   time.Time         // since Outdated last said that the config is to be asked for
+	cdn     time.Time         // when the CDN keys were learnt
+	failed  map[int]time.Time // when a DC's addresses for files were last not to be reached
 	changed func([]Option)
 }
 
@@ -97,6 +98,30 @@ func (d *Directory) Learn(options []tg.DCOption) {
 	if d.changed != nil {
 		d.changed(slices.Clone(next))
 	}
+}
+
+// filesAgain is how long addresses for files that could not be reached are left alone.
+const filesAgain = time.Minute
+
+// ServesFiles reports whether a DC has addresses for files that may be tried now.
+func (d *Directory) ServesFiles(id int, ip IPv6) bool {
+	if len(d.Known().Select(id, Want{Media: true, IPv6: ip})) == 0 {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at, failed := d.failed[id]
+	return !failed || d.now().Sub(at) >= filesAgain
+}
+
+// FilesFailed takes that a DC's addresses for files could not be reached.
+func (d *Directory) FilesFailed(id int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failed == nil {
+		d.failed = map[int]time.Time{}
+	}
+	d.failed[id] = d.now()
 }
 
 // CDNKeysDue reports whether the keys of a CDN DC are to be asked for: they are not known, or old.

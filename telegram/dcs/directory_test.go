@@ -3,6 +3,7 @@ package dcs
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,4 +105,25 @@ func TestKeysOfCDNsAreLearnt(t *testing.T) {
 	if now = now.Add(time.Hour); !d.CDNKeysDue(203) {
 		t.Error("not due after an hour")
 	}
+}
+
+// TestAddressesForFilesThatFailAreLeftAlone: for a minute, and nobody goes without.
+func TestAddressesForFilesThatFailAreLeftAlone(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	d := NewDirectory(List{Options: []Option{
+		{ID: 2, Addr: "192.0.2.1:443"}, {ID: 2, Addr: "192.0.2.2:443", MediaOnly: true},
+		{ID: 4, Addr: "[2001:db8::1]:443", IPv6: true, MediaOnly: true}, {ID: 5, Addr: "192.0.2.5:443"},
+	}}, nil, func() time.Time { return now }, nil)
+	serves := func(want ...bool) {
+		t.Helper()
+		got := []bool{d.ServesFiles(2, IPv6Never), d.ServesFiles(4, IPv6Never), d.ServesFiles(4, IPv6Fallback), d.ServesFiles(5, IPv6Fallback)}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+	serves(true, false, true, false)
+	d.FilesFailed(2)
+	serves(false, false, true, false)
+	now = now.Add(filesAgain)
+	serves(true, false, true, false)
 }
