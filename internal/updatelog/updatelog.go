@@ -58,7 +58,8 @@ type Position struct {
 }
 
 // Claim makes this owner the only writer of the account's events, and reads back what was
-// appended after the checkpoint: the positions are the later of the two.
+// appended after the checkpoint: the positions are the later of the two. Positions behind a damaged record
+// are not taken: the difference repeats what it held, and of the others ids that are in the log.
 func Claim(ctx context.Context, log Log, id fleet.AccountID, token fleet.FencingToken, checkpoint []byte) (*Position, error) {
 	pos := &Position{}
 	var from eventlog.Cursor
@@ -73,19 +74,26 @@ func Claim(ctx context.Context, log Log, id fleet.AccountID, token fleet.Fencing
 		return nil, fmt.Errorf("claim event log: %w", err)
 	}
 	pos.Writer, pos.Last = w, w.Claimed()
-	covered, uncovered := from, false
+	covered, uncovered, damaged := from, false, false
 	for rec, err := range w.Replay(ctx, from) {
 		if errors.Is(err, eventlog.ErrTruncated) {
 			continue // retention was here: the checkpoint's positions stand, repeats carry the same ids
 		}
-		if err != nil {
-			return nil, fmt.Errorf("replay event log: %w", err)
+		if errors.Is(err, eventlog.ErrCorrupt) && rec.Seq != 0 {
+			damaged, uncovered = true, true
+			continue
 		}
-		if err := Apply(&pos.State, []eventlog.Record{rec}); err != nil {
+		if err != nil {
 			return nil, fmt.Errorf("replay event log: %w", err)
 		}
 		if rec.ID != "" {
 			pos.Seen = append(pos.Seen, rec.ID)
+		}
+		if damaged {
+			continue
+		}
+		if err := Apply(&pos.State, []eventlog.Record{rec}); err != nil {
+			return nil, fmt.Errorf("replay event log: %w", err)
 		}
 		if len(rec.Positions) > 0 {
 			covered, uncovered = rec.Cursor(), false

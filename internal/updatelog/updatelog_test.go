@@ -19,6 +19,7 @@ type scripted struct {
 	records []eventlog.Record
 	err     error
 	from    eventlog.Cursor
+	damaged uint64 // the sequence of one that cannot be read
 }
 
 func (s *scripted) Claim(context.Context, fleet.AccountID, fleet.FencingToken) (Writer, error) {
@@ -37,7 +38,11 @@ func (s *scripted) Replay(_ context.Context, from eventlog.Cursor) iter.Seq2[eve
 			return
 		}
 		for _, r := range s.records {
-			if !yield(r, nil) {
+			var err error
+			if r.Seq != 0 && r.Seq == s.damaged {
+				r, err = eventlog.Record{Seq: r.Seq}, eventlog.ErrCorrupt
+			}
+			if !yield(r, err) {
 				return
 			}
 		}
@@ -65,6 +70,19 @@ func TestClaimTakesTheLaterOfCheckpointAndRecords(t *testing.T) {
 	log.records = log.records[:2] // no event without a position behind it
 	if pos, err = Claim(t.Context(), log, "a", 1, checkpoint); err != nil || pos.Last.Seq != 99 {
 		t.Errorf("last %v, %v; want the claim", pos.Last, err)
+	}
+}
+
+// TestClaimOutlivesADamagedRecord: the account starts from before it, and knows what is behind it.
+func TestClaimOutlivesADamagedRecord(t *testing.T) {
+	log := &scripted{damaged: 42, records: []eventlog.Record{
+		{ID: "m1", Seq: 41, Epoch: 1, Positions: []eventlog.Position{{Box: "pts", Value: 6}}},
+		{ID: "m2", Seq: 42, Epoch: 1, Positions: []eventlog.Position{{Box: "pts", Value: 7}}},
+		{ID: "m3", Seq: 43, Epoch: 1, Positions: []eventlog.Position{{Box: "pts", Value: 8}}},
+	}}
+	pos, err := Claim(t.Context(), log, "a", 1, nil)
+	if err != nil || pos.State.Pts != 6 || pos.Last.Seq != 41 || !cmp.Equal(pos.Seen, []string{"m1", "m3"}) {
+		t.Errorf("%+v, %v; want to go on behind m1, with m3 known", pos, err)
 	}
 }
 
