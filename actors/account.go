@@ -78,6 +78,7 @@ type account struct {
 	peersAgain                time.Time            // when peers that could not be stored are tried again
 	importing                 *importSession       // takes the place of the record
 	erasing                   *erasing             // the session is being deleted
+	erasure                   *telegram.Erasure    // what came of that, for who asks for it after its end
 	appending                 bool                 // of state events, by the account itself
 	late                      []*updatestream.Sync // wait for the stream, which waits for that
 }

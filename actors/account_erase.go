@@ -79,6 +79,11 @@ func (a *account) eraseAsked(ctx actor.Context, m *eraseAccount) {
 		if a.record == nil { // it cannot be read
 			a.hold(&sessionstore.Record{Account: a.id})
 		}
+		if out := a.erasure; out != nil && len(a.whole().Keys) == 0 {
+			a.erasure = nil
+			m.done(*out, nil)
+			return
+		}
 		a.leave(ctx, m.confirmed, nil)
 		a.erasing.done = append(a.erasing.done, m.done)
 	}
@@ -205,7 +210,10 @@ func (a *account) erased(ctx actor.Context, m *erased) {
 
 func (a *account) endErasing(out telegram.Erasure, err error) {
 	if e := a.erasing; e != nil {
-		a.erasing = nil
+		a.erasing, a.erasure = nil, nil
+		if len(e.done) == 0 && err == nil {
+			a.erasure = &out
+		}
 		for _, done := range e.done {
 			done(out, err)
 		}

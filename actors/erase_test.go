@@ -92,6 +92,22 @@ func TestSignOutDeletesEverything(t *testing.T) {
 	r.compare(t, "bob")
 }
 
+// TestErasureIsToldToWhoAsksAfterItsEnd, once.
+func TestErasureIsToldToWhoAsksAfterItsEnd(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 327})
+	ann, _ := r.pair(t)
+	if ok, _, err := telegram.LogOut(bounded(t), ann); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	r.status(t, "ann", fleet.StateLoggedOut)
+	for _, want := range []telegram.Erasure{{KeysDestroyed: 1}, {}} {
+		if got, err := ann.Erase(bounded(t), true); err != nil || got != want {
+			t.Errorf("got %+v, %v; want %+v", got, err, want)
+		}
+	}
+}
+
 // failingRenew fails to renew while down is set.
 type failingRenew struct {
 	sessionstore.Store
