@@ -28,7 +28,7 @@ type UploadOptions struct {
 	Photo bool
 	// Resume is a name of the caller's choice, at most 64 bytes, under which a later upload of the same
 	// file from an io.Seeker goes on where Telegram has it, also one by another process, within an hour.
-	// Files below 10 MiB begin anew. Empty: one is drawn, and only this upload goes on.
+	// A file with other bytes (CRC-32C) and files below 10 MiB begin anew. Empty: one is drawn, and only this upload goes on.
 	Resume string
 	// Progress is told how many bytes the node has taken; they are a little ahead of Telegram's. It is
 	// called by the uploading goroutine.

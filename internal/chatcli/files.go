@@ -23,7 +23,7 @@ func newUpload(g *cli) *cobra.Command {
 the output is what SendFile of the API takes. To upload and send at once, use send --file.
 
 An upload goes on by itself when the node restarts or the account moves. With --resume NAME, so does a later
-upload of the same file under that name, within an hour; files below 10 MiB begin anew.`,
+upload of the same file under that name, within an hour; other files and those below 10 MiB begin anew.`,
 		Example: "  orchestrator upload support-1 film.mp4 -o json\n  orchestrator upload support-1 film.mp4 --resume film\n  tar c docs | orchestrator upload support-1 - --name docs.tar",
 		Args:    g.Args("ACCOUNT", "FILE"),
 		RunE: g.account(func(cmd *cobra.Command, a *client.Account, args []string) error {

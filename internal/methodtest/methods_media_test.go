@@ -10,6 +10,7 @@ import (
 	"image/jpeg"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/gotd/td/tg"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
+	"github.com/telefleet/orchestrator/api/orchestrator/v1/orchestratorv1connect"
 	"github.com/telefleet/orchestrator/client"
 	"github.com/telefleet/orchestrator/internal/faultproxy"
 	"github.com/telefleet/orchestrator/simulator"
@@ -499,6 +501,46 @@ func TestMethod50_GoesOnAfterBreaks(t *testing.T) {
 	}
 	if got := must(os.ReadFile(path))(t); !bytes.Equal(got, data) {
 		t.Errorf("%d of %d bytes", len(got), len(data))
+	}
+}
+
+// TestMethod50_AnotherFileUnderTheNameBeginsAnew: what another upload has sent under its name is not mixed
+// with it.
+func TestMethod50_AnotherFileUnderTheNameBeginsAnew(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	anna := p.account(t)
+	former, other := noise(14<<20), noise(14<<20)
+	other[5] ^= 1
+	upload := func(ctx context.Context, data []byte, progress func(int64)) (*client.UploadedFile, error) {
+		return anna.Upload(ctx, bytes.NewReader(data), client.UploadOptions{Name: "film", Size: int64(len(data)), Resume: "film", Progress: progress})
+	}
+	ctx, cancel := context.WithCancel(deadline(t))
+	_, err := upload(ctx, former, func(sent int64) {
+		if sent >= 12<<20 {
+			cancel()
+		}
+	})
+	if err == nil {
+		t.Fatal("the first upload was not broken off")
+	}
+	node := orchestratorv1connect.NewMediaServiceClient(http.DefaultClient, p.node.URL())
+	for { // it is noted soon
+		if at := must(node.GetUpload(deadline(t), &v1.GetUploadRequest{Account: anna.ID(), Upload: "film"}))(t); at.GetOffset() > 0 {
+			break
+		}
+	}
+	began := int64(-1)
+	file := must(upload(deadline(t), other, func(sent int64) {
+		if began < 0 {
+			began = sent
+		}
+	}))(t)
+	sent := must(anna.SendFile(deadline(t), "me", client.Uploaded(file), nil))(t)
+	var content []byte
+	p.sim.Files(func(s *files.Store) { content, err = s.Content(sent.Message.GetMedia().GetFileId()) })
+	if err != nil || !bytes.Equal(content, other) || began > 1<<20 {
+		t.Errorf("Telegram has %d bytes, or those of the other file (%v); the upload began with %d", len(content), err, began)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"image"
 	"image/jpeg"
 	"io"
@@ -171,6 +172,9 @@ func TestUploadGoesOn(t *testing.T) {
 		from := u.Saved()
 		if from == 0 || from > had || from%PartSize != 0 {
 			t.Fatalf("goes on at %d", from)
+		}
+		if at, ok := u.Place(); !ok || at.Sum == nil || *at.Sum != crc32.Checksum(data[:from], castagnoli) {
+			t.Errorf("place %+v is not that of the first %d bytes", at, from)
 		}
 		before := e.count("upload.saveBigFilePart")
 		f, err := u.Send(t.Context(), e, bytes.NewReader(data[from:]))

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"hash/crc32"
 	"io"
 	"slices"
 	"sync"
@@ -22,6 +23,9 @@ import (
 
 // SizeUnknown is the size of a stream whose end nobody knows yet.
 const SizeUnknown = -1
+
+// castagnoli is the polynomial of sums, which processors have instructions for.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // DefaultParallel is how many parts of one file are on their way at once.
 const DefaultParallel = 4
@@ -76,8 +80,9 @@ type Upload struct {
 	sum  hash.Hash
 
 	mu    sync.Mutex
-	parts []bool // saved
-	first int    // parts saved without a hole
+	sums  []uint32 // CRC-32C of the bytes up to the end of each part that was read; nil: not known any more
+	parts []bool   // saved
+	first int      // parts saved without a hole
 	saved int64
 	small bool // known to be no big file
 }
@@ -88,6 +93,8 @@ type Place struct {
 	ID int64 `json:"id"`
 	// Parts is how many Telegram has without a hole.
 	Parts int `json:"parts"`
+	// Sum is the CRC-32C (Castagnoli) of the bytes in them; nil when it is not known.
+	Sum *uint32 `json:"sum,omitempty"`
 	// Info is what was seen of the file in its first part.
 	Info Info `json:"info"`
 }
@@ -108,6 +115,9 @@ func ContinueUpload(o UploadOptions, at Place) *Upload {
 	u := NewUpload(o)
 	u.id, u.info, u.first = at.ID, at.Info, at.Parts
 	u.parts, u.saved = slices.Repeat([]bool{true}, at.Parts), int64(at.Parts)*PartSize
+	if at.Sum != nil {
+		u.sums = slices.Repeat([]uint32{*at.Sum}, at.Parts) // of which the last is asked for
+	}
 	return u
 }
 
@@ -118,7 +128,12 @@ func (u *Upload) Place() (Place, bool) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return Place{ID: u.id, Parts: u.first, Info: u.info}, true
+	at := Place{ID: u.id, Parts: u.first, Info: u.info}
+	if len(u.sums) >= u.first {
+		sum := u.sums[u.first-1]
+		at.Sum = &sum
+	}
+	return at, true
 }
 
 // Saved is where a further Send must begin to read: a multiple of PartSize. Files below 10 MiB
@@ -226,6 +241,9 @@ func (s *sending) read(from int) (parts int, size int64, err error) {
 	if from == 0 || s.sum == nil {
 		s.sum = md5.New() // of no use unless from is 0
 	}
+	s.mu.Lock()
+	s.sums = s.sums[:min(from, len(s.sums))]
+	s.mu.Unlock()
 	known := s.opts.Size != SizeUnknown
 	var held *part // of a stream of unknown length, until it is known not to be the last
 	for index := from; ; index++ {
@@ -272,8 +290,23 @@ func (s *sending) read(from int) (parts int, size int64, err error) {
 	return total, size, nil
 }
 
+// summed adds a part that was read to the sum of those before it.
+func (s *sending) summed(p *part) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.index != len(s.sums) {
+		return // the sum of those before it is not known
+	}
+	var sum uint32
+	if p.index > 0 {
+		sum = s.sums[p.index-1]
+	}
+	s.sums = append(s.sums, crc32.Update(sum, castagnoli, p.data()))
+}
+
 // took looks at a part that was read.
 func (s *sending) took(p *part, size int64) error {
+	s.summed(p)
 	if p.index == 0 {
 		info := Inspect(s.opts.Name, p.data(), s.opts.Size)
 		s.mu.Lock()

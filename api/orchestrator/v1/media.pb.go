@@ -131,7 +131,7 @@ type UploadStart struct {
 	Kind MediaKind `protobuf:"varint,3,opt,name=kind,proto3,enum=orchestrator.v1.MediaKind" json:"kind,omitempty"`
 	// A name of the caller's choice for this upload, at most 64 bytes, under which it can go on when
 	// its stream breaks, its node restarts or the account moves: kept with the account for an hour. Empty:
-	// it cannot. What follows must be the same file.
+	// it cannot. What follows must be the same file: see GetUploadReply.crc32c.
 	Upload string `protobuf:"bytes,4,opt,name=upload,proto3" json:"upload,omitempty"`
 	// Where the stream begins, in bytes: 0, or at most what GetUpload says, a multiple of 524288.
 	Offset int64 `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"`
@@ -320,7 +320,10 @@ type GetUploadReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where a further stream begins, in bytes; 0 for an upload that is not known, and for files below 10
 	// MiB.
-	Offset        int64 `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
+	Offset int64 `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
+	// The CRC-32C (Castagnoli) of the bytes before it, by which a caller sees that its file is still the
+	// same; absent when it is not known: a caller that cannot know it otherwise begins anew.
+	Crc32C        *uint32 `protobuf:"fixed32,2,opt,name=crc32c,proto3,oneof" json:"crc32c,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -358,6 +361,13 @@ func (*GetUploadReply) Descriptor() ([]byte, []int) {
 func (x *GetUploadReply) GetOffset() int64 {
 	if x != nil {
 		return x.Offset
+	}
+	return 0
+}
+
+func (x *GetUploadReply) GetCrc32C() uint32 {
+	if x != nil && x.Crc32C != nil {
+		return *x.Crc32C
 	}
 	return 0
 }
@@ -1158,9 +1168,11 @@ const file_orchestrator_v1_media_proto_rawDesc = "" +
 	"\x04file\x18\x01 \x01(\v2\x1d.orchestrator.v1.UploadedFileR\x04file\"D\n" +
 	"\x10GetUploadRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
-	"\x06upload\x18\x02 \x01(\tR\x06upload\"(\n" +
+	"\x06upload\x18\x02 \x01(\tR\x06upload\"P\n" +
 	"\x0eGetUploadReply\x12\x16\n" +
-	"\x06offset\x18\x01 \x01(\x03R\x06offset\"\xab\x01\n" +
+	"\x06offset\x18\x01 \x01(\x03R\x06offset\x12\x1b\n" +
+	"\x06crc32c\x18\x02 \x01(\aH\x00R\x06crc32c\x88\x01\x01B\t\n" +
+	"\a_crc32c\"\xab\x01\n" +
 	"\x0fSendFileRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\tR\x04peer\x121\n" +
@@ -1309,6 +1321,7 @@ func file_orchestrator_v1_media_proto_init() {
 		(*UploadRequest_Chunk)(nil),
 	}
 	file_orchestrator_v1_media_proto_msgTypes[1].OneofWrappers = []any{}
+	file_orchestrator_v1_media_proto_msgTypes[4].OneofWrappers = []any{}
 	file_orchestrator_v1_media_proto_msgTypes[12].OneofWrappers = []any{
 		(*DownloadReply_Start)(nil),
 		(*DownloadReply_Chunk)(nil),

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 
 	v1 "github.com/telefleet/orchestrator/api/orchestrator/v1"
@@ -100,10 +101,33 @@ func (u *Upload) resume(ctx context.Context, n *nodes.Node) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if _, err := u.seeker.Seek(u.begin+reply.GetOffset(), io.SeekStart); err != nil {
+	offset := reply.GetOffset()
+	if !u.read && offset > 0 {
+		same, err := u.same(offset, reply.Crc32C)
+		if err != nil {
+			return 0, u.fail("read the source", err)
+		}
+		if !same {
+			offset = 0
+		}
+	}
+	if _, err := u.seeker.Seek(u.begin+offset, io.SeekStart); err != nil {
 		return 0, u.fail("seek in the source", err)
 	}
-	return reply.GetOffset(), nil
+	return offset, nil
+}
+
+// same reports whether the source begins with what an earlier upload under the name has sent.
+func (u *Upload) same(offset int64, want *uint32) (bool, error) {
+	if want == nil {
+		return false, nil
+	}
+	if _, err := u.seeker.Seek(u.begin, io.SeekStart); err != nil {
+		return false, err
+	}
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	n, err := io.Copy(sum, io.LimitReader(u.Source, offset))
+	return n == offset && sum.Sum32() == *want, err
 }
 
 // chunks sends the bytes of the source; the rest is at offset of the file.

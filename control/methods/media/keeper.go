@@ -59,6 +59,14 @@ func (k *keeper) offset() int64 {
 	return int64(k.found.Parts) * media.PartSize
 }
 
+// reply tells where a further stream begins.
+func (k *keeper) reply() *v1.GetUploadReply {
+	if k.found == nil {
+		return &v1.GetUploadReply{}
+	}
+	return &v1.GetUploadReply{Offset: k.offset(), Crc32C: k.found.Sum}
+}
+
 // begin makes the upload of a stream: a new one, or one that goes on.
 func (k *keeper) begin(start *v1.UploadStart) (*media.Upload, error) {
 	k.start = start
@@ -82,7 +90,9 @@ func (k *keeper) begin(start *v1.UploadStart) (*media.Upload, error) {
 			WithRemedy("ask GetUpload, and send the file from there")
 	}
 	from := k.found.Place
-	from.Parts = int(start.GetOffset() / media.PartSize)
+	if from.Parts = int(start.GetOffset() / media.PartSize); start.GetOffset() != at {
+		from.Sum = nil // it is of more
+	}
 	return media.ContinueUpload(o, from), nil
 }
 

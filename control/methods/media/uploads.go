@@ -60,7 +60,7 @@ func (u *uploads) get(ctx context.Context, host *methods.Host, req *v1.GetUpload
 	if err != nil {
 		return nil, err
 	}
-	return &v1.GetUploadReply{Offset: k.offset()}, nil
+	return k.reply(), nil
 }
 
 func (u *uploads) upload(ctx context.Context, host *methods.Host, first *v1.UploadRequest, next func() (*v1.UploadRequest, error)) (*v1.UploadReply, error) {
