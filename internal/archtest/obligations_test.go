@@ -52,7 +52,7 @@ func readObligations(t *testing.T) []obligation {
 // obliged are the ids that must be there.
 func obliged() []string {
 	var ids []string
-	for prefix, n := range map[string]int{"H": 12, "M": 6, "P": 8, "S": 12, "T": 7, "G": 12} {
+	for prefix, n := range map[string]int{"H": 12, "M": 6, "P": 8, "S": 12, "T": 7, "G": 12, "X": 16} {
 		for i := range n {
 			ids = append(ids, fmt.Sprint(prefix, i+1))
 		}
