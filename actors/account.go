@@ -182,6 +182,9 @@ func (a *account) receiveFromChildren(ctx actor.Context) {
 		case a.stream == nil && a.appending && a.state == fleet.StateOnline: // it starts in a moment
 			a.late = append(a.late, m)
 			return
+		case a.state == fleet.StateNew:
+			m.Done(standing.Unavailable(a.state, "it is being started", "repeat the call in a moment"))
+			return
 		case a.stream == nil || a.streamClosing:
 			m.Done(standing.Unavailable(a.state, "it receives no updates", "sign in first"))
 			return

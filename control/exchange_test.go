@@ -279,7 +279,7 @@ func scalar(f protoreflect.FieldDescriptor) protoreflect.Value {
 		return protoreflect.ValueOfInt32(5)
 	case protoreflect.Int64Kind:
 		return protoreflect.ValueOfInt64(6)
-	case protoreflect.Uint32Kind:
+	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
 		return protoreflect.ValueOfUint32(8)
 	case protoreflect.Uint64Kind:
 		return protoreflect.ValueOfUint64(9)

@@ -47,6 +47,7 @@ func TestSignOutIsSeenByBothNodes(t *testing.T) {
 	ids := one.ids()
 	one.move("anna", ids["node-1"])
 	one.move("boris", ids["node-2"])
+	one.awaitState("anna", v1.AccountState_ACCOUNT_STATE_ONLINE) // moved is what its new owner has begun to start
 	says := func(text string) {
 		t.Helper()
 		if err := two.send("boris", "@anna", text); err != nil {
