@@ -246,13 +246,8 @@ func newConn(nc net.Conn, o Options, via *tunnel) (*Conn, error) {
 // the caller, who may change it and gives it back with Recycle. While the connection is idle, it holds no buffer.
 func (c *Conn) ReadFrame() ([]byte, error) {
 	for {
-		frame, err := c.readPacket()
-		if err != nil {
-			return nil, c.broken(err)
-		}
-		if frame != nil {
-			c.unproven = nil
-			return frame, nil
+		if frame, err := c.nextFrame(); frame != nil || err != nil {
+			return frame, err
 		}
 	}
 }
@@ -270,16 +265,23 @@ func (c *Conn) Pull() error {
 // packet, which ReadFrame waits for, or nothing, and the connection can sleep.
 func (c *Conn) Buffered() ([]byte, error) {
 	for c.in.whole(c.framing) {
-		frame, err := c.readPacket()
-		if err != nil {
-			return nil, c.broken(err)
-		}
-		if frame != nil {
-			c.unproven = nil
-			return frame, nil
+		if frame, err := c.nextFrame(); frame != nil || err != nil {
+			return frame, err
 		}
 	}
 	return nil, nil
+}
+
+// nextFrame reads one packet; nil for one that nobody needs.
+func (c *Conn) nextFrame() ([]byte, error) {
+	frame, err := c.readPacket()
+	if err != nil {
+		return nil, c.broken(err)
+	}
+	if frame != nil {
+		c.unproven = nil
+	}
+	return frame, nil
 }
 
 // broken is the error that ends the reading side.
